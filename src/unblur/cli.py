@@ -1,0 +1,76 @@
+"""The command line: one table from a command to the module that does it."""
+
+import difflib
+import os
+import sys
+from typing import NamedTuple, NoReturn
+
+
+class Command(NamedTuple):
+    """A module that `python -m` can run, and its one line of help."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "data": Command("unblur.stages.data", "build a dataset: `data starter` fetches the free photographs"),
+    "compose": Command("unblur.stages.compose", "compose the configuration into one file"),
+    "check-data": Command("unblur.stages.check_data", "find what would poison training"),
+    "prepare": Command("unblur.stages.prepare", "make the fixed validation and test pairs"),
+    "train": Command("unblur.stages.train", "train a network"),
+    "evaluate": Command("unblur.stages.evaluate", "score the trained network and the baselines on the test pairs"),
+    "export": Command("unblur.stages.export", "write ONNX and torch.export files, checked against PyTorch"),
+    "benchmark": Command("unblur.stages.benchmark", "measure latency, memory and size of every variant"),
+    "report": Command("unblur.stages.report", "write the HTML report and the metrics that DVC compares"),
+    "register": Command("unblur.stages.register", "put the exported model into the MLflow registry"),
+    "gate": Command("unblur.stages.gate", "hold the candidate against the rules and the champion"),
+    "promote": Command("unblur.stages.promote", "make the candidate that passed the gate the champion"),
+    "rollback": Command("unblur.stages.rollback", "bring the previous champion back"),
+    "summary": Command("unblur.stages.summary", "show what the pipeline has reached"),
+    "restore": Command("unblur.stages.restore", "take the blur out of a photograph or a folder of them"),
+}
+
+USAGE = "usage: unblur COMMAND [OPTIONS] [OVERRIDES]"
+
+
+def main() -> NoReturn:
+    """Replace this process by the command's module.
+
+    The process is replaced (execv) rather than the module called, so that whoever relaunches it from
+    `python -m MODULE` and sys.argv, as distributed training does, gets the same command again.
+    """
+    name, *rest = sys.argv[1:] or ["--help"]
+    if name in {"-h", "--help", "help"}:
+        print(help_text())
+        sys.exit(0)
+    if name == "--version":
+        from unblur import __version__
+
+        print(f"unblur {__version__}")
+        sys.exit(0)
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "`unblur --help` lists the commands."
+        print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
+        sys.exit(2)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", COMMANDS[name].module, *rest])
+
+
+def help_text() -> str:
+    """Return the page that `unblur --help` shows."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            USAGE,
+            "",
+            "commands:",
+            *lines,
+            "",
+            "Pipeline commands take Hydra overrides, such as `unblur train model=nafnet seed=9`, and Hydra's own",
+            "options (--cfg job, --info, -m). `unblur COMMAND --help` tells the rest; --debug shows tracebacks.",
+            "exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by the promotion gate",
+        ]
+    )

@@ -1,0 +1,140 @@
+"""Composition: Hydra's groups and overrides become one checked configuration."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from unblur.config.schema import PipelineConfig
+from unblur.config.suggest import nearest
+from unblur.errors import UnblurError, UsageError
+
+ConfigStore.instance().store(name="schema", node=PipelineConfig)
+
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
+
+
+def config_dir() -> Path:
+    """Return the folder of the configuration groups: conf/ inside an installed wheel, else the repository's."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "conf", package.parents[1] / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    msg = f"the configuration groups are missing: neither {package / 'conf'} nor the repository's conf/ is there"
+    raise UnblurError(msg)
+
+
+def compose(overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose conf/config.yaml with `overrides`, checked against the schema.
+
+    Raises:
+        UsageError: an override names a key, group or value that does not exist; the nearest valid one is named.
+    """
+    try:
+        return _compose(overrides)
+    except COMPOSITION_ERRORS as error:
+        raise composition_error(error, overrides) from error
+
+
+def checked(config: DictConfig) -> PipelineConfig:
+    """Return `config` as schema objects, every interpolation resolved and every type checked."""
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(PipelineConfig), config)
+        OmegaConf.resolve(merged)
+        return cast(PipelineConfig, OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        raise composition_error(error, ()) from error
+
+
+def to_yaml(config: DictConfig) -> str:
+    """Return the composed configuration as plain YAML, nothing left to interpolate."""
+    return yaml.safe_dump(OmegaConf.to_container(config, resolve=True), sort_keys=False, allow_unicode=True)
+
+
+def read_params(path: Path) -> list[str]:
+    """Return the list `overrides` of a params.yaml."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        msg = f"{path}: cannot be read as YAML ({str(error).splitlines()[0]}); expected `overrides: [group=option]`"
+        raise UnblurError(msg) from error
+    overrides = content.get("overrides", []) if isinstance(content, dict) else None
+    if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
+        msg = f"{path}: expected `overrides:` with a list of Hydra overrides such as 'model=nafnet'"
+        raise UnblurError(msg)
+    return overrides
+
+
+def composition_error(error: Exception, overrides: Sequence[str]) -> UsageError:
+    """Turn Hydra's or OmegaConf's error into one line that names the nearest valid key."""
+    for override in overrides:
+        if found := _explain_override(override):
+            return UsageError(found)
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    key = getattr(cause, "full_key", None)
+    text = lines[0] if lines else type(error).__name__
+    return UsageError(f"configuration key {key!r}: {text}" if key and key not in text else f"configuration: {text}")
+
+
+def _explain_override(override: str) -> str | None:
+    """Say what is wrong with one override, or None if its key exists."""
+    key, found, value = override.partition("=")
+    name = key.lstrip("+~").partition("@")[0]
+    if not found and not override.startswith("~"):
+        return f"override {override!r}: expected KEY=VALUE"
+    groups = {folder.name: folder for folder in config_dir().iterdir() if folder.is_dir()}
+    if name in groups:
+        options = sorted(path.stem for path in groups[name].glob("*.yaml"))
+        chosen = value.strip("'\"")
+        if chosen in {*options, "null"} or any(mark in chosen for mark in ",(["):
+            return None
+        return f"override {override!r}: {name} has no option {chosen!r}{nearest(chosen, options)} ({', '.join(options)})"
+    if override.startswith(("+", "~")) or name.startswith("hydra") or "/" in name:
+        return None
+    keys = _known_keys([item for item in _group_choices() if item != override])
+    if name in keys:
+        return None
+    parent = name.rpartition(".")[0]
+    siblings = [item for item in keys if item.rpartition(".")[0] == parent] or list(keys)
+    hint = nearest(name, siblings) or nearest(name, [*keys, *groups])
+    return f"override {override!r}: there is no key {name!r}{hint}"
+
+
+def _group_choices() -> list[str]:
+    """The overrides of this process that choose a group's option: they decide which keys exist."""
+    import sys
+
+    groups = {folder.name for folder in config_dir().iterdir() if folder.is_dir()}
+    pattern = re.compile(r"^\+?(\w+)=([\w/]+)$")
+    return [item for item in sys.argv[1:] if (found := pattern.match(item)) and found[1] in groups]
+
+
+def _known_keys(choices: Sequence[str]) -> set[str]:
+    try:
+        content: Any = OmegaConf.to_container(_compose(choices), resolve=False)
+    except COMPOSITION_ERRORS:
+        content = OmegaConf.to_container(_compose(()), resolve=False)
+    keys: set[str] = set()
+
+    def collect(value: object, prefix: str) -> None:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                keys.add(f"{prefix}{name}")
+                collect(inner, f"{prefix}{name}.")
+
+    collect(content, "")
+    return keys
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    with initialize_config_dir(config_dir=str(config_dir()), version_base="1.3"):
+        return hydra_compose(config_name="config", overrides=list(overrides))

@@ -1,0 +1,126 @@
+"""How a command starts and ends: Hydra or argparse in front, one line and an exit code for every mistake."""
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from unblur.config.schema import PipelineConfig
+from unblur.errors import UnblurError, UsageError
+
+# The pipeline's folders are given by `paths`; Hydra shall make none of its own for a single run.
+QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
+
+
+def stage(run: Callable[[PipelineConfig], None]) -> Callable[[], None]:
+    """Make a Hydra command of a function that takes the whole configuration.
+
+    `--config FILE` takes an already composed file instead of conf/; `--debug` shows tracebacks.
+    In a multirun each job trains into the folder that Hydra gives it.
+    """
+
+    @functools.wraps(run)
+    def main() -> None:
+        with exit_codes():
+            _hydra_arguments()
+            _hydra_run(run)
+
+    return main
+
+
+def command(run: Callable[[list[str]], int | None]) -> Callable[[], None]:
+    """Make a command of a function that takes the argument list and returns the exit code (None is 0)."""
+
+    @functools.wraps(run)
+    def main() -> None:
+        with exit_codes():
+            _take_debug()
+            code = run(sys.argv[1:])
+            sys.stdout.flush()
+            sys.exit(code or 0)
+
+    return main
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Print an error as one line and leave with its exit code; with `--debug` the traceback comes first."""
+    try:
+        yield
+    except UnblurError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; run the same command again to go on", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        text = " ".join(str(error).split()) or "no message"
+        _fail(f"unexpected {type(error).__name__}: {text[:500]} (run again with --debug for the traceback)", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    if os.environ.get("UNBLUR_DEBUG"):
+        traceback.print_exc()
+    sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _take_debug() -> None:
+    if "--debug" in sys.argv[1:]:
+        sys.argv = [item for item in sys.argv if item != "--debug"]
+        os.environ["UNBLUR_DEBUG"] = "1"
+
+
+def _hydra_arguments() -> None:
+    """Rewrite sys.argv into what Hydra understands; children of distributed training inherit the result."""
+    _take_debug()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises; exit_codes() prints.
+    rest = sys.argv[1:]
+    if "--config" in rest:
+        at = rest.index("--config")
+        if at + 1 >= len(rest):
+            msg = "--config needs a file: the output of `unblur compose --out FILE`"
+            raise UsageError(msg)
+        path = Path(rest[at + 1]).resolve()
+        if not path.is_file():
+            msg = f"{path}: there is no such configuration file; write one with `unblur compose --out FILE`"
+            raise UsageError(msg)
+        rest[at : at + 2] = ["--config-path", str(path.parent), "--config-name", path.stem]
+    missing = [item for item in QUIET if not any(given.startswith(item.split("=")[0] + "=") for given in rest)]
+    sys.argv = [sys.argv[0], *rest, *missing]
+
+
+def _hydra_run(run: Callable[[PipelineConfig], None]) -> None:
+    import hydra
+
+    from unblur.config.compose import COMPOSITION_ERRORS, checked, composition_error, config_dir
+
+    def task(config: DictConfig) -> None:
+        with exit_codes():
+            run(_apart(checked(config)))
+
+    overrides = [item for item in sys.argv[1:] if "=" in item and not item.startswith(("-", "hydra"))]
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(task)()
+    except COMPOSITION_ERRORS as error:
+        raise composition_error(error, overrides) from error
+
+
+def _apart(config: PipelineConfig) -> PipelineConfig:
+    """In a multirun, send what training and evaluation write into the job's own folder."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN:
+        folder = Path(hydra_config.runtime.output_dir)
+        for name in ("train", "checkpoints", "evaluate", "export", "benchmark", "registry", "reports"):
+            setattr(config.paths, name, str(folder / name))
+    return config

@@ -1,0 +1,132 @@
+"""The schema of the whole configuration: a typo or a wrong type is an error before anything starts.
+
+Sections whose content is chosen by `_target_` (networks, losses, recipes, trainers) are open dictionaries here:
+their keys are checked against the chosen YAML by Hydra and against the callable's signature on instantiation.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+Node = dict[str, Any]
+
+
+@dataclass
+class PathsConfig:
+    """Where things are read and written, relative to the project's root."""
+
+    data: str = "data"
+    prepared: str = "artifacts/prepared"
+    train: str = "artifacts/train"
+    checkpoints: str = "checkpoints"
+    evaluate: str = "artifacts/evaluate"
+    export: str = "artifacts/export"
+    benchmark: str = "artifacts/benchmark"
+    registry: str = "artifacts/registry"
+    reports: str = "reports"
+
+
+@dataclass
+class DataConfig:
+    """Which photographs are read, how training crops are drawn, how many fixed pairs are made."""
+
+    name: str = MISSING
+    pairs_per_photo: dict[str, int] = field(default_factory=lambda: {"val": 4, "test": 8})
+    pairs_seed: int = 0  # not the run's seed: runs with different seeds are scored on the same pairs
+    max_side: int = 768
+    min_side: int = 64
+    exclude: list[str] = field(default_factory=list)
+    patch_size: int = 96
+    batch_size: int = 4
+    steps_per_epoch: int = 250
+    num_workers: int = 1
+
+
+@dataclass
+class EvaluateConfig:
+    """Metric profiles, classical baselines and the number of panels in the report."""
+
+    profiles: list[str] = field(default_factory=list)
+    baselines: list[str] = field(default_factory=list)
+    panels: int = 6
+
+
+@dataclass
+class ExportConfig:
+    """Formats to export and the sizes at which each is compared with the PyTorch network."""
+
+    formats: list[str] = field(default_factory=lambda: ["onnx", "pt2"])
+    sizes: list[list[int]] = field(default_factory=list)
+    tolerance: float = 1e-4
+    opset: int = 18
+
+
+@dataclass
+class BenchmarkConfig:
+    """Latency measurement: sizes as (height, width), interleaved rounds, threads."""
+
+    sizes: list[list[int]] = field(default_factory=list)
+    rounds: int = 7
+    warmup: int = 2
+    threads: int = 2
+
+
+@dataclass
+class GateConfig:
+    """Rules that a candidate has to pass before it may become champion. A null switches its rule off."""
+
+    profile: str = "psnr/literature"
+    min_psnr: float | None = None
+    min_gain: float | None = None
+    max_sharp_loss: float | None = None
+    max_regression: float | None = None
+    confidence: float = 0.95
+    bootstrap_samples: int = 2000
+    max_parity: float | None = None
+    max_latency_ms: float | None = None
+    latency_size: list[int] = field(default_factory=lambda: [720, 1280])
+    max_size_mb: float | None = None
+
+
+@dataclass
+class RegistryConfig:
+    """The name of the registered model and of the experiment in MLflow."""
+
+    model_name: str = "unblur"
+    experiment: str = "unblur"
+
+
+@dataclass
+class TrainConfig:
+    """What surrounds the Trainer: sample panels, the memory layout, continuing after an interruption."""
+
+    channels_last: bool = True
+    sample_panels: int = 2
+    resume: bool = True
+    threads: int | None = None
+
+
+@dataclass
+class PipelineConfig:
+    """Everything that a pipeline stage may read."""
+
+    task: str = "image"
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    blur: Node = field(default_factory=dict)
+    model: Node = field(default_factory=dict)
+    loss: Node = field(default_factory=dict)
+    optimizer: Node = field(default_factory=dict)
+    scheduler: Node = field(default_factory=dict)
+    augment: Node = field(default_factory=dict)
+    trainer: Node = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: Node = field(default_factory=dict)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
+    registry: RegistryConfig = field(default_factory=RegistryConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)

@@ -1,0 +1,22 @@
+"""The one exception family: each is a mistake that the user can mend, told in one line."""
+
+
+class UnblurError(Exception):
+    """Something the user can mend: the message names the thing, says what is wrong and how to mend it.
+
+    The command line prints it as one line and ends with `exit_code`.
+    """
+
+    exit_code = 1
+
+
+class UsageError(UnblurError):
+    """The command was called wrongly: an unknown option, override or value."""
+
+    exit_code = 2
+
+
+class GateRefusedError(UnblurError):
+    """The promotion gate said no."""
+
+    exit_code = 3

@@ -1,0 +1,36 @@
+"""`unblur compose`: the configuration of the whole pipeline, in one file that DVC can watch."""
+
+import argparse
+import os
+from pathlib import Path
+
+from unblur.config.entry import command
+
+
+@command
+def main(argv: list[str]) -> int:
+    """Compose conf/ with the overrides of a params file and of the command line."""
+    parser = argparse.ArgumentParser(prog="unblur compose", description=__doc__)
+    parser.add_argument("overrides", nargs="*", help="Hydra overrides, such as model=nafnet seed=9")
+    parser.add_argument("--params", type=Path, help="a YAML file with a list `overrides`, taken first")
+    parser.add_argument("--out", type=Path, help="where to write; without it the configuration is printed")
+    options = parser.parse_intermixed_args(argv)
+
+    from unblur.config.compose import checked, compose, read_params, to_yaml
+
+    config = compose([*(read_params(options.params) if options.params else ()), *options.overrides])
+    checked(config)
+    text = to_yaml(config)
+    if options.out is None:
+        print(text, end="")
+        return 0
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = options.out.with_suffix(".tmp")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, options.out)
+    print(f"{options.out}: composed; use it with `unblur train --config {options.out}`")
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What a person sees: tables, progress bars and what to do next."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+T = TypeVar("T")
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+console = Console()
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; the first column is text, the others are figures."""
+    table = Table(title=title, title_justify="left", header_style="bold", show_header=any(columns))
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
+
+
+def tracker(description: str) -> Track:
+    """Return a function that passes a sequence's items on and shows how far it has come and how long it will take."""
+
+    def track(items: Sequence[T]) -> Iterable[T]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console) as progress:
+            yield from progress.track(items, description=description, total=len(items))
+
+    return track
+
+
+def what_next(*lines: str) -> None:
+    """End a command with what its user will want to do now."""
+    console.print("[bold]What next?[/bold]")
+    for line in lines:
+        console.print(f"  {line}", highlight=False)

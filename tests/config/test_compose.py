@@ -1,0 +1,73 @@
+"""Composition: typed, closed against typos, and told in one line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unblur.config.compose import checked, compose, config_dir, read_params, to_yaml
+from unblur.errors import UnblurError, UsageError
+
+
+def test_defaults_compose_to_the_schema():
+    cfg = checked(compose())
+    assert cfg.model["_target_"] == "unblur.networks.nafnet.NAFNet"
+    assert cfg.data.patch_size > 0
+    assert cfg.paths.train == "artifacts/train"
+
+
+def test_yaml_has_nothing_left_to_interpolate_and_composes_to_the_same():
+    text = to_yaml(compose(["experiment=starter"]))
+    assert "${" not in text
+    assert yaml.safe_load(text)["data"]["name"] == "starter"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("modle=nafnet", "did you mean 'model'"),
+        ("model=nafnt", "did you mean 'nafnet'"),
+        ("trainer.max_epoch=3", "did you mean 'trainer.max_epochs'"),
+        ("model.widht=16", "did you mean 'model.width'"),
+        ("data.batchsize=2", "did you mean 'data.batch_size'"),
+        ("sede=1", "did you mean 'seed'"),
+        ("experiment=startr", "did you mean 'starter'"),
+        ("data.batch_size=many", "data.batch_size"),
+        ("seed=tomorrow", "seed"),
+        ("nonsense", "KEY=VALUE"),
+    ],
+)
+def test_a_typo_is_a_usage_error_that_names_the_nearest_key(override, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        checked(compose([override]))
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("group", sorted(path.name for path in config_dir().iterdir() if path.is_dir()))
+def test_every_option_of_every_group_composes(group):
+    for option in sorted(path.stem for path in (config_dir() / group).glob("*.yaml")):
+        checked(compose([f"{group}={option}"]))
+
+
+def test_read_params(tmp_path: Path):
+    file = tmp_path / "params.yaml"
+    file.write_text("overrides: [experiment=smoke, seed=3]\n")
+    assert read_params(file) == ["experiment=smoke", "seed=3"]
+    for bad in ("overrides: 3\n", "overrides: [1]\n", "a: [\n"):
+        file.write_text(bad)
+        with pytest.raises(UnblurError, match=r"params\.yaml"):
+            read_params(file)
+
+
+def test_gopro_preset_has_the_papers_settings():
+    cfg = checked(compose(["experiment=gopro_nafnet"]))
+    assert cfg.model["width"] == 32
+    assert cfg.model["encoder_blocks"] == [1, 1, 1, 28]
+    assert cfg.optimizer["lr"] == 1e-3
+    assert cfg.optimizer["betas"] == [0.9, 0.9]
+    assert cfg.trainer["gradient_clip_val"] == 0.01
+    assert cfg.data.patch_size == 256
+    assert cfg.data.batch_size * 1 == 32
+    assert cfg.data.steps_per_epoch * cfg.trainer["max_epochs"] == 200_000
