@@ -1,0 +1,121 @@
+"""The recipe of a dataset's blur: which kinds, how often, how strong, and the sensor's noise on top."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from unblur.blur.light import P, to_linear, to_srgb, to_srgb8
+from unblur.blur.operator import Operator
+from unblur.blur.sensor import SensorNoise
+from unblur.errors import UnblurError
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One blur: its kind, its strength (extent of the PSF in pixels) and the numbers that make it again."""
+
+    kind: str
+    strength: float
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """A kind and the part [low, high] of its range of strengths, from 0, the weakest, to 1, the strongest."""
+
+    kind: str
+    low: float = 0.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True)
+class BlurRecipe:
+    """Kinds of blur by name, each with a weight, and the sensor's noise (None: no noise).
+
+    Built from `conf/blur/*.yaml`; a kind is called by its key there. Weights need not sum to 1.
+    """
+
+    operators: Mapping[str, Operator]
+    weights: Mapping[str, float]
+    sensor: SensorNoise | None = None
+
+    def __post_init__(self) -> None:
+        if set(self.operators) != set(self.weights):
+            kinds = f"operators {sorted(self.operators)}, weights {sorted(self.weights)}"
+            msg = f"blur recipe: got {kinds}; both must name the same kinds"
+            raise UnblurError(msg)
+        if min(self.weights.values(), default=0) < 0 or sum(self.weights.values()) <= 0:
+            msg = f"blur recipe: got the weights {dict(self.weights)}; expected none below 0 and one above"
+            raise UnblurError(msg)
+
+    def draw(self, rng: Generator, severity: float = 1.0, stratum: Stratum | None = None) -> Drawn:
+        """Draw one blur: a kind by its weight, a strength uniformly from its range, and the noise.
+
+        `severity` in [0, 1] lowers the strongest blur of every kind towards its weakest, for a curriculum.
+        `stratum` fixes the kind and the part of the range instead.
+        """
+        stratum = stratum or Stratum(self._kind(rng.random()))
+        operator = self._operator(stratum.kind)
+        level = rng.uniform(stratum.low, stratum.high) * min(max(severity, 0.0), 1.0)
+        parameters = operator.draw(rng, level)
+        noise = self.sensor.draw(rng) if self.sensor else {}
+        return Drawn(stratum.kind, operator.strength(parameters), {**parameters, **noise})
+
+    def strata(self, count: int) -> list[Stratum]:
+        """Return `count` strata that share out the kinds by weight and each kind's strengths evenly, weak to strong.
+
+        The kinds get whole numbers by the largest remainder, so a test set does not depend on luck.
+        """
+        total = sum(self.weights.values())
+        shares = {kind: count * weight / total for kind, weight in self.weights.items()}
+        counts = {kind: math.floor(share) for kind, share in shares.items()}
+        by_remainder = sorted(shares, key=lambda kind: counts[kind] - shares[kind])
+        for kind in by_remainder[: count - sum(counts.values())]:
+            counts[kind] += 1
+        return [Stratum(kind, i / of, (i + 1) / of) for kind, of in counts.items() for i in range(of)]
+
+    def margin(self, drawn: Drawn) -> int:
+        """Return how many pixels around a crop this blur reaches for."""
+        return self._operator(drawn.kind).margin(drawn.parameters)
+
+    def apply(self, sharp: P, drawn: Drawn, margin: int = 0) -> tuple[P, P]:
+        """Return (blurred, sharp) of one sRGB image (H, W, 3): uint8, or float32 in [0, 1] and then not rounded.
+
+        Light is spread and noise added in linear light, then clipped as the sensor saturates. The image's border is
+        mirrored; a `margin` of at least `self.margin(drawn)` pixels is cut off both images and leaves no trace of it.
+        The same image, blur and margin give the same bytes.
+        """
+        linear = self._operator(drawn.kind).apply(to_linear(sharp), drawn.parameters)
+        inside = slice(margin, -margin or None)
+        linear = linear[inside, inside]
+        if "noise_seed" in drawn.parameters:
+            linear = SensorNoise.apply(linear, drawn.parameters)
+        blur: Any = to_srgb8(linear) if sharp.dtype == np.uint8 else to_srgb(linear)
+        return blur, sharp[inside, inside]
+
+    def _kind(self, place: float) -> str:
+        kinds, weights = zip(*self.weights.items(), strict=True)
+        edges = np.cumsum(weights)
+        return str(kinds[int(np.searchsorted(edges, place * edges[-1], side="right"))])
+
+    def _operator(self, kind: str) -> Operator:
+        if kind not in self.operators:
+            msg = f"blur kind {kind!r} is not in the recipe; it has: {', '.join(self.operators)}"
+            raise UnblurError(msg)
+        return self.operators[kind]
+
+
+@dataclass(frozen=True)
+class SeverityRamp:
+    """A curriculum: severity grows linearly from `start` to 1 over the first `samples` training crops."""
+
+    start: float
+    samples: int
+
+    def __call__(self, index: int) -> float:
+        """Return the severity of the crop with this index."""
+        return self.start + (1 - self.start) * min(index / max(self.samples, 1), 1)

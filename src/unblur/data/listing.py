@@ -1,0 +1,44 @@
+"""SOURCES.json: which files a dataset has, where they come from, and which split and scene each belongs to."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from unblur.errors import UnblurError
+
+SOURCES = "SOURCES.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One listed file, relative to the data root; a file without a split (a video) is not trained or tested on."""
+
+    file: str
+    sha256: str
+    licence: str
+    scene: str
+    split: str | None
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Return the entries of a SOURCES.json; a file without a scene is a scene of its own.
+
+    Raises:
+        UnblurError: not JSON, not a list of objects, or an object without file, sha256 and licence.
+    """
+    try:
+        objects = json.loads(path.read_text(encoding="utf-8"))
+        return [
+            Entry(
+                file=str(item["file"]),
+                sha256=str(item["sha256"]),
+                licence=str(item["licence"]),
+                scene=str(item.get("scene") or PurePosixPath(item["file"]).stem),
+                split=None if item.get("split") is None else str(item["split"]),
+            )
+            for item in objects
+        ]
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        cause = f"{type(error).__name__}: {error}"
+        msg = f"{path}: not a list of objects with file, sha256, licence, scene and split ({cause})"
+        raise UnblurError(msg) from error

@@ -1,0 +1,140 @@
+"""The lists that travel with the data: SOURCES.json (photographs and their splits) and manifest.csv (blurred pairs)."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from unblur.errors import UnblurError
+from unblur.safety.atomic import replacing
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sharp photograph: its file relative to the data root, and the split that its whole scene belongs to."""
+
+    file: str
+    split: str
+    scene: str
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """A blurred photograph and its truth; `source`, `kind` and `parameters` make both again, byte for byte.
+
+    `blur` and `sharp` are relative to the prepared root. `strength` is the extent of the PSF in pixels. `parameters`
+    are plain JSON numbers: those of the blur and its noise, and the crop's place in the source.
+    """
+
+    pair: str
+    split: str
+    scene: str
+    source: str
+    blur: str
+    sharp: str
+    seed: int
+    kind: str
+    strength: float
+    parameters: dict[str, Any]
+    blur_sha256: str
+    sharp_sha256: str
+
+
+def read_sources(data_root: Path) -> list[Source]:
+    """Return the photographs listed in `<data_root>/SOURCES.json`; entries without a split (videos) are left out.
+
+    Raises:
+        UnblurError: the list is missing or broken, or a scene lies in two splits, which would leak test into training.
+    """
+    path = data_root / "SOURCES.json"
+    if not path.is_file():
+        msg = f"{path}: there is no list of photographs; run `unblur data starter` or `dvc pull`"
+        raise UnblurError(msg)
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path}: not a JSON file ({error}); restore it with `dvc checkout` or `unblur data starter`"
+        raise UnblurError(msg) from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        msg = f"{path}: expected a list of objects with file, split, scene, sha256 and licence"
+        raise UnblurError(msg)
+    sources = [_source(path, entry) for entry in entries if entry.get("split")]
+    split_of: dict[str, str] = {}
+    for source in sources:
+        if split_of.setdefault(source.scene, source.split) != source.split:
+            both = f"{split_of[source.scene]} and {source.split}"
+            msg = f"{path}: scene {source.scene!r} lies in {both}; put all its photographs in one split"
+            raise UnblurError(msg)
+    return sources
+
+
+def write_source_index(prepared_root: Path, sources: Iterable[Source]) -> None:
+    """Write `<prepared_root>/sources.csv`: the photographs that this preparation was made from."""
+    _write_csv(prepared_root / "sources.csv", [field.name for field in fields(Source)], map(asdict, sources))
+
+
+def read_manifest(prepared_root: Path) -> list[PairRow]:
+    """Return the pairs listed in `<prepared_root>/manifest.csv`.
+
+    Raises:
+        UnblurError: the file is missing, lacks a column, or a row cannot be read (its line is named).
+    """
+    path = prepared_root / "manifest.csv"
+    if not path.is_file():
+        msg = f"{path}: there is no manifest of pairs; run `unblur prepare`"
+        raise UnblurError(msg)
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        missing = [field.name for field in fields(PairRow) if field.name not in (reader.fieldnames or [])]
+        if missing:
+            msg = f"{path}: lacks the columns {', '.join(missing)}; run `unblur prepare` again"
+            raise UnblurError(msg)
+        rows = []
+        for line in reader:
+            try:
+                rows.append(_pair_row(line))
+            except (TypeError, ValueError) as error:
+                msg = f"{path}, line {reader.line_num}: {error}; run `unblur prepare` again"
+                raise UnblurError(msg) from error
+    return rows
+
+
+def write_manifest(prepared_root: Path, rows: Iterable[PairRow]) -> None:
+    """Write `<prepared_root>/manifest.csv`, one line a pair, `parameters` as JSON."""
+    lines = ({**asdict(row), "parameters": json.dumps(row.parameters)} for row in rows)
+    _write_csv(prepared_root / "manifest.csv", [field.name for field in fields(PairRow)], lines)
+
+
+def _source(path: Path, entry: Mapping[str, Any]) -> Source:
+    missing = [key for key in ("file", "sha256", "licence") if not entry.get(key)]
+    if missing:
+        msg = f"{path}: the entry {entry.get('file', entry)!r} lacks {', '.join(missing)}"
+        raise UnblurError(msg)
+    if entry["split"] not in SPLITS:
+        msg = f"{path}: {entry['file']} has the split {entry['split']!r}; expected one of {', '.join(SPLITS)}"
+        raise UnblurError(msg)
+    scene = entry.get("scene") or Path(entry["file"]).stem
+    return Source(entry["file"], entry["split"], scene, entry["sha256"], entry["licence"])
+
+
+def _pair_row(line: Mapping[str, str]) -> PairRow:
+    texts: dict[str, Any] = {field.name: line[field.name] for field in fields(PairRow)}
+    parameters = json.loads(texts["parameters"])
+    if not isinstance(parameters, dict):
+        msg = f"parameters are {texts['parameters']!r}, expected a JSON object"
+        raise TypeError(msg)
+    numbers = {"seed": int(texts["seed"]), "strength": float(texts["strength"]), "parameters": parameters}
+    return PairRow(**{**texts, **numbers})
+
+
+def _write_csv(path: Path, columns: list[str], lines: Iterable[Mapping[str, Any]]) -> None:
+    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)

