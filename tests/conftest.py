@@ -1,3 +1,4 @@
+# ruff: noqa: E402 (the environment has to be set before anything is imported)
 """Shared by all tests: one thread a process, no network talk, small synthetic photographs."""
 
 import os
@@ -11,7 +12,13 @@ for name, value in {
 }.items():
     os.environ.setdefault(name, value)
 
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,18 +27,91 @@ from numpy.typing import NDArray
 Photo = NDArray[np.uint8]
 
 
-@pytest.fixture
+def draw_photo(height: int = 96, width: int = 128, seed: int = 0) -> Photo:
+    """Draw a photograph with edges, texture and colour, (H, W, 3) uint8."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    image = np.stack([x / width, y / height, (x + y) / (height + width)], axis=-1)
+    for _ in range(12):
+        cy, cx, r = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(4, max(5, min(height, width) / 4))
+        image[(y - cy) ** 2 + (x - cx) ** 2 < r**2] = rng.uniform(0, 1, 3)
+    image += rng.normal(0, 0.02, image.shape)
+    return (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
 def make_photo() -> Callable[..., Photo]:
-    """A generator of photographs with edges, texture and colour: `make_photo(height, width, seed=0)`, (H, W, 3) uint8."""
+    """`make_photo(height, width, seed=0)`: a photograph, (H, W, 3) uint8."""
+    return draw_photo
 
-    def make(height: int = 96, width: int = 128, seed: int = 0) -> Photo:
-        rng = np.random.default_rng(seed)
-        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-        image = np.stack([x / width, y / height, (x + y) / (height + width)], axis=-1)
-        for _ in range(12):
-            cy, cx, r = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(4, max(5, min(height, width) / 4))
-            image[(y - cy) ** 2 + (x - cx) ** 2 < r**2] = rng.uniform(0, 1, 3)
-        image += rng.normal(0, 0.02, image.shape)
-        return (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
 
-    return make
+SPLITS = {"a": "train", "b": "train", "c": "val", "d": "test"}
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Overrides for a training of eight steps on patches of 16 pixels."""
+    return (
+        "experiment=smoke",
+        "data.patch_size=16",
+        "data.min_side=16",
+        "data.max_side=48",
+        "train.threads=1",
+    )
+
+
+@pytest.fixture(scope="session")
+def prepared_project(tmp_path_factory: pytest.TempPathFactory, tiny: tuple[str, ...]) -> Path:
+    """A folder with data/ (four tiny photographs) and artifacts/prepared, to be copied and not changed."""
+    from unblur.config.compose import checked, compose
+    from unblur.config.instantiate import instantiate
+    from unblur.data.images import write_png
+    from unblur.data.manifest import read_sources
+    from unblur.data.pairs import prepare_pairs
+
+    root = tmp_path_factory.mktemp("prepared_project")
+    records = []
+    for seed, (name, split) in enumerate(SPLITS.items()):
+        path = root / "data" / "photos" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(path, draw_photo(64, 80, seed))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        records.append(
+            {"file": f"photos/{name}.png", "split": split, "scene": name, "licence": "CC0", "sha256": digest}
+        )
+    (root / "data" / "SOURCES.json").write_text(json.dumps(records))
+    cfg = checked(compose(tiny))
+    prepare_pairs(
+        read_sources(root / "data"),
+        root / "data",
+        root / "artifacts" / "prepared",
+        instantiate(cfg.blur),
+        pairs_per_photo=cfg.data.pairs_per_photo,
+        max_side=cfg.data.max_side,
+        seed=cfg.data.pairs_seed,
+    )
+    return root
+
+
+@pytest.fixture
+def project(prepared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the prepared project, which is the working folder of the test; MLflow's store is inside it."""
+    root = tmp_path / "project"
+    shutil.copytree(prepared_project, root)
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("UNBLUR_ROOT", str(root))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return root
+
+
+@pytest.fixture(scope="session")
+def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command of unblur in a process of its own: `run_stage("train", "seed=1")`; it has to succeed."""
+
+    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", f"unblur.stages.{name}", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run

@@ -30,8 +30,6 @@ def test_help_imports_nothing_heavy():
     assert not imported & {"torch", "hydra", "omegaconf", "lightning", "mlflow", "rich", "numpy"}
 
 
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_module(name):
     assert importlib.util.find_spec(COMMANDS[name].module) is not None

@@ -1,6 +1,7 @@
 """Composition: Hydra's groups and overrides become one checked configuration."""
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -49,7 +50,7 @@ def checked(config: DictConfig) -> PipelineConfig:
     try:
         merged = OmegaConf.merge(OmegaConf.structured(PipelineConfig), config)
         OmegaConf.resolve(merged)
-        return cast(PipelineConfig, OmegaConf.to_object(merged))
+        return cast("PipelineConfig", OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise composition_error(error, ()) from error
 
@@ -97,7 +98,9 @@ def _explain_override(override: str) -> str | None:
         chosen = value.strip("'\"")
         if chosen in {*options, "null"} or any(mark in chosen for mark in ",(["):
             return None
-        return f"override {override!r}: {name} has no option {chosen!r}{nearest(chosen, options)} ({', '.join(options)})"
+        return (
+            f"override {override!r}: {name} has no option {chosen!r}{nearest(chosen, options)} ({', '.join(options)})"
+        )
     if override.startswith(("+", "~")) or name.startswith("hydra") or "/" in name:
         return None
     keys = _known_keys([item for item in _group_choices() if item != override])
@@ -111,8 +114,6 @@ def _explain_override(override: str) -> str | None:
 
 def _group_choices() -> list[str]:
     """The overrides of this process that choose a group's option: they decide which keys exist."""
-    import sys
-
     groups = {folder.name for folder in config_dir().iterdir() if folder.is_dir()}
     pattern = re.compile(r"^\+?(\w+)=([\w/]+)$")
     return [item for item in sys.argv[1:] if (found := pattern.match(item)) and found[1] in groups]

@@ -7,15 +7,14 @@ from pathlib import Path
 def project_root() -> Path:
     """Return the project's root: `UNBLUR_ROOT`, else the nearest folder with a dvc.yaml, else the working folder.
 
-    `dvc exp run --temp` works in `<root>/.dvc/tmp/exps/<name>`; the root that outlives it is the outer one.
+    `dvc exp run --temp` and `--queue` work in a copy below `<root>/.dvc/tmp/exps/`; the root is the folder that
+    outlives it.
     """
     if given := os.environ.get("UNBLUR_ROOT"):
         return Path(given).resolve()
     here = Path.cwd().resolve()
-    for folder in (here, *here.parents):
-        if folder.parent.name == "exps" and folder.parent.parent.name == "tmp":
-            return folder.parents[3]
-    for folder in (here, *here.parents):
-        if (folder / "dvc.yaml").is_file():
-            return folder
-    return here
+    ancestry = (here, *here.parents)
+    for folder in ancestry:
+        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+            return folder.parents[2]
+    return next((folder for folder in ancestry if (folder / "dvc.yaml").is_file()), here)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from unblur.errors import UnblurError
 
@@ -28,17 +29,24 @@ def read_entries(path: Path) -> list[Entry]:
     """
     try:
         objects = json.loads(path.read_text(encoding="utf-8"))
-        return [
-            Entry(
-                file=str(item["file"]),
-                sha256=str(item["sha256"]),
-                licence=str(item["licence"]),
-                scene=str(item.get("scene") or PurePosixPath(item["file"]).stem),
-                split=None if item.get("split") is None else str(item["split"]),
-            )
-            for item in objects
-        ]
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        cause = f"{type(error).__name__}: {error}"
-        msg = f"{path}: not a list of objects with file, sha256, licence, scene and split ({cause})"
+    except (OSError, ValueError) as error:
+        msg = f"{path}: not a JSON file ({error}); restore it with `dvc checkout` or `unblur data starter`"
         raise UnblurError(msg) from error
+    if not isinstance(objects, list) or not all(isinstance(item, dict) for item in objects):
+        msg = f"{path}: expected a list of objects with file, sha256, licence, scene and split"
+        raise UnblurError(msg)
+    return [_entry(path, item) for item in objects]
+
+
+def _entry(path: Path, item: dict[str, Any]) -> Entry:
+    missing = [key for key in ("file", "sha256", "licence") if not item.get(key)]
+    if missing:
+        msg = f"{path}: the entry {item.get('file', item)!r} lacks {', '.join(missing)}"
+        raise UnblurError(msg)
+    return Entry(
+        file=str(item["file"]),
+        sha256=str(item["sha256"]),
+        licence=str(item["licence"]),
+        scene=str(item.get("scene") or PurePosixPath(str(item["file"])).stem),
+        split=None if item.get("split") is None else str(item["split"]),
+    )

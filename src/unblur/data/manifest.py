@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from unblur.data.listing import SOURCES, read_entries
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 
@@ -52,19 +53,18 @@ def read_sources(data_root: Path) -> list[Source]:
     Raises:
         UnblurError: the list is missing or broken, or a scene lies in two splits, which would leak test into training.
     """
-    path = data_root / "SOURCES.json"
+    path = data_root / SOURCES
     if not path.is_file():
         msg = f"{path}: there is no list of photographs; run `unblur data starter` or `dvc pull`"
         raise UnblurError(msg)
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path}: not a JSON file ({error}); restore it with `dvc checkout` or `unblur data starter`"
-        raise UnblurError(msg) from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        msg = f"{path}: expected a list of objects with file, split, scene, sha256 and licence"
-        raise UnblurError(msg)
-    sources = [_source(path, entry) for entry in entries if entry.get("split")]
+    sources = []
+    for entry in read_entries(path):
+        if entry.split is None:
+            continue
+        if entry.split not in SPLITS:
+            msg = f"{path}: {entry.file} has the split {entry.split!r}; expected one of {', '.join(SPLITS)}"
+            raise UnblurError(msg)
+        sources.append(Source(entry.file, entry.split, entry.scene, entry.sha256, entry.licence))
     split_of: dict[str, str] = {}
     for source in sources:
         if split_of.setdefault(source.scene, source.split) != source.split:
@@ -109,18 +109,6 @@ def write_manifest(prepared_root: Path, rows: Iterable[PairRow]) -> None:
     """Write `<prepared_root>/manifest.csv`, one line a pair, `parameters` as JSON."""
     lines = ({**asdict(row), "parameters": json.dumps(row.parameters)} for row in rows)
     _write_csv(prepared_root / "manifest.csv", [field.name for field in fields(PairRow)], lines)
-
-
-def _source(path: Path, entry: Mapping[str, Any]) -> Source:
-    missing = [key for key in ("file", "sha256", "licence") if not entry.get(key)]
-    if missing:
-        msg = f"{path}: the entry {entry.get('file', entry)!r} lacks {', '.join(missing)}"
-        raise UnblurError(msg)
-    if entry["split"] not in SPLITS:
-        msg = f"{path}: {entry['file']} has the split {entry['split']!r}; expected one of {', '.join(SPLITS)}"
-        raise UnblurError(msg)
-    scene = entry.get("scene") or Path(entry["file"]).stem
-    return Source(entry["file"], entry["split"], scene, entry["sha256"], entry["licence"])
 
 
 def _pair_row(line: Mapping[str, str]) -> PairRow:

@@ -1,0 +1,114 @@
+"""Lightning callbacks: the training curve as a table, sample panels and the machine's load in MLflow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.loggers import MLFlowLogger
+
+from unblur.training.module import Batch, RestorationModule
+
+
+class History(L.Callback):
+    """Keeps one row a validation: step, mean training loss since the last one, validation PSNR in dB.
+
+    The rows travel in the checkpoint, so that a resumed training has the whole curve.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self._loss_sum = 0.0
+        self._loss_count = 0
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Mapping[str, Any],
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Add the batch's loss."""
+        self._loss_sum += float(outputs["loss"])
+        self._loss_count += 1
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Close a row."""
+        if trainer.sanity_checking:
+            return
+        self.rows.append(
+            {
+                "step": trainer.global_step,
+                "train_loss": self._loss_sum / max(1, self._loss_count),
+                "val_psnr": float(trainer.callback_metrics["val/psnr"]),
+            }
+        )
+        self._loss_sum, self._loss_count = 0.0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return plain values, as resume reads checkpoints without pickle."""
+        return {"rows": self.rows, "loss_sum": self._loss_sum, "loss_count": self._loss_count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where the checkpoint stopped."""
+        self.rows = list(state_dict["rows"])
+        self._loss_sum, self._loss_count = state_dict["loss_sum"], state_dict["loss_count"]
+
+
+class SamplePanels(L.Callback):
+    """Logs blurred | restored | sharp of the first validation pairs to MLflow at each validation."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def on_validation_batch_end(  # noqa: PLR0917 (Lightning's signature)
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Log one panel; this hook still sees the averaged weights."""
+        logger = trainer.logger
+        if batch_idx >= self.count or not trainer.is_global_zero or not isinstance(logger, MLFlowLogger):
+            return
+        if trainer.sanity_checking or not isinstance(pl_module, RestorationModule):
+            return
+        with torch.inference_mode():
+            restored = pl_module(batch["blur"]).float().clamp(0, 1)
+        panel = torch.cat([batch["blur"][0], restored[0], batch["sharp"][0]], dim=-1)  # (3, H, 3W)
+        image = (panel.cpu().numpy().transpose(1, 2, 0) * 255).round().astype(np.uint8)
+        key = batch["key"][0].replace("/", "_").replace("#", "_")
+        logger.experiment.log_image(logger.run_id, image, key=f"panel_{key}", step=trainer.global_step)
+
+
+class MachineMetrics(L.Callback):
+    """Logs the load of processors and memory (and GPUs) to MLflow while training runs.
+
+    Args:
+        interval: seconds between two samples.
+    """
+
+    def __init__(self, interval: float = 15.0) -> None:
+        self.interval = interval
+        self._monitor: Any = None
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the sampling thread."""
+        if trainer.is_global_zero and isinstance(trainer.logger, MLFlowLogger):
+            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+            self._monitor = SystemMetricsMonitor(
+                trainer.logger.run_id, sampling_interval=self.interval, resume_logging=True
+            )
+            self._monitor.start()
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Stop it, also after an error."""
+        if self._monitor is not None:
+            self._monitor.finish()
+            self._monitor = None

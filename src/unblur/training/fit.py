@@ -1,0 +1,208 @@
+"""Training from the configuration to the saved model, resumed by itself after an interruption."""
+
+import csv
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger, MLFlowLogger
+from torch import nn
+
+from unblur.config.instantiate import instantiate
+from unblur.config.provenance import data_version, git_state
+from unblur.config.root import project_root
+from unblur.config.schema import PipelineConfig
+from unblur.config.tracking import ensure_experiment, tracking_client, tracking_uri
+from unblur.safety.hashing import sha256_file
+from unblur.training.callbacks import History, SamplePanels
+from unblur.training.datamodule import RestorationData
+from unblur.training.module import RestorationModule
+from unblur.training.precision import resolve_precision
+from unblur.training.weights import save_model
+
+# What decides the weights. Two runs that agree in these may continue each other's checkpoint.
+TRAINING_KEYS = (
+    *("task", "seed", "data", "blur", "augment", "model"),
+    *("loss", "optimizer", "scheduler", "trainer", "callbacks", "train"),
+)
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What is known of a finished training; written as run.json."""
+
+    run_id: str | None
+    experiment: str
+    config_hash: str
+    git_sha: str
+    git_dirty: str
+    data_md5: str
+    manifest_sha256: str
+    model_sha256: str
+    seed: int
+    precision: str
+    steps: int
+    seconds: float
+    val_psnr: float | None
+    resumed: bool
+
+
+def fit(cfg: PipelineConfig) -> TrainingRecord:
+    """Train as `cfg` says and write `<paths.train>/{model/, history.csv, run.json}`.
+
+    An interrupted training with the same configuration and data is continued from its last checkpoint in
+    `<paths.checkpoints>/<hash>/`; that folder is removed once the model is saved.
+
+    Raises:
+        UnblurError: the data is missing, a part of the configuration cannot be built, or the loss is not finite.
+    """
+    started = time.monotonic()
+    L.seed_everything(cfg.seed, workers=True, verbose=False)
+    if cfg.train.threads:
+        torch.set_num_threads(cfg.train.threads)
+    manifest = sha256_file(Path(cfg.paths.prepared) / "manifest.csv")
+    training_hash = hash_training(cfg, manifest)
+    checkpoints = Path(cfg.paths.checkpoints) / training_hash[:16]
+
+    data = RestorationData(cfg)
+    network: nn.Module = instantiate(cfg.model)
+    module = RestorationModule(
+        network,
+        loss=instantiate(cfg.loss),
+        optimizer=instantiate(cfg.optimizer),
+        scheduler=instantiate(cfg.scheduler),
+        channels_last=cfg.train.channels_last,
+    )
+    logger = make_logger(cfg, training_hash, checkpoints)
+    history = History()
+    trainer = make_trainer(cfg, logger, history, checkpoints)
+    last = checkpoints / "last.ckpt"
+    resumed = cfg.train.resume and last.is_file()
+    trainer.fit(module, datamodule=data, ckpt_path=str(last) if resumed else None, weights_only=True)
+
+    git = git_state(project_root())
+    record = TrainingRecord(
+        run_id=logger.run_id if isinstance(logger, MLFlowLogger) else None,
+        experiment=cfg.registry.experiment,
+        config_hash=training_hash,
+        git_sha=git.sha,
+        git_dirty=git.dirty,
+        data_md5=data_version(project_root()),
+        manifest_sha256=manifest,
+        model_sha256="",
+        seed=cfg.seed,
+        precision=str(trainer.precision),
+        steps=trainer.global_step,
+        seconds=round(time.monotonic() - started, 1),
+        val_psnr=history.rows[-1]["val_psnr"] if history.rows else None,
+        resumed=resumed,
+    )
+    if trainer.is_global_zero:
+        record = write_training(cfg, network, record, history)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    return record
+
+
+def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
+    """Return the SHA-256 of everything that decides the weights: configuration, data version, fixed pairs."""
+    whole = asdict(cfg)
+    content = {key: whole[key] for key in TRAINING_KEYS}
+    content |= {"data_md5": data_version(project_root()), "manifest": manifest_sha256, "torch": torch.__version__}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def make_trainer(cfg: PipelineConfig, logger: Logger | None, history: History, checkpoints: Path) -> L.Trainer:
+    """Build the Trainer with the configured callbacks and those that every training has."""
+    settings = dict(cfg.trainer)
+    settings["precision"] = resolve_precision(str(settings.get("precision", "auto")), str(settings.get("accelerator")))
+    callbacks = [instantiate(node) for node in cfg.callbacks.values() if node]
+    callbacks.append(history)
+    if not cfg.trainer.get("fast_dev_run"):
+        callbacks.append(
+            ModelCheckpoint(dirpath=checkpoints, filename="last", every_n_epochs=1, enable_version_counter=False)
+        )
+    if logger is None:
+        callbacks = [callback for callback in callbacks if type(callback).__name__ != "LearningRateMonitor"]
+    else:
+        callbacks.append(SamplePanels(cfg.train.sample_panels))
+    trainer: L.Trainer = instantiate(
+        settings, logger=logger or False, callbacks=callbacks, enable_model_summary=False, default_root_dir=checkpoints
+    )
+    return trainer
+
+
+def make_logger(cfg: PipelineConfig, training_hash: str, checkpoints: Path) -> Logger | None:
+    """Build the logger; an MLflow run that was interrupted goes on under its own id."""
+    if not cfg.logger or cfg.trainer.get("fast_dev_run"):
+        return None
+    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("NODE_RANK", "0")):
+        return None  # Only the first process logs.
+    client = tracking_client()
+    ensure_experiment(client, cfg.registry.experiment)
+    note = checkpoints / "mlflow_run_id"
+    run_id = note.read_text(encoding="utf-8").strip() if cfg.train.resume and note.is_file() else None
+    if run_id and not _run_exists(client, run_id):
+        run_id = None
+    logger: Logger = instantiate(
+        cfg.logger,
+        experiment_name=cfg.registry.experiment,
+        tracking_uri=tracking_uri(),
+        run_id=run_id,
+        tags=_tags(cfg, training_hash),
+    )
+    if isinstance(logger, MLFlowLogger) and logger.run_id is not None:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(logger.run_id, encoding="utf-8")
+        if run_id is None:
+            whole = asdict(cfg)
+            logger.log_hyperparams({key: whole[key] for key in TRAINING_KEYS})
+            client.log_dict(logger.run_id, whole, "config.yaml")
+    return logger
+
+
+def write_training(cfg: PipelineConfig, network: nn.Module, record: TrainingRecord, history: History) -> TrainingRecord:
+    """Save the network (its averaged weights by now), the curve and the record."""
+    folder = Path(cfg.paths.train)
+    digest = save_model(network, cfg.model, folder / "model")
+    record = TrainingRecord(**{**asdict(record), "model_sha256": digest})
+    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=["step", "train_loss", "val_psnr"])
+        writer.writeheader()
+        writer.writerows(history.rows)
+    (folder / "run.json").write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+def _tags(cfg: PipelineConfig, training_hash: str) -> dict[str, Any]:
+    git = git_state(project_root())
+    return {
+        "git_sha": git.sha,
+        "git_dirty": git.dirty,
+        "data_md5": data_version(project_root()),
+        "config_hash": training_hash,
+        "model": str(cfg.model.get("_target_")),
+        "system.cpu": str(torch.cpu.get_capabilities().get("cpu_name", platform.processor())),
+        "system.cores": str(os.cpu_count()),
+        "system.gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
+        "system.python": platform.python_version(),
+        "system.torch": torch.__version__,
+    }
+
+
+def _run_exists(client: Any, run_id: str) -> bool:  # noqa: ANN401
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_run(run_id)
+    except MlflowException:
+        return False
+    return True

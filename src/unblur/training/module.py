@@ -1,0 +1,97 @@
+"""The LightningModule: a plain network, a loss, an optimizer and a schedule, each from the configuration."""
+
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import MeanMetric
+
+from unblur.errors import UnblurError
+from unblur.metrics.profiles import get_profile
+
+
+class Batch(TypedDict):
+    """Blurred and sharp images (B, 3, H, W) in [0, 1], and where each came from."""
+
+    blur: Tensor
+    sharp: Tensor
+    key: list[str]
+
+
+class RestorationModule(L.LightningModule):
+    """Trains `network` to turn blurred images into sharp ones.
+
+    Args:
+        network: maps (B, 3, H, W) to (B, 3, H, W).
+        loss: maps (restored, sharp) to a scalar.
+        optimizer: makes an optimizer from parameters.
+        scheduler: makes a schedule from `optimizer` and `total_steps`; stepped after every optimizer step.
+        channels_last: compute in the channels-last memory layout, which convolutions on CPUs and tensor cores prefer.
+        profile: the metric of validation.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        *,
+        channels_last: bool = True,
+        profile: str = "psnr/float",
+    ) -> None:
+        super().__init__()
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.loss = loss
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.profile = get_profile(profile)
+        self.val_psnr = MeanMetric()
+        self.val_psnr_blurred = MeanMetric()
+
+    def forward(self, blur: Tensor) -> Tensor:
+        """Restore (B, 3, H, W)."""
+        restored: Tensor = self.network(blur.contiguous(memory_format=self.memory_format))
+        return restored
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the batch's loss.
+
+        Raises:
+            UnblurError: the loss is not finite. The weights are still those from before this batch.
+        """
+        loss: Tensor = self.loss(self(batch["blur"]), batch["sharp"])
+        if not torch.isfinite(loss):
+            msg = (
+                f"the loss is {loss.item()} at step {self.global_step}; its batch was {', '.join(batch['key'])}. "
+                f"Look at these samples (photo#index under this seed), lower optimizer.lr or trainer.gradient_clip_val"
+            )
+            raise UnblurError(msg)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["key"]))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score the restored and the blurred images with the validation profile."""
+        restored = self(batch["blur"]).float().clamp(0, 1)
+        self.val_psnr.update(self.profile.compute(restored, batch["sharp"]))
+        self.val_psnr_blurred.update(self.profile.compute(batch["blur"], batch["sharp"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over all pairs; the gain is what training is for."""
+        psnr, blurred = self.val_psnr.compute(), self.val_psnr_blurred.compute()
+        self.log("val/psnr", psnr, prog_bar=True)
+        self.log("val/gain", psnr - blurred, prog_bar=True)
+        self.val_psnr.reset()
+        self.val_psnr_blurred.reset()
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Build the optimizer over the network's parameters and the schedule over all steps."""
+        optimizer = self.make_optimizer(self.network.parameters())
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,141 @@
+"""The wheel alone: built, installed beside its dependencies, and used in an empty folder outside the repository."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from onnx import TensorProto, helper
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built by the backend of this environment, so that no index is asked for one."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("unblur-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment that holds the wheel, and sees the dependencies of this one."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True, with_pip=False)
+    python = folder / "bin" / "python"
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(command, capture_output=True, check=True, timeout=120)
+    # The .pth files of a folder that a .pth file names are not read, so the editable installation stays out.
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    dependencies = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (site_packages / "dependencies.pth").write_text("\n".join(sorted(dependencies)) + "\n", encoding="utf-8")
+    return python
+
+
+@pytest.fixture
+def run(installed: Path, tmp_path: Path) -> Run:
+    """Run the new environment's Python in an empty folder, where nothing points to the repository."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "UNBLUR", "VIRTUAL_ENV"))}
+    environment = kept | {"PATH": f"{installed.parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def run_python(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        command = [str(installed), *arguments]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    return run_python
+
+
+def test_holds_the_package_its_configuration_and_its_data(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    package = ROOT / "src" / "unblur"
+    wanted = {f"unblur/{path.relative_to(package).as_posix()}" for path in package.rglob("*") if is_content(path)}
+    wanted |= {
+        f"unblur/conf/{path.relative_to(ROOT / 'conf').as_posix()}"
+        for path in (ROOT / "conf").rglob("*")
+        if is_content(path) and "local" not in path.relative_to(ROOT / "conf").parts
+    }
+    metadata = {name for name in names if ".dist-info/" in name}
+    assert {"unblur/conf/config.yaml", "unblur/data/starter.json", "unblur/registry/card.md.j2"} <= wanted
+    assert names - metadata == wanted
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in metadata)
+
+
+def test_is_imported_from_where_it_was_installed(run, installed):
+    where = Path(run("-c", "import unblur; print(unblur.__file__)").stdout.strip())
+    assert where.is_relative_to(installed.parents[1])
+    found = run("-c", "from unblur.config.compose import config_dir; print(config_dir())").stdout.strip()
+    assert Path(found) == where.parent / "conf"
+
+
+def test_help_as_a_module_and_as_a_command(run, installed):
+    page = run("-m", "unblur", "--help").stdout
+    assert page.startswith("usage: unblur COMMAND")
+    assert run(str(installed.parent / "unblur"), "--help").stdout == page
+
+
+def test_composes_a_configuration(run, tmp_path):
+    run("-m", "unblur", "compose", "experiment=smoke", "seed=9", "--out", "pipeline.yaml")
+    config = yaml.safe_load((tmp_path / "pipeline.yaml").read_text(encoding="utf-8"))
+    assert config["seed"] == 9
+    assert config["model"]["_target_"] == "unblur.networks.nafnet.NAFNet"
+
+
+def test_help_of_restore(run):
+    assert run("-m", "unblur", "restore", "--help").stdout.startswith("usage: unblur restore")
+
+
+def test_restores_a_photograph(run, tmp_path, make_photo):
+    """With a network that turns a photograph into its negative, so that the result is known."""
+    photo = make_photo(40, 56)
+    Image.fromarray(photo).save(tmp_path / "in.png")
+    write_negative(tmp_path / "negative.onnx")
+    run("-m", "unblur", "restore", "in.png", "out.png", "--model", "negative.onnx", "--threads", "1")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), 255 - photo)
+
+
+def test_a_mistake_is_one_line(run):
+    done = run("-m", "unblur", "restore", "missing.png", "out.png", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "missing.png" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def is_content(path: Path) -> bool:
+    return path.is_file() and path.suffix != ".pyc" and not path.name.startswith(".")
+
+
+def write_negative(path: Path) -> None:
+    """Write 1 - x as an ONNX model with the names and free sizes of an exported network."""
+    sizes = ["batch", 3, "height", "width"]
+    graph = helper.make_graph(
+        [helper.make_node("Sub", ["one", "blur"], ["restored"])],
+        "negative",
+        [helper.make_tensor_value_info("blur", TensorProto.FLOAT, sizes)],
+        [helper.make_tensor_value_info("restored", TensorProto.FLOAT, sizes)],
+        [helper.make_tensor("one", TensorProto.FLOAT, [], [1.0])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

@@ -1,0 +1,131 @@
+"""GitHub's workflows: few rights, time limits, nothing of a user's text in a shell line, promotion behind reviewers."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def read(name: str) -> dict[str, Any]:
+    # YAML 1.1 reads the key `on` as true; the base loader leaves every scalar a string.
+    return yaml.load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"), yaml.BaseLoader)
+
+
+def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def workflow(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return read(request.param.stem)
+
+
+def test_the_three_are_there():
+    assert [path.stem for path in FILES] == ["ci", "promote", "retrain"]
+
+
+def test_may_only_read(workflow):
+    assert workflow["permissions"] == {"contents": "read"}
+    assert not [job for job in workflow["jobs"].values() if "permissions" in job]
+
+
+def test_has_time_limits_and_one_run_at_a_time(workflow):
+    assert all(int(job["timeout-minutes"]) <= 120 for job in workflow["jobs"].values())
+    assert workflow["concurrency"]["group"]
+
+
+def test_shell_lines_hold_no_expression(workflow):
+    assert not [step["run"] for step in steps(workflow) if "${{" in step.get("run", "")]
+
+
+def test_actions_are_githubs_own_and_have_a_version(workflow):
+    used = [step["uses"] for step in steps(workflow) if "uses" in step]
+    assert used
+    assert all(re.fullmatch(r"actions/[\w-]+@(v\d+[\d.]*|[0-9a-f]{40})", name) for name in used)
+
+
+def test_a_checkout_leaves_no_credentials(workflow):
+    checkouts = [step for step in steps(workflow) if step.get("uses", "").startswith("actions/checkout@")]
+    assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
+
+
+def test_shell_lines_are_shell(workflow):
+    for step in steps(workflow):
+        if "run" in step:
+            subprocess.run(["bash", "-n", "-c", step["run"]], check=True)
+
+
+def test_ci_runs_what_people_run_and_sees_no_secret():
+    ci = read("ci")
+    assert set(ci["on"]) == {"push", "pull_request"}  # never pull_request_target, which has the secrets
+    lines = [step.get("run", "") for step in ci["jobs"]["test"]["steps"]]
+    assert "make lint types" in lines
+    assert "make test" in lines
+    assert ci["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
+    assert "secrets." not in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    commands = "\n".join(step.get("run", "") for step in steps(ci))
+    assert re.findall(r"(?m)(?:^\s*|if |[;&|(]\s*)(dvc repro.{0,6})", commands) == ["dvc repro --dry"]
+
+
+def test_retraining_never_promotes():
+    text = "\n".join(step.get("run", "") for step in steps(read("retrain")))
+    assert "unblur register" in text
+    assert not re.search(r"unblur (promote|release)|make repro", text)
+
+
+def test_promotion_waits_for_its_reviewers():
+    promote = read("promote")
+    assert set(promote["on"]) == {"workflow_dispatch"}
+    assert [job["environment"] for job in promote["jobs"].values()] == ["production"]
+    text = "\n".join(step.get("run", "") for step in steps(promote))
+    assert text.index("unblur gate") < text.index('unblur promote --expect-champion "$EXPECT_CHAMPION"')
+
+
+def test_retraining_takes_overrides_as_text(tmp_path):
+    """The step that writes params.yaml, run as the runner would: quotes group, and nothing of it is executed."""
+    (step,) = (step for step in steps(read("retrain")) if "OVERRIDES" in step.get("env", {}))
+    environment = {"OVERRIDES": "experiment=smoke 'model.width=8' $(touch executed)", "PATH": path_with_python()}
+    subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    written = yaml.safe_load((tmp_path / "params.yaml").read_text(encoding="utf-8"))
+    assert written == {"overrides": ["experiment=smoke", "model.width=8", "$(touch", "executed)"]}
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.pipeline
+@pytest.mark.slow
+def test_the_record_step_tells_a_current_lock_from_an_old_one(tmp_path):
+    """The step of ci.yml, run on a small pipeline whose data is not there, as on a runner."""
+    (step,) = (step for step in steps(read("ci")) if step.get("name") == "dvc.lock")
+    project, summary = tmp_path / "project", tmp_path / "summary.md"
+    project.mkdir()
+
+    def shell(line: str) -> None:
+        environment = {"PATH": path_with_python(), "GITHUB_STEP_SUMMARY": str(summary), "HOME": str(tmp_path)}
+        environment |= {"DVC_NO_ANALYTICS": "1"}
+        subprocess.run(["bash", "-e", "-c", line], cwd=project, env=environment, check=True, capture_output=True)
+
+    shell(
+        "git init -q && mkdir .dvc data && touch .dvc/config && echo a > data/a && echo 1 > code.py && dvc add -q data"
+    )
+    stage = {"cmd": "cat data/a code.py > out.txt", "deps": ["data", "code.py"], "outs": ["out.txt"]}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"one": stage}}), encoding="utf-8")
+    shell("dvc repro -q && rm -rf data out.txt .dvc/cache")
+    shell(step["run"])
+    assert "dvc.lock is current" in summary.read_text(encoding="utf-8")
+    summary.unlink()
+    shell("echo 2 > code.py")
+    shell(step["run"])
+    assert "dvc.lock is out of date" in summary.read_text(encoding="utf-8")
+
+
+def path_with_python() -> str:
+    """Return a PATH that starts with the commands of this Python, as `make venv` gives the runner."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -1,0 +1,109 @@
+"""Whole trainings in processes of their own: reproducible, resumed after a kill, distributed."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from mlflow import MlflowClient
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
+
+
+def record(project, folder="artifacts/train"):
+    return json.loads((project / folder / "run.json").read_text())
+
+
+def test_the_same_configuration_gives_the_same_weights_and_another_seed_others(project, run_stage, tiny):
+    for folder, seed, workers in (("one", 1, 0), ("two", 1, 2), ("three", 2, 0)):
+        run_stage("train", *tiny, f"seed={seed}", f"data.num_workers={workers}", f"paths.train={folder}", "logger=none")
+    one, two, three = (record(project, folder) for folder in ("one", "two", "three"))
+    assert one["model_sha256"] == two["model_sha256"]  # nor does the number of workers matter
+    assert one["model_sha256"] != three["model_sha256"]
+    assert one["steps"] == 8
+
+
+def test_mlflow_has_configuration_origin_curves_load_and_panels(project, run_stage, tiny):
+    run_stage("train", *tiny)
+    found = record(project)
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    run = client.get_run(found["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model/width"] == "8"
+    assert {"git_sha", "git_dirty", "data_md5", "config_hash", "system.cpu", "system.torch"} <= set(run.data.tags)
+    assert {"val/psnr", "val/gain", "train/loss"} <= set(run.data.metrics)
+    assert len(client.get_metric_history(run.info.run_id, "val/psnr")) == 2
+    artifacts = [item.path for item in client.list_artifacts(run.info.run_id)]
+    assert "config.yaml" in artifacts
+    assert any("panel" in item.path for item in client.list_artifacts(run.info.run_id, "images"))
+    rows = list(csv.DictReader((project / "artifacts/train/history.csv").open()))
+    assert [row["step"] for row in rows] == ["4", "8"]
+    assert float(rows[-1]["val_psnr"]) == pytest.approx(found["val_psnr"])
+    assert not (project / "checkpoints").exists() or not list((project / "checkpoints").iterdir())
+
+
+def test_a_killed_training_goes_on_by_itself_and_ends_with_the_same_weights(project, run_stage, tiny):
+    long = (*tiny, "trainer.max_epochs=30", "data.steps_per_epoch=20", "trainer.check_val_every_n_epoch=10")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unblur.stages.train", *long], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not list((project / "checkpoints").glob("*/last.ckpt")):
+            assert process.poll() is None, "the training ended before it could be killed"
+            assert time.monotonic() < deadline, "no checkpoint appeared"
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    assert not (project / "artifacts/train/model").exists()
+    interrupted = next((project / "checkpoints").glob("*/mlflow_run_id")).read_text()
+    run_stage("train", *long)
+    resumed = record(project)
+    assert resumed["resumed"]
+    assert resumed["steps"] == 600
+    assert resumed["run_id"] == interrupted
+    run_stage("train", *long, "paths.train=straight", "logger=none")
+    straight = record(project, "straight")
+    assert not straight["resumed"]
+    assert resumed["model_sha256"] == straight["model_sha256"]
+    assert (project / "artifacts/train/history.csv").read_text() == (project / "straight/history.csv").read_text()
+
+
+def test_another_configuration_does_not_resume(project, run_stage, tiny):
+    run_stage("train", *tiny, "logger=none")
+    folder = project / "checkpoints" / "0000000000000000"
+    folder.mkdir(parents=True)
+    (folder / "last.ckpt").write_bytes(b"of another configuration")
+    run_stage("train", *tiny, "logger=none", "seed=5")
+    assert not record(project)["resumed"]
+
+
+def test_two_processes_over_gloo(project, run_stage, tiny):
+    done = run_stage("train", *tiny, "trainer=ddp_cpu", "logger=none")
+    found = record(project)
+    assert found["steps"] == 8
+    assert done.stdout.count("Trained") == 1
+    assert [path.name for path in (project / "artifacts/train/model").iterdir()]
+
+
+def test_torchrun(project, tiny):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611",
+         "-m", "unblur.stages.train", *tiny, "trainer=ddp_cpu", "logger=none"],
+        capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert record(project)["steps"] == 8
+
+
+def test_multirun_keeps_the_jobs_apart(project, run_stage, tiny):
+    run_stage("train", "-m", *tiny, "logger=none", "seed=1,2", "hydra.sweep.dir=sweep")
+    weights = {json.loads(path.read_text())["model_sha256"] for path in project.glob("sweep/*/train/run.json")}
+    assert len(weights) == 2

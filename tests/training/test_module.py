@@ -1,0 +1,82 @@
+"""The LightningModule: the NaN guard, and the averaged weights from the first step on."""
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch import nn
+from torch.utils.data import DataLoader
+
+from unblur.errors import UnblurError
+from unblur.losses.charbonnier import CharbonnierLoss
+from unblur.training.module import RestorationModule
+from unblur.training.schedule import WarmupCosine
+
+
+class Scale(nn.Module):
+    """One weight, so that every value of it can be followed by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.seen = []
+
+    def forward(self, x):
+        if self.training:
+            self.seen.append(self.weight.item())
+        return x * self.weight
+
+
+def items(value, count):
+    return [
+        {"blur": torch.full((3, 8, 8), 0.5), "sharp": torch.full((3, 8, 8), value), "key": f"photo.png#{index}"}
+        for index in range(count)
+    ]
+
+
+def make_module(network):
+    return RestorationModule(
+        network,
+        loss=CharbonnierLoss(),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        scheduler=lambda optimizer, total_steps: WarmupCosine(optimizer, total_steps=total_steps, min_ratio=1.0),
+    )
+
+
+def make_trainer(callbacks=()):
+    return L.Trainer(
+        accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, callbacks=list(callbacks),
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+    )  # fmt: skip
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_samples_and_unspoilt_weights():
+    network = Scale()
+    data = [*items(0.2, 2), *items(float("nan"), 2)]
+    with pytest.raises(UnblurError, match=r"photo\.png#0, photo\.png#1") as caught:
+        make_trainer().fit(make_module(network), DataLoader(data, batch_size=2))
+    assert "step 1" in str(caught.value)
+    assert torch.isfinite(network.weight).all()
+
+
+def test_averaged_weights_start_at_the_first_step_and_are_what_training_leaves():
+    network = Scale()
+    make_trainer([EMAWeightAveraging(decay=0.75)]).fit(make_module(network), DataLoader(items(0.2, 6), batch_size=1))
+    # seen[i] is the weight before step i; the raw weight after the last step is one more SGD step of d/dw.
+    raw = network.seen[1:]
+    d = 0.5 * network.seen[-1] - 0.2
+    raw.append(network.seen[-1] - 0.1 * 0.5 * d / (d**2 + 1e-6) ** 0.5)
+    average = raw[0]
+    for value in raw[1:]:
+        average = 0.75 * average + 0.25 * value
+    assert network.weight.item() == pytest.approx(average, abs=1e-6)
+
+
+def test_validation_reports_psnr_and_gain_over_the_blurred_input():
+    trainer = make_trainer()
+    network = Scale()
+    trainer.fit(make_module(network), DataLoader(items(0.5, 1), batch_size=1), DataLoader(items(0.4, 2), batch_size=1))
+    restored = 0.5 * network.weight.item()
+    expected = -10 * torch.log10(torch.tensor((restored - 0.4) ** 2)).item()
+    assert trainer.callback_metrics["val/psnr"].item() == pytest.approx(expected, abs=1e-3)
+    assert trainer.callback_metrics["val/gain"].item() == pytest.approx(expected - 20.0, abs=1e-3)

@@ -1,0 +1,36 @@
+"""The schedule's values against the cosine's formula."""
+
+import math
+
+import pytest
+import torch
+
+from unblur.training.schedule import WarmupCosine
+
+
+def rates(total_steps: int, warmup: float, min_ratio: float) -> list[float]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=2.0)
+    schedule = WarmupCosine(optimizer, total_steps=total_steps, warmup=warmup, min_ratio=min_ratio)
+    found = []
+    for _ in range(total_steps + 1):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return found
+
+
+def test_cosine_without_warmup():
+    expected = [2.0 * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * step / 10))) for step in range(11)]
+    assert rates(10, 0.0, 0.1) == pytest.approx(expected)
+
+
+def test_warmup_rises_to_the_highest_rate_and_falls_to_the_lowest():
+    found = rates(100, 0.1, 0.01)
+    assert found[:10] == pytest.approx([2.0 * (step + 1) / 11 for step in range(10)])
+    assert max(found) == found[10] == pytest.approx(2.0)
+    assert found[10:] == sorted(found[10:], reverse=True)
+    assert found[100] == pytest.approx(0.02)
+
+
+def test_ratio_one_is_constant():
+    assert set(rates(5, 0.0, 1.0)) == {2.0}

@@ -1,0 +1,54 @@
+"""A model's folder: what is written comes back, and damage is told in one line."""
+
+import json
+
+import pytest
+import torch
+
+from unblur.config.instantiate import instantiate
+from unblur.errors import UnblurError
+from unblur.safety.hashing import sha256_file
+from unblur.training.weights import load_model, save_model
+
+MODEL = {"_target_": "unblur.networks.nafnet.NAFNet", "width": 4, "encoder_blocks": [1], "decoder_blocks": [1]}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    network = instantiate(MODEL)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    digest = save_model(network.to(memory_format=torch.channels_last), MODEL, tmp_path / "model")
+    return network.eval(), tmp_path / "model", digest
+
+
+def test_round_trip(saved):
+    network, folder, digest = saved
+    assert digest == sha256_file(folder / "model.safetensors")
+    again = load_model(folder)
+    x = torch.rand(1, 3, 9, 14)
+    assert not again.training
+    assert torch.equal(again(x), network.to(memory_format=torch.contiguous_format)(x))
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "holds no model"),
+        (lambda folder: (folder / "config.json").write_text("{"), "not a model's configuration"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"xx"), "not a safetensors file"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "missing"),
+        (
+            lambda folder: (folder / "config.json").write_text(json.dumps({"model": MODEL | {"width": 8}})),
+            "does not fit",
+        ),
+        (lambda folder: (folder / "config.json").write_text('{"model": {"_target_": "os.system"}}'), "refused"),
+    ],
+)
+def test_damage_is_one_line(saved, damage, message):
+    _, folder, _ = saved
+    damage(folder)
+    with pytest.raises(UnblurError, match=message) as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
