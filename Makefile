@@ -30,10 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 repro: $(STAMP) ## data, pipeline, registry, gate, promotion: from a fresh clone to a promoted model
 	unblur data starter
 	dvc repro
-	unblur register --config $(CONFIG)
-	unblur gate --config $(CONFIG)
-	unblur promote --why "make repro"
-	unblur summary --config $(CONFIG)
+	unblur release --config $(CONFIG)
 
 test: $(STAMP) ## the whole test suite
 	python -m pytest $(PYTEST_ARGS)

@@ -1,7 +1,6 @@
 """`unblur compose`: the configuration of the whole pipeline, in one file that DVC can watch."""
 
 import argparse
-import os
 from pathlib import Path
 
 from unblur.config.entry import command
@@ -17,6 +16,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_intermixed_args(argv)
 
     from unblur.config.compose import checked, compose, read_params, to_yaml
+    from unblur.safety.atomic import replacing
 
     config = compose([*(read_params(options.params) if options.params else ()), *options.overrides])
     checked(config)
@@ -24,10 +24,8 @@ def main(argv: list[str]) -> int:
     if options.out is None:
         print(text, end="")
         return 0
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = options.out.with_suffix(".tmp")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, options.out)
+    with replacing(options.out) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     print(f"{options.out}: composed; use it with `unblur train --config {options.out}`")
     return 0
 

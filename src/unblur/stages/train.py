@@ -13,9 +13,12 @@ def main(cfg: PipelineConfig) -> None:
 
     from lightning.pytorch.utilities import rank_zero_only
 
-    from unblur.stages.console import show_table, what_next
+    from unblur.stages.console import console, show_table, what_next
     from unblur.training.fit import fit
 
+    if not console.is_terminal:  # no progress bar there: a line for each validation instead
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("unblur").setLevel(logging.INFO)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # no advertisements
     record = fit(cfg)
     if rank_zero_only.rank:

@@ -1,0 +1,117 @@
+"""NAFNet: U-shaped network without activation functions (Simple Baselines for Image Restoration, Chen et al. 2022)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from unblur.errors import UnblurError
+from unblur.networks.layers import LayerNorm2d, SimpleGate, crop, pad_to_multiple
+
+
+class NAFNet(nn.Module):
+    """Restores (B, in_channels, H, W) to (B, out_channels, H, W), both RGB in [0, 1]; any H and W from 1 on.
+
+    The parameters are named as in the official checkpoints, so that those load with `strict=True`.
+
+    Args:
+        in_channels: channels of the input; the first `out_channels` of them are the image that is corrected.
+        out_channels: channels of the output.
+        width: channels at full resolution; each level below has twice as many.
+        encoder_blocks: blocks at each level on the way down, full resolution first.
+        middle_blocks: blocks at the lowest resolution.
+        decoder_blocks: blocks at each level on the way up, lowest resolution first.
+
+    Raises:
+        UnblurError: the two lists differ in length, or the input has fewer channels than the output.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        width: int = 32,
+        *,
+        encoder_blocks: Sequence[int] = (1, 1, 1, 28),
+        middle_blocks: int = 1,
+        decoder_blocks: Sequence[int] = (1, 1, 1, 1),
+    ) -> None:
+        super().__init__()
+        if len(encoder_blocks) != len(decoder_blocks):
+            msg = (
+                f"NAFNet has {len(encoder_blocks)} encoder levels and {len(decoder_blocks)} decoder levels: "
+                "give encoder_blocks and decoder_blocks the same length"
+            )
+            raise UnblurError(msg)
+        if in_channels < out_channels:
+            msg = f"NAFNet corrects its input: in_channels={in_channels} must be at least out_channels={out_channels}"
+            raise UnblurError(msg)
+        self.out_channels = out_channels
+        self.multiple = 2 ** len(encoder_blocks)
+
+        self.intro = nn.Conv2d(in_channels, width, 3, padding=1)
+        self.ending = nn.Conv2d(width, out_channels, 3, padding=1)
+        self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
+        self.ups, self.decoders = nn.ModuleList(), nn.ModuleList()
+
+        channels = width
+        for blocks in encoder_blocks:
+            self.encoders.append(_blocks(channels, blocks))
+            self.downs.append(nn.Conv2d(channels, 2 * channels, 2, stride=2))
+            channels *= 2
+        self.middle_blks = _blocks(channels, middle_blocks)
+        for blocks in decoder_blocks:
+            self.ups.append(nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2)))
+            channels //= 2
+            self.decoders.append(_blocks(channels, blocks))
+
+    def forward(self, blur: Tensor) -> Tensor:
+        """Return the restored image; values may leave [0, 1] a little."""
+        height, width = blur.shape[-2:]
+        padded = pad_to_multiple(blur, self.multiple)
+
+        x = self.intro(padded)  # (B, 3, H, W) -> (B, c, H, W)
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            x = encoder(x)
+            skips.append(x)
+            x = down(x)  # (B, c, H, W) -> (B, 2c, H/2, W/2)
+        x = self.middle_blks(x)
+        for up, decoder, skip in zip(self.ups, self.decoders, reversed(skips), strict=True):
+            x = decoder(up(x) + skip)  # (B, 2c, H/2, W/2) -> (B, c, H, W)
+        restored = self.ending(x) + padded[:, : self.out_channels]
+        return crop(restored, height, width)
+
+
+class NAFBlock(nn.Module):
+    """Depthwise convolution with gate and channel attention, then a gated feed-forward; each a scaled residual.
+
+    `beta` and `gamma` start at zero, so that a new block is the identity.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm1 = LayerNorm2d(channels)
+        self.conv1 = nn.Conv2d(channels, 2 * channels, 1)
+        self.conv2 = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
+        self.sca = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1))
+        self.conv3 = nn.Conv2d(channels, channels, 1)
+        self.norm2 = LayerNorm2d(channels)
+        self.conv4 = nn.Conv2d(channels, 2 * channels, 1)
+        self.conv5 = nn.Conv2d(channels, channels, 1)
+        self.gate = SimpleGate()
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        u = self.gate(self.conv2(self.conv1(self.norm1(x))))
+        u = u * self.sca(u)  # simplified channel attention: one factor a channel, (B, C, 1, 1)
+        y = x + self.beta * self.conv3(u)
+        v = self.gate(self.conv4(self.norm2(y)))
+        out: Tensor = y + self.gamma * self.conv5(v)
+        return out
+
+
+def _blocks(channels: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*[NAFBlock(channels) for _ in range(count)])

@@ -1,0 +1,152 @@
+"""The model card (Mitchell et al. 2019, "Model Cards for Model Reporting"), generated from what the pipeline wrote."""
+
+import csv
+import json
+import os
+import platform
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from unblur.config.schema import PipelineConfig
+from unblur.data.manifest import Source, read_sources
+from unblur.errors import UnblurError
+from unblur.registry.lineage import Lineage
+from unblur.registry.parity import Parity
+from unblur.safety.atomic import replacing
+
+FILE = "MODEL_CARD.md"
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """Everything that the card tells. What a stage has not written is empty or None, and the card says so.
+
+    `metrics` is artifacts/evaluate/metrics.json, `latency` the rows of artifacts/benchmark/latency.csv, `training`
+    is run.json, `parameters` the number of weights.
+    """
+
+    name: str
+    network: str
+    parameters: int | None
+    metrics: dict[str, Any] | None
+    latency: list[dict[str, str]]
+    sources: list[Source]
+    training: dict[str, Any]
+    lineage: Lineage
+    parity: Parity
+
+
+def collect_facts(
+    cfg: PipelineConfig, root: Path, training: dict[str, Any], lineage: Lineage, parity: Parity
+) -> CardFacts:
+    """Gather the facts from the folders that `cfg.paths` names.
+
+    Raises:
+        UnblurError: a file cannot be read, or the evaluation is of other weights than the training's.
+    """
+    metrics = _json(root / cfg.paths.evaluate / "metrics.json")
+    scored, trained = (metrics or {}).get("model_sha256"), training.get("model_sha256")
+    if scored and trained and scored != trained:
+        msg = (
+            f"{root / cfg.paths.evaluate} holds figures of the weights {scored[:12]}, but {trained[:12]} were trained "
+            "last. Bring the pipeline up to date: `dvc repro`."
+        )
+        raise UnblurError(msg)
+    complexity = _json(root / cfg.paths.benchmark / "complexity.json") or {}
+    data = root / cfg.paths.data
+    return CardFacts(
+        name=cfg.registry.model_name,
+        network=str(cfg.model.get("_target_", "A network")).rpartition(".")[2],
+        parameters=complexity.get("parameters"),
+        metrics=metrics,
+        latency=_latency(root / cfg.paths.benchmark / "latency.csv"),
+        sources=read_sources(data) if (data / "SOURCES.json").is_file() else [],
+        training=training,
+        lineage=lineage,
+        parity=parity,
+    )
+
+
+def write_card(facts: CardFacts, folder: Path) -> Path:
+    """Write MODEL_CARD.md into `folder` and return its path."""
+    path = folder / FILE
+    with replacing(path) as unfinished:
+        unfinished.write_text(render(facts), encoding="utf-8")
+    return path
+
+
+def render(facts: CardFacts) -> str:
+    """Return the card as Markdown."""
+    environment = Environment(
+        loader=PackageLoader("unblur", "registry"),
+        autoescape=select_autoescape(),  # of HTML and XML; Markdown stays as it is
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    metrics = facts.metrics
+    return environment.get_template("card.md.j2").render(
+        **vars(facts),
+        profiles=list(metrics["test"]["model"]) if metrics else [],
+        nearly_sharp=metrics["nearly_sharp_change"] if metrics else None,
+        unit="dB" if metrics and metrics["profile"].startswith("psnr") else "",
+        count=Counter(source.split for source in facts.sources),
+        licences=_by_licence(facts.sources),
+        machine=f"{platform.system()} {platform.machine()} with {os.cpu_count()} cores",
+        trained=_trained(facts.training),
+        figure=figure,
+    )
+
+
+def describe(facts: CardFacts) -> str:
+    """Return the short description of the version in MLflow."""
+    size = f", {facts.parameters / 1e6:.2f} M parameters" if facts.parameters else ""
+    if not facts.metrics:
+        return f"{facts.network}{size}. Not evaluated. See MODEL_CARD.md in the run."
+    profile, means, pairs = facts.metrics["profile"], facts.metrics["test"], facts.metrics["pairs"]
+    ours, blurred = (figure(profile, means[method][profile]) for method in ("model", "blurred"))
+    return f"{facts.network}{size}. {profile} {ours} on {pairs} test pairs, blurred input {blurred}. See MODEL_CARD.md."
+
+
+def figure(profile: str, value: float) -> str:
+    """Write a value with as many decimals as its profile deserves: 2 for dB, 4 for SSIM."""
+    return f"{value:.2f}" if profile.startswith("psnr") else f"{value:.4f}"
+
+
+def _trained(training: dict[str, Any]) -> dict[str, Any]:
+    seconds = training.get("seconds")
+    return {
+        "seed": training.get("seed"),
+        "steps": training.get("steps"),
+        "training time": None if seconds is None else f"{seconds / 60:.1f} min",
+    }
+
+
+def _by_licence(sources: list[Source]) -> dict[str, Counter[str]]:
+    counts: dict[str, Counter[str]] = {}
+    for source in sorted(sources, key=lambda source: source.licence):
+        counts.setdefault(source.licence, Counter())[source.split] += 1
+    return counts
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} is not valid JSON ({error}). Run the pipeline again: `dvc repro`."
+        raise UnblurError(msg) from error
+    return content
+
+
+def _latency(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))

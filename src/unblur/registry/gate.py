@@ -1,0 +1,191 @@
+"""The promotion gate: load candidate and champion as a user would, score both on the same pairs, judge by the rules."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.config.provenance import data_version
+from unblur.config.schema import PipelineConfig
+from unblur.config.tracking import tracking_client
+from unblur.data.manifest import PairRow, read_manifest
+from unblur.errors import UnblurError
+from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
+from unblur.registry.parity import read_onnx_parity
+from unblur.registry.record import GateRecord, Subject, differences, find_record, publish, write_record
+from unblur.registry.rules import Measured, Values, judge
+from unblur.registry.versions import CHALLENGER, CHAMPION, Version, candidate_version, read_aliases, read_version
+from unblur.restoring.mlflow_reference import fetched_onnx
+from unblur.restoring.restorer import Restorer, load_restorer
+from unblur.safety.hashing import sha256_file
+from unblur.safety.paths import inside
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Batch = NDArray[np.float32]
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+MANIFEST = "manifest.csv"
+LATENCY_RUNS = 5
+
+
+def run_gate(
+    cfg: PipelineConfig, root: Path, track: Callable[[str], Track] = lambda _: lambda rows: rows
+) -> GateRecord | None:
+    """Judge the version under the alias `candidate`, and write and log gate.json.
+
+    A verdict that the registry has for this candidate, champion, data, pairs and rules is not computed again. It knows
+    it by the SHA-256 of gate.json, so a file that was edited does not count.
+
+    Args:
+        cfg: `gate` holds the rules, `paths` the places, `registry` the model's name.
+        root: the project's root.
+        track: takes a description and returns a wrapper of the pairs, for a progress bar.
+
+    Returns:
+        The verdict, favourable or not; None when the candidate is the champion already.
+
+    Raises:
+        UnblurError: there is no candidate, no test pair, or a file has changed since it was registered or prepared.
+    """
+    client = tracking_client()
+    name = cfg.registry.model_name
+    aliases = read_aliases(client, name)
+    candidate = candidate_version(client, name, aliases)
+    if aliases.get(CHAMPION) == candidate.number:
+        return None
+    champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
+    prepared, folder = root / cfg.paths.prepared, root / cfg.paths.registry
+    subject = _subject(cfg, root, prepared, candidate, champion)
+    record = _known_verdict(client, candidate, subject, folder)
+    if record is not None:
+        write_record(record, folder)
+        return record
+    record = _verdict(cfg, subject, _measure(cfg, root, candidate, champion, track))
+    publish(client, candidate, write_record(record, folder), record, aliases.get(CHALLENGER))
+    return record
+
+
+def latency_ms(restorer: Restorer, height: int, width: int, runs: int = LATENCY_RUNS) -> float:
+    """Return the median time in ms of restoring one (1, 3, height, width) image, after one run to warm up."""
+    batch = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
+    restorer(batch)
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        restorer(batch)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1000
+
+
+def _subject(cfg: PipelineConfig, root: Path, prepared: Path, candidate: Version, champion: Version | None) -> Subject:
+    manifest = prepared / MANIFEST
+    if not manifest.is_file():
+        msg = f"{manifest} is missing: there are no test pairs to judge on. Run `unblur prepare`."
+        raise UnblurError(msg)
+    return Subject(
+        model=candidate.name,
+        candidate=candidate.number,
+        candidate_sha256=candidate.sha256,
+        champion=champion.number if champion else None,
+        champion_sha256=champion.sha256 if champion else None,
+        data_md5=data_version(root),
+        pairs_sha256=sha256_file(manifest),
+        rules=asdict(cfg.gate),
+    )
+
+
+def _known_verdict(client: "MlflowClient", candidate: Version, subject: Subject, folder: Path) -> GateRecord | None:
+    """Return the verdict that the registry knows of, if it is about this very subject."""
+    try:
+        record = find_record(client, candidate, folder)
+    except UnblurError:
+        return None  # written by another version of unblur, so it is judged anew
+    return None if record is None or differences(record.subject, subject) else record
+
+
+def _measure(
+    cfg: PipelineConfig, root: Path, candidate: Version, champion: Version | None, track: Callable[[str], Track]
+) -> Measured:
+    """Load the versions and measure them."""
+    from unblur.evaluation.score import score  # these two import torch, which a known verdict does without
+    from unblur.metrics.profiles import get_profile
+
+    prepared, profile = root / cfg.paths.prepared, cfg.gate.profile
+    rows = [row for row in read_manifest(prepared) if row.split == "test"]
+    _check_pairs(rows, prepared)
+
+    def values(method: str, restore: Callable[[Batch], Batch]) -> Values:
+        scores = score(method, restore, rows, prepared, [profile], track=track(f"gate: {method}"))
+        return np.array([item.value for item in scores], dtype=np.float64)
+
+    restorer = _load(candidate, cfg.benchmark.threads)
+    height, width = cfg.gate.latency_size
+    with fetched_onnx(candidate.uri) as file:
+        size_mb = file.stat().st_size / 1e6
+    return Measured(
+        unit=get_profile(profile).unit,
+        blurred=values("blurred", lambda batch: batch),
+        candidate=values("candidate", restorer),
+        champion=values("champion", _load(champion, cfg.benchmark.threads)) if champion else None,
+        nearly_sharp=np.array([strength_bin(row.kind, row.strength) == NEARLY_SHARP for row in rows]),
+        parity=_parity(root / cfg.paths.export, candidate),
+        latency_ms=latency_ms(restorer, height, width) if cfg.gate.max_latency_ms is not None else None,
+        size_mb=size_mb,
+    )
+
+
+def _verdict(cfg: PipelineConfig, subject: Subject, measured: Measured) -> GateRecord:
+    results = judge(cfg.gate, measured, cfg.seed)
+    means = {"blurred": measured.blurred, "candidate": measured.candidate}
+    if measured.champion is not None:
+        means["champion"] = measured.champion
+    return GateRecord(
+        subject=subject,
+        passed=all(result.passed for result in results),
+        results=results,
+        pairs=len(measured.blurred),
+        means={name: float(values.mean()) for name, values in means.items() if np.isfinite(values).all()},
+        machine=f"{platform.machine()}, {cfg.benchmark.threads} threads",
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _load(version: Version, threads: int) -> Restorer:
+    """Load what `models:/NAME/VERSION` gives to everybody, and see that it is the file that was registered."""
+    restorer = load_restorer(version.uri, threads)
+    if version.sha256 and restorer.sha256 != version.sha256:
+        msg = (
+            f"{version} holds a file with SHA-256 {restorer.sha256[:12]}, registered was {version.sha256[:12]}. "
+            "Somebody has changed the stored file: register the model again."
+        )
+        raise UnblurError(msg)
+    return restorer
+
+
+def _check_pairs(rows: Sequence[PairRow], prepared: Path) -> None:
+    if not rows:
+        msg = f"{prepared / MANIFEST} lists no test pairs. Set data.pairs_per_photo.test and run `unblur prepare`."
+        raise UnblurError(msg)
+    for row in rows:
+        for file, expected in ((row.blur, row.blur_sha256), (row.sharp, row.sharp_sha256)):
+            path = inside(prepared, file)
+            if not path.is_file() or sha256_file(path) != expected:
+                msg = f"{path} is missing or differs from the manifest. Prepare the pairs again: `unblur prepare`."
+                raise UnblurError(msg)
+
+
+def _parity(export: Path, candidate: Version) -> float | None:
+    """Return the difference from parity.csv if it belongs to this file, else the one noted at registration."""
+    model = export / "model.onnx"
+    if model.is_file() and sha256_file(model) == candidate.sha256:
+        return read_onnx_parity(export).largest
+    noted = candidate.tags.get("parity")
+    return float(noted) if noted else None

@@ -1,0 +1,92 @@
+"""Who moved the alias `champion`, when, from what to what, and why: one JSON line a move, kept in MLflow.
+
+MLflow has no history of aliases. The ledger is the artifact ledger.jsonl of a run of its own, which the registered
+model names in its tag `ledger_run`. An append reads the file and writes it again, so two people who promote in the same
+instant may lose a line; the versions and aliases themselves are not touched by that.
+"""
+
+import getpass
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlflow.exceptions import MlflowException
+
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FILE = "ledger.jsonl"
+RUN_TAG = "ledger_run"
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One move of the champion; `before` and `after` are version numbers, `when` is UTC in ISO 8601."""
+
+    when: str
+    who: str
+    action: str
+    model: str
+    before: int | None
+    after: int
+    why: str
+
+
+def entry(action: str, model: str, before: int | None, after: int, *, why: str, by: str | None) -> LedgerEntry:
+    """Return an entry of this moment; without `by` it names the user of this process."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return LedgerEntry(now, by or current_user(), action, model, before, after, why)
+
+
+def current_user() -> str:
+    """Return the user's name as the environment or the system has it, "unknown" in a container without users."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def append(client: "MlflowClient", added: LedgerEntry, experiment_id: str) -> None:
+    """Add a line to the ledger of `added.model`; its run is made in the experiment on the first call."""
+    entries = [*read_ledger(client, added.model), added]
+    run_id = _run_id(client, added.model)
+    if run_id is None:
+        run = client.create_run(experiment_id, run_name="ledger", tags={"role": "ledger", "model": added.model})
+        run_id = str(run.info.run_id)
+        client.set_terminated(run_id)
+        client.set_registered_model_tag(added.model, RUN_TAG, run_id)
+    lines = [json.dumps(asdict(item), ensure_ascii=False) for item in entries]
+    client.log_text(run_id, "\n".join(lines) + "\n", FILE)
+
+
+def read_ledger(client: "MlflowClient", model: str) -> list[LedgerEntry]:
+    """Return every entry of a model's ledger, oldest first; none when nothing was promoted yet.
+
+    Raises:
+        UnblurError: a line of the ledger cannot be read.
+    """
+    run_id = _run_id(client, model)
+    if run_id is None or FILE not in {item.path for item in client.list_artifacts(run_id)}:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(client.download_artifacts(run_id, FILE, folder)).read_text(encoding="utf-8")
+    try:
+        return [LedgerEntry(**json.loads(line)) for line in text.splitlines() if line]
+    except (TypeError, ValueError) as error:
+        msg = f"{FILE} of run {run_id} has a line that is no ledger entry ({error}). Mend it in the MLflow artifact."
+        raise UnblurError(msg) from error
+
+
+def _run_id(client: "MlflowClient", model: str) -> str | None:
+    try:
+        tags = client.get_registered_model(model).tags
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    return str(tags[RUN_TAG]) if RUN_TAG in tags else None

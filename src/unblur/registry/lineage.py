@@ -1,0 +1,74 @@
+"""Where a registered model comes from: code, data, configuration and the very file, as tags of its version."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from unblur.config.provenance import data_version, git_state
+from unblur.errors import UnblurError
+from unblur.safety.hashing import sha256_file
+
+CONFIG = Path("artifacts/config/pipeline.yaml")
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The five facts that identify a model; "unknown" where a fact cannot be told.
+
+    `git_sha` and `git_dirty` are those of the training, `data_md5` is the one that data.dvc recorded then,
+    `config_hash` is the SHA-256 of the composed configuration, `model_sha256` that of the ONNX file.
+    """
+
+    git_sha: str
+    git_dirty: str
+    data_md5: str
+    config_hash: str
+    model_sha256: str
+
+    def tags(self) -> dict[str, str]:
+        """Return the facts as tags of a model version."""
+        return asdict(self)
+
+
+def collect_lineage(root: Path, training: dict[str, Any], model: Path) -> Lineage:
+    """Collect the lineage of the ONNX file `model`.
+
+    What the training wrote down (`training`, from run.json) wins over the state of the working tree now: a model
+    may be registered later than it was trained, or come out of DVC's run cache.
+
+    Raises:
+        UnblurError: the composed configuration is missing.
+    """
+    config = root / CONFIG
+    if not config.is_file():
+        msg = f"{config} is missing. Run the pipeline first: `dvc repro`."
+        raise UnblurError(msg)
+    now = git_state(root)
+    return Lineage(
+        git_sha=str(training.get("git_sha", now.sha)),
+        git_dirty=str(training.get("git_dirty", now.dirty)).lower(),
+        data_md5=str(training.get("data_md5", data_version(root))),
+        config_hash=sha256_file(config),
+        model_sha256=sha256_file(model),
+    )
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """Return what the training wrote into run.json, empty when the model was not trained here.
+
+    Raises:
+        UnblurError: run.json is not a JSON object.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} is not valid JSON ({error}). Train again: `unblur train`."
+        raise UnblurError(msg) from error
+    if not isinstance(record, dict):
+        msg = f"{path} should hold a JSON object, found a {type(record).__name__}. Train again: `unblur train`."
+        raise UnblurError(msg)
+    return record

@@ -1,0 +1,150 @@
+"""Put the exported model into the MLflow registry, once for each SHA-256 of its ONNX file."""
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow.exceptions import MlflowException
+
+from unblur.config.schema import PipelineConfig
+from unblur.config.tracking import ensure_experiment, tracking_client
+from unblur.errors import UnblurError
+from unblur.registry.card import CardFacts, collect_facts, describe, write_card
+from unblur.registry.lineage import Lineage, collect_lineage, read_training
+from unblur.registry.parity import Parity, read_onnx_parity
+from unblur.registry.versions import CANDIDATE, Version, find_by_sha256, read_aliases, read_version
+from unblur.safety.hashing import sha256_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MODEL = "model.onnx"
+SHAPE = (-1, 3, -1, -1)  # (batch, RGB, height, width), free sizes
+REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The version that holds the exported model; `created` is False when it was there already."""
+
+    version: Version
+    aliases: dict[str, int]
+    created: bool
+
+
+def register(cfg: PipelineConfig, root: Path) -> Registration:
+    """Register the exported ONNX file and give its version the alias `candidate`.
+
+    A file whose SHA-256 is in the registry already is not logged again; its version becomes the candidate.
+
+    Args:
+        cfg: `paths` tells where the pipeline has written, `registry` the names in MLflow.
+        root: the project's root.
+
+    Raises:
+        UnblurError: the model is not exported, did not match its PyTorch network, or a file of the pipeline is
+            missing or of another model.
+    """
+    export = root / cfg.paths.export
+    model = export / MODEL
+    if not model.is_file():
+        msg = f"{model} is missing: there is nothing to register. Run `unblur export`."
+        raise UnblurError(msg)
+    parity = read_onnx_parity(export)
+    if not parity.passed:
+        msg = (
+            f"{model} differs from its PyTorch network by {parity.largest:.2e}, more than export.tolerance: not "
+            f"registered. See {export / 'parity.csv'}."
+        )
+        raise UnblurError(msg)
+    client = tracking_client()
+    name = cfg.registry.model_name
+    known = find_by_sha256(client, name, sha256_file(model))
+    version = known or _create(client, cfg, root, model, parity)
+    if read_aliases(client, name).get(CANDIDATE) != version.number:
+        client.set_registered_model_alias(name, CANDIDATE, str(version.number))
+    return Registration(version, read_aliases(client, name), created=known is None)
+
+
+def _create(client: "MlflowClient", cfg: PipelineConfig, root: Path, model: Path, parity: Parity) -> Version:
+    """Log the model, its card and its report, and make a version of them."""
+    name = cfg.registry.model_name
+    training = read_training(root / cfg.paths.train)
+    lineage = collect_lineage(root, training, model)
+    facts = collect_facts(cfg, root, training, lineage, parity)
+    tags = lineage.tags() | _facts_as_tags(cfg, facts, model)
+    run_id, uri = _log_model(client, cfg.registry.experiment, training.get("run_id"), model, lineage)
+    client.log_artifact(run_id, str(write_card(facts, root / cfg.paths.registry)))
+    report = root / cfg.paths.reports / "report.html"
+    if report.is_file():
+        client.log_artifact(run_id, str(report))
+    try:
+        client.create_registered_model(name, description="Takes the blur out of photographs; made by unblur.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(name, uri, run_id=run_id, tags=tags, description=describe(facts))
+    return read_version(client, name, int(made.version))
+
+
+def _log_model(
+    client: "MlflowClient", experiment: str, training_run: str | None, model: Path, lineage: Lineage
+) -> tuple[str, str]:
+    """Log the ONNX file into the training's run, or a new one where this store does not know it.
+
+    Returns:
+        The run's id and the logged model's URI.
+    """
+    import mlflow
+    import mlflow.onnx
+    import numpy as np
+    import onnx
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("float32"), SHAPE, "blur")]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), SHAPE, "restored")]),
+    )
+    where: dict[str, Any] = {"run_id": training_run}
+    if training_run is None or not _run_exists(client, training_run):
+        where = {"experiment_id": ensure_experiment(client, experiment), "run_name": "register"}
+    with mlflow.start_run(**where) as run:
+        logged = mlflow.onnx.log_model(
+            onnx.load(str(model)),
+            name="model",
+            signature=signature,
+            save_as_external_data=False,
+            onnx_execution_providers=["CPUExecutionProvider"],
+            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
+            metadata=lineage.tags(),
+        )
+    return str(run.info.run_id), str(logged.model_uri)
+
+
+def _run_exists(client: "MlflowClient", run_id: str) -> bool:
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False
+
+
+def _facts_as_tags(cfg: PipelineConfig, facts: CardFacts, model: Path) -> dict[str, str]:
+    """Return what people filter versions by; tags of unknown facts are left out."""
+    tags = {
+        "task": cfg.task,
+        "network": facts.network,
+        "metric_profile": cfg.gate.profile,
+        "parameters": facts.parameters,
+        "file_bytes": model.stat().st_size,
+        "parity": f"{facts.parity.largest:.3e}",
+        "seed": facts.training.get("seed"),
+        "steps": facts.training.get("steps"),
+        "weights_sha256": facts.training.get("model_sha256"),
+    }
+    if facts.metrics:
+        for method in ("model", "blurred"):
+            value = facts.metrics["test"].get(method, {}).get(cfg.gate.profile)
+            tags[f"test_{method}"] = None if value is None else f"{value:.4f}"
+    return {key: str(value) for key, value in tags.items() if value is not None}

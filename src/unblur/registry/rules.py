@@ -1,0 +1,120 @@
+"""The rules of the promotion gate: figures in, one verdict a rule out. No files, no MLflow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.config.schema import GateConfig
+from unblur.evaluation.bootstrap import paired_bootstrap
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """One rule: its figure (None when it could not be measured), its limit in `unit`, and its verdict."""
+
+    rule: str
+    figure: float | None
+    limit: float
+    unit: str
+    passed: bool
+    note: str
+
+    def shortfall(self) -> str:
+        """Say by how much the figure misses its limit."""
+        if self.figure is None:
+            return f"{self.rule}: not measured ({self.note})"
+        bound = "at least" if self.rule.startswith("min_") else "at most"
+        missed = abs(self.figure - self.limit)
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.rule}: {self.figure:.4g}{unit}, {bound} {self.limit:g} wanted, missed by {missed:.3g}{unit}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the gate has measured. The arrays hold one value a test pair, in the same order: (N,).
+
+    `nearly_sharp` tells the pairs whose input is hardly blurred (evaluation/strata.py). `parity` is the largest
+    absolute difference between the ONNX file and the PyTorch network; None where nobody has compared them.
+    """
+
+    unit: str
+    blurred: Values
+    candidate: Values
+    champion: Values | None
+    nearly_sharp: NDArray[np.bool_]
+    parity: float | None
+    latency_ms: float | None
+    size_mb: float
+
+
+def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResult]:
+    """Hold the figures against every rule that is switched on; a figure that is missing or NaN does not pass.
+
+    - min_psnr: the candidate's mean over the test pairs.
+    - min_gain: that mean less the mean of the blurred inputs.
+    - max_sharp_loss: what nearly sharp inputs (blur under 2 pixels) lose on average.
+    - max_regression: passes when the lower end of the confidence interval of (candidate - champion), a paired
+      bootstrap over the pairs, is not below -max_regression. So a candidate is refused unless the test pairs show
+      that it is not worse than that. Without a champion there is nothing to regress from: it passes.
+    - max_parity, max_latency_ms, max_size_mb: ceilings.
+    """
+    results = [
+        _verdict("min_psnr", rules.min_psnr, float(measured.candidate.mean()), measured.unit, "mean of the test pairs"),
+        _verdict(
+            "min_gain",
+            rules.min_gain,
+            float((measured.candidate - measured.blurred).mean()),
+            measured.unit,
+            f"over the blurred input at {measured.blurred.mean():.4g} {measured.unit}",
+        ),
+        _sharp_loss(rules.max_sharp_loss, measured),
+        _regression(rules, measured, seed),
+        _verdict("max_parity", rules.max_parity, measured.parity, "", _parity_note(measured)),
+        _verdict("max_latency_ms", rules.max_latency_ms, measured.latency_ms, "ms", _size_note(rules)),
+        _verdict("max_size_mb", rules.max_size_mb, measured.size_mb, "MB", "the ONNX file, 1 MB = 10^6 bytes"),
+    ]
+    return [result for result in results if result is not None]
+
+
+def _sharp_loss(limit: float | None, measured: Measured) -> RuleResult | None:
+    count = int(measured.nearly_sharp.sum())
+    if count == 0:
+        return _verdict("max_sharp_loss", limit, None, measured.unit, "no nearly sharp pairs among the test pairs")
+    loss = float((measured.blurred - measured.candidate)[measured.nearly_sharp].mean())
+    return _verdict("max_sharp_loss", limit, loss, measured.unit, f"mean of {count} pairs with blur under 2 px")
+
+
+def _regression(rules: GateConfig, measured: Measured, seed: int) -> RuleResult | None:
+    limit = rules.max_regression
+    if limit is None:
+        return None
+    if measured.champion is None:
+        return RuleResult("max_regression", None, limit, measured.unit, True, "the first: there is no champion yet")
+    difference = measured.candidate - measured.champion
+    if not np.isfinite(difference).all():
+        return _verdict("max_regression", limit, float("nan"), measured.unit, "")
+    found = paired_bootstrap(difference, rules.confidence, rules.bootstrap_samples, seed)
+    note = f"{found.mean:+.3f} {measured.unit}, {rules.confidence:.0%} interval [{found.low:+.3f}, {found.high:+.3f}]"
+    return _verdict("max_regression", limit, -found.low, measured.unit, note)
+
+
+def _parity_note(measured: Measured) -> str:
+    return "against the PyTorch network" if measured.parity is not None else "no parity.csv belongs to this file"
+
+
+def _size_note(rules: GateConfig) -> str:
+    height, width = rules.latency_size
+    return f"one {width}x{height} image, ONNX Runtime"
+
+
+def _verdict(rule: str, limit: float | None, figure: float | None, unit: str, note: str) -> RuleResult | None:
+    """A rule is a floor or a ceiling by its name; a null limit switches it off."""
+    if limit is None:
+        return None
+    if figure is None or not np.isfinite(figure):
+        return RuleResult(rule, None, limit, unit, False, note if figure is None else f"the figure is {figure}")
+    passed = figure >= limit if rule.startswith("min_") else figure <= limit
+    return RuleResult(rule, figure, limit, unit, passed, note)

@@ -1,0 +1,135 @@
+"""`unblur evaluate`: the trained network and the classical baselines, scored on the fixed test pairs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unblur.config.entry import stage
+from unblur.config.schema import PipelineConfig
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from unblur.evaluation.score_table import Score
+    from unblur.evaluation.strata import Stratum
+
+
+MAX_WORKERS = 4  # pairs at once: each holds the network's activations of a whole image
+
+
+@stage
+def main(cfg: PipelineConfig) -> None:
+    """Write the per-image table, its means and strata, panels and plot data; show the means."""
+    import torch
+
+    from unblur.data.manifest import read_manifest
+    from unblur.evaluation.baselines import get_baselines
+    from unblur.evaluation.panels import choose_pairs, write_panels
+    from unblur.evaluation.plots import read_history, write_strength_bins, write_strength_gain, write_training
+    from unblur.evaluation.score import Stopwatch, score
+    from unblur.evaluation.score_table import MODEL, write_scores_csv
+    from unblur.evaluation.strata import strata
+    from unblur.restoring.restorer import load_restorer
+    from unblur.stages.console import tracker, what_next
+
+    prepared, train, out = Path(cfg.paths.prepared), Path(cfg.paths.train), Path(cfg.paths.evaluate)
+    if not cfg.evaluate.profiles:
+        msg = "evaluate.profiles is empty; name at least one metric profile, such as psnr/literature"
+        raise UnblurError(msg)
+    main_profile = cfg.evaluate.profiles[0]
+    rows = [row for row in read_manifest(prepared) if row.split == "test"]
+    if not rows:
+        msg = f"{prepared} has no pairs of the split 'test'; make them with `unblur prepare`"
+        raise UnblurError(msg)
+    baselines = get_baselines(cfg.evaluate.baselines)
+    restorer = load_restorer(train / "model")
+
+    watches = {name: Stopwatch(restore) for name, restore in baselines.items()} | {MODEL: Stopwatch(restorer)}
+    workers = min(MAX_WORKERS, torch.get_num_threads())
+    scores: list[Score] = []
+    for name, watch in watches.items():
+        track = tracker(f"scoring {name}")
+        scores += score(name, watch, rows, prepared, cfg.evaluate.profiles, track=track, workers=workers)
+    found = strata(scores, MODEL, main_profile)
+
+    write_scores_csv(out / "per_image.csv", scores)
+    chosen = choose_pairs(scores, main_profile, cfg.evaluate.panels)
+    panel_rows = [next(row for row in rows if row.pair == pair) for pair in chosen]
+    write_panels(out / "panels", panel_rows, prepared, restorer, scores=scores, profile=main_profile)
+    write_strength_gain(out / "plots" / "strength_gain.csv", scores, main_profile)
+    write_strength_bins(out / "plots" / "strength_bins.csv", scores, main_profile)
+    write_training(out / "plots" / "training.csv", read_history(train / "history.csv"))
+    times = {name: watch.seconds_per_megapixel for name, watch in watches.items()}
+    _write_metrics(
+        out / "metrics.json",
+        scores=scores,
+        found=found,
+        profile=main_profile,
+        times=times,
+        model_sha256=restorer.sha256,
+    )
+
+    _show(scores, found, cfg.evaluate.profiles, times)
+    what_next(
+        f"{out / 'panels'}     best to worst, before and after",
+        f"{out / 'per_image.csv'}     every figure",
+        "unblur export     write the network as ONNX and as a torch.export program",
+    )
+
+
+def _write_metrics(
+    path: Path,
+    *,
+    scores: "Sequence[Score]",
+    found: "Sequence[Stratum]",
+    profile: str,
+    times: "Mapping[str, float]",
+    model_sha256: str,
+) -> None:
+    import json
+
+    from unblur.evaluation.score_table import BLURRED, MODEL, mean_table
+    from unblur.evaluation.strata import as_nested, nearly_sharp_change
+    from unblur.safety.atomic import replacing
+
+    means = mean_table(scores)
+    metrics: dict[str, Any] = {
+        "profile": profile,
+        "pairs": len({score.pair for score in scores}),
+        "model_sha256": model_sha256,
+        "test": means,
+        "gain": {name: means[MODEL][name] - means[BLURRED][name] for name in means[MODEL]},
+        "strata": as_nested(found),
+        "nearly_sharp_change": nearly_sharp_change(found),
+        "seconds_per_megapixel": dict(times),
+    }
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _show(
+    scores: "Sequence[Score]", found: "Sequence[Stratum]", profiles: "Sequence[str]", times: "Mapping[str, float]"
+) -> None:
+    from unblur.evaluation.score_table import decimals, mean_table
+    from unblur.stages.console import show_table
+
+    table = [
+        [method, *(f"{means[name]:.{decimals(name)}f}" for name in profiles), f"{times[method]:.2f}"]
+        for method, means in mean_table(scores).items()
+    ]
+    show_table("Mean over the test pairs", ["method", *(name.replace("/", "/\n") for name in profiles), "s/Mpx"], table)
+    digits = decimals(profiles[0])
+    rows = [
+        [
+            f"{stratum.by}: {stratum.name}",
+            *(f"{figure:.{digits}f}" for figure in (stratum.reference, stratum.value)),
+            f"{stratum.gain:+.{digits}f}",
+            f"{stratum.improved}/{stratum.pairs}",
+        ]
+        for stratum in found
+    ]
+    show_table(f"Gain by blur, {profiles[0]}", ["blur", "blurred", "model", "gain", "better"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""`unblur report`: the HTML page, and the figures and plot data that DVC compares."""
+
+import json
+from pathlib import Path
+
+from unblur.config.entry import stage
+from unblur.config.schema import PipelineConfig
+
+
+@stage
+def main(cfg: PipelineConfig) -> None:
+    """Read the artifacts of the other stages and write report.html, metrics.json and plots/ into `paths.reports`."""
+    from unblur.evaluation.artifacts import headline, read_artifacts
+    from unblur.evaluation.plots import write_strength_gain, write_training
+    from unblur.evaluation.report import write_report
+    from unblur.safety.atomic import replacing
+    from unblur.stages.console import show_table, what_next
+
+    artifacts = read_artifacts(cfg.paths)
+    figures = headline(artifacts)
+    reports = Path(cfg.paths.reports)
+
+    write_report(reports / "report.html", artifacts)
+    write_strength_gain(reports / "plots" / "strength_gain.csv", artifacts.scores, artifacts.profiles[0])
+    write_training(reports / "plots" / "training.csv", artifacts.history)
+    with replacing(reports / "metrics.json") as unfinished:
+        unfinished.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+    show_table("Report", ["figure", "value"], [[name, f"{value:g}"] for name, value in figures.items()])
+    what_next(
+        f"open {reports / 'report.html'}     the table, panels and plots on one page",
+        "dvc metrics diff     what changed since the last commit",
+        "dvc plots show     the curves",
+    )
+
+
+if __name__ == "__main__":
+    main()

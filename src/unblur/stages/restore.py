@@ -1,0 +1,113 @@
+"""`unblur restore`: take the blur out of a photograph or of a folder of them."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unblur.config.entry import command
+
+if TYPE_CHECKING:
+    from unblur.restoring.folder import Outcome
+
+DESCRIPTION = """Take the blur out of a photograph, or of every photograph (JPEG, PNG, WebP, TIFF) in a folder.
+Names, tree, EXIF, colour profile, transparency and 16 bits are kept; EXIF orientation is baked into the pixels.
+What is done already is skipped. Exit code 1 if any file failed."""
+
+
+@command
+def main(argv: list[str]) -> int:
+    """Plan the work, load the model, restore file after file, say what went wrong."""
+    options = _parse(argv)
+
+    from unblur.restoring.folder import plan_jobs, restore_job
+    from unblur.restoring.tiles import plan_axis
+    from unblur.stages.console import console, tracker
+
+    plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
+    jobs = plan_jobs(options.source, options.target, options.overwrite)
+    todo = [job for job in jobs if not job.done]
+    if not todo:
+        console.print(f"nothing to do: {len(jobs)} done already (--overwrite does them again)", highlight=False)
+        return 0
+
+    from PIL import Image
+    from rich.markup import escape
+
+    from unblur.restoring.restorer import load_restorer
+
+    max_pixels = round(options.max_megapixels * 1e6)
+    Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, below that of today's telephones
+    restorer = load_restorer(options.model, options.threads)
+    start = time.perf_counter()
+    single = len(jobs) == 1
+    over_tiles = tracker(escape(todo[0].source.name)) if single else lambda steps: steps
+    outcomes = []
+    for job in todo if single else tracker("photographs")(todo):
+        outcome = restore_job(
+            restorer,
+            job,
+            tile=options.tile,
+            overlap=options.overlap,
+            compare=options.compare,
+            track=over_tiles,
+            max_pixels=max_pixels,
+        )
+        outcomes.append(outcome)
+        if outcome.error:
+            print(f"error: {outcome.error}", file=sys.stderr, flush=True)
+        for note in outcome.notes:
+            print(f"note: {job.source}: {note}", file=sys.stderr, flush=True)
+    _report(outcomes, len(jobs) - len(todo), restorer.name, time.perf_counter() - start, options)
+    return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="unblur restore", description=DESCRIPTION)
+    parser.add_argument("source", type=Path, metavar="IN", help="a photograph or a folder")
+    parser.add_argument("target", type=Path, metavar="OUT", help="the file or folder to write; never IN itself")
+    parser.add_argument(
+        "--model",
+        default="models:/unblur@champion",
+        help="an .onnx or .pt2 file, a folder with model.safetensors, or models:/NAME@ALIAS (default: %(default)s)",
+    )
+    parser.add_argument("--tile", type=int, default=512, help="largest side of a tile in pixels (default: %(default)s)")
+    parser.add_argument("--overlap", type=int, default=64, help="overlap of tiles in pixels (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="threads of the runtime (default: its own choice)")
+    parser.add_argument("--max-megapixels", type=float, default=250.0, help="refuse larger photographs (default: 250)")
+    parser.add_argument("--overwrite", action="store_true", help="restore again what is done already")
+    parser.add_argument("--compare", action="store_true", help="write NAME.compare.png beside it: before and after")
+    return parser.parse_args(argv)
+
+
+def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float, options: argparse.Namespace) -> None:
+    """Show the figures of the whole run, and what to do next."""
+    from rich.markup import escape
+
+    from unblur.restoring.folder import comparison_path
+    from unblur.stages.console import show_table, what_next
+
+    restored = [outcome for outcome in outcomes if outcome.error is None]
+    megapixels = sum(outcome.megapixels for outcome in restored)
+    rows = [
+        ["restored", str(len(restored))],
+        ["done already", str(skipped)],
+        ["failed", str(len(outcomes) - len(restored))],
+        ["megapixels", f"{megapixels:.1f}"],
+        ["seconds", f"{seconds:.1f}"],
+        ["megapixels/s", f"{megapixels / seconds:.2f}"],
+    ]
+    show_table(f"restored with {escape(model)}", ["", "value"], rows)
+    if not restored:
+        what_next("see the lines above: each names a file and how to mend it")
+    elif options.compare:
+        what_next(f"look at {escape(str(comparison_path(restored[0].job.target)))}: before and after, side by side")
+    else:
+        what_next(
+            f"open {escape(str(options.target))}", "add --compare --overwrite to see before and after side by side"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""`unblur summary`: what the pipeline has reached, in one table; `make repro` ends with it."""
+
+from typing import TYPE_CHECKING, Any
+
+from unblur.config.entry import stage
+from unblur.config.schema import PipelineConfig
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(cfg: PipelineConfig) -> None:
+    """Show the methods side by side, the registered versions, and where to look next."""
+    from unblur.config.root import project_root
+    from unblur.stages.console import console, show_table, what_next
+
+    root = project_root()
+    metrics = read_metrics(root / cfg.paths.evaluate / "metrics.json")
+    latency = read_latency(root / cfg.paths.benchmark / "latency.csv")
+    profiles = list(metrics["test"]["model"])
+    speed = f"ms, {latency['width']}x{latency['height']}" if latency else "latency"
+    show_table(
+        f"Mean over {metrics['pairs']} test pairs",
+        ["method", *profiles, "s/Mpx", "MB", speed],
+        [method_row(method, metrics, profiles, latency) for method in metrics["test"]],
+    )
+    if latency:
+        console.print(f"MB and ms: {latency['runtime']}, {latency['threads']} threads. s/Mpx: as in the evaluation.")
+    aliases = read_registry(cfg.registry.model_name)
+    for number in sorted(set(aliases.values()), reverse=True):
+        held = ", ".join(alias for alias in sorted(aliases) if aliases[alias] == number)
+        console.print(f"[bold]{cfg.registry.model_name} v{number}[/bold]: {held}")
+    if not aliases:
+        console.print(f"{cfg.registry.model_name} is not registered yet: `unblur register`.")
+    lines = [
+        "make ui     runs, curves and the registry in MLflow",
+        'dvc exp run -S \'overrides=["experiment=starter","seed=1"]\'     try another setting, then dvc exp show',
+    ]
+    if "champion" in aliases:
+        model = f"models:/{cfg.registry.model_name}@champion"
+        lines.insert(0, f"unblur restore IN OUT --model {model}     sharpen your own photographs")
+    report = root / cfg.paths.reports / "report.html"
+    if report.is_file():
+        lines.insert(0, f"{report}     the report: figures, panels, plots")
+    what_next(*lines)
+
+
+def method_row(method: str, metrics: dict[str, Any], profiles: list[str], latency: dict[str, str] | None) -> list[str]:
+    """Return the cells of one method; size and latency are those of the exported model."""
+    means = metrics["test"][method]
+    figures = [f"{means[name]:.2f}" if name.startswith("psnr") else f"{means[name]:.4f}" for name in profiles]
+    seconds = metrics["seconds_per_megapixel"].get(method)
+    exported = ["", ""]
+    if method == "model" and latency:
+        exported = [f"{float(latency['file_mb']):.1f}", f"{float(latency['median_ms']):.0f}"]
+    return [method, *figures, "-" if seconds is None else f"{seconds:.2f}", *exported]
+
+
+def read_metrics(path: "Path") -> dict[str, Any]:
+    """Read what `unblur evaluate` wrote.
+
+    Raises:
+        UnblurError: it is missing or broken.
+    """
+    import json
+
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"{path} is missing: nothing was evaluated yet. Run `make repro`, or `unblur evaluate`."
+        raise UnblurError(msg) from error
+    except ValueError as error:
+        msg = f"{path} is not valid JSON ({error}). Write it again: `unblur evaluate`."
+        raise UnblurError(msg) from error
+    return metrics
+
+
+def read_latency(path: "Path") -> dict[str, str] | None:
+    """Return the row of ONNX Runtime at the largest size, or None before the benchmark."""
+    import csv
+
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if "onnx" in row["runtime"].lower()]
+    return max(rows, key=lambda row: int(row["height"]) * int(row["width"]), default=None)
+
+
+def read_registry(name: str) -> dict[str, int]:
+    """Return alias -> version; empty, and nothing is created, where there is no store yet."""
+    from pathlib import Path
+
+    from unblur.config.tracking import tracking_client, tracking_uri
+
+    uri = tracking_uri()
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        return {}
+    from unblur.registry.versions import read_aliases
+
+    return read_aliases(tracking_client(), name)
+
+
+@stage
+def main(cfg: PipelineConfig) -> None:
+    """Show what the pipeline has reached."""
+    run(cfg)
+
+
+if __name__ == "__main__":
+    main()

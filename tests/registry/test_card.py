@@ -1,0 +1,68 @@
+"""The generated model card."""
+
+from typing import Any
+
+import pytest
+
+from unblur.errors import UnblurError
+from unblur.registry.card import CardFacts, collect_facts, describe, render, write_card
+from unblur.registry.lineage import Lineage
+from unblur.registry.parity import Parity
+
+LINEAGE = Lineage("a" * 40, "true", "abc.dir", "c" * 64, "d" * 64)
+
+
+def facts(project: Any) -> CardFacts:
+    training = {"seed": 3, "steps": 500, "seconds": 90.0}
+    return collect_facts(project.cfg, project.root, training, LINEAGE, Parity(2e-6, True, 3))
+
+
+def test_every_figure_stands_in_the_card_with_its_split_and_data(project: Any) -> None:
+    card = write_card(facts(project), project.root / "out").read_text()
+    for line in (
+        "NAFNet with 1,234,567 parameters",
+        "Mean over the 6 pairs of the split test (whole images, data abc.dir)",
+        "| method | psnr/literature | ssim/matlab3d |",
+        "| blurred | 25.30 | 0.7500 |",
+        "| unsharp | 24.90 | 0.7400 |",
+        "| model | 26.80 | 0.8100 |",
+        "| kind: shake | 2 | 25.00 | 27.00 | +2.00 | 2 |",
+        "| onnxruntime | 1280x720 | 2 | 1010 ms | 700 MB | 6.4 MB |",
+        "nearly sharp change by -0.11 dB",
+        "at most 2.0e-06 over 3 sizes",
+        "| CC0 | 1 | 1 | 1 |",
+        "| BSD | 1 | 0 | 0 |",
+        "(2 for training, 1 for validation, 1 for test)",
+        f"| commit of the training | {'a' * 40} (with uncommitted changes) |",
+        f"| ONNX file (SHA-256) | {'d' * 64} |",
+        "| training time | 1.5 min |",
+        'mlflow.pyfunc.load_model("models:/unblur@champion")',
+    ):
+        assert line in card
+
+
+def test_tables_are_not_torn_apart(project: Any) -> None:
+    lines = render(facts(project)).splitlines()
+    for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
+        if line.startswith("|---"):
+            assert before.count("|") == line.count("|") == after.count("|")
+    assert "\n\n\n" not in render(facts(project))
+
+
+def test_what_is_missing_is_said(project: Any) -> None:
+    for name in ("artifacts/evaluate/metrics.json", "artifacts/benchmark/latency.csv", "data/SOURCES.json"):
+        (project.root / name).unlink()
+    (project.root / "artifacts/benchmark/complexity.json").unlink()
+    found = facts(project)
+    card = render(found)
+    assert "was not evaluated" in card
+    assert "was not at hand" in card
+    assert "Speed" not in card
+    assert "\n\n\n" not in card
+    assert describe(found) == "NAFNet. Not evaluated. See MODEL_CARD.md in the run."
+
+
+def test_a_broken_file_is_an_error(project: Any) -> None:
+    project.write("artifacts/evaluate/metrics.json", "{")
+    with pytest.raises(UnblurError, match=r"metrics\.json is not valid JSON"):
+        facts(project)

@@ -1,0 +1,211 @@
+"""The gate on real models in a real registry."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unblur.config.tracking import tracking_client
+from unblur.errors import GateRefusedError, UnblurError
+from unblur.registry.gate import latency_ms, run_gate
+from unblur.registry.promote import promote
+from unblur.registry.record import GateRecord, differences
+from unblur.registry.register import register
+from unblur.registry.versions import read_aliases, read_version
+
+GAIN = 0.8
+
+
+def gate(project: Any, **rules: Any) -> GateRecord:
+    """Judge and return the verdict; `rules` replace those of the project."""
+    for key, value in rules.items():
+        setattr(project.cfg.gate, key, value)
+    record = run_gate(project.cfg, project.root)
+    assert record is not None
+    return record
+
+
+def candidate(project: Any, amount: float) -> None:
+    project.export(amount)
+    register(project.cfg, project.root)
+
+
+def champion(project: Any, amount: float) -> None:
+    candidate(project, amount)
+    gate(project)
+    promote("unblur", project.root, project.root / "artifacts/registry")
+
+
+def test_a_good_first_candidate_passes_and_becomes_challenger(project: Any) -> None:
+    candidate(project, GAIN)
+    record = gate(project)
+    record.require_passed()
+    assert record.subject.champion is None
+    assert record.pairs == 6
+    assert record.means["candidate"] > record.means["blurred"] + 0.3
+    client = tracking_client()
+    assert read_aliases(client, "unblur") == {"candidate": 1, "challenger": 1}
+    version = read_version(client, "unblur", 1)
+    assert version.tags["gate"] == "passed"
+    logged = client.download_artifacts(version.run_id, "registry/v1/gate.json")
+    written = json.loads((project.root / "artifacts/registry/gate.json").read_text())
+    assert json.loads(Path(logged).read_text()) == written
+    assert written["verdict"] == "passed"
+    assert written["subject"]["data_md5"].endswith(".dir")
+    assert {rule["rule"] for rule in written["results"]} == {
+        "min_psnr", "min_gain", "max_sharp_loss", "max_regression", "max_parity", "max_latency_ms", "max_size_mb",
+    }  # fmt: skip
+
+
+def test_each_rule_can_refuse(project: Any) -> None:
+    candidate(project, GAIN)
+    client = tracking_client()
+    for rule, limit in {
+        "min_psnr": 90.0,
+        "min_gain": 50.0,
+        "max_sharp_loss": 0.05,
+        "max_parity": 1e-9,
+        "max_latency_ms": 1e-6,
+        "max_size_mb": 1e-6,
+    }.items():
+        passes = getattr(project.cfg.gate, rule)
+        assert gate(project).passed
+        assert read_aliases(client, "unblur").get("challenger") == 1
+        record = gate(project, **{rule: limit})
+        assert [result.rule for result in record.results if not result.passed] == [rule]
+        with pytest.raises(GateRefusedError, match=rf"refuses unblur v1\. {rule}: .* wanted, missed by"):
+            record.require_passed()
+        assert read_version(client, "unblur", 1).tags["gate"] == "refused"
+        assert "challenger" not in read_aliases(client, "unblur")
+        setattr(project.cfg.gate, rule, passes)
+
+
+def test_a_worse_model_than_the_champion_is_refused(project: Any) -> None:
+    champion(project, GAIN)
+    candidate(project, 0.3)
+    record = gate(project, min_gain=None)
+    assert [result.rule for result in record.results if not result.passed] == ["max_regression"]
+    assert record.subject.champion == 1
+    assert record.means["champion"] > record.means["candidate"]
+
+
+def test_a_model_as_good_as_the_champion_is_let_through(project: Any) -> None:
+    champion(project, GAIN)
+    candidate(project, GAIN + 1e-4)
+    assert gate(project).passed
+
+
+def test_a_verdict_is_not_computed_twice(project: Any) -> None:
+    candidate(project, GAIN)
+    first = gate(project)
+    assert gate(project) == first  # the very time of the first
+
+
+def test_an_edited_verdict_does_not_count(project: Any) -> None:
+    candidate(project, GAIN)
+    refused = gate(project, min_gain=9.0)
+    assert not refused.passed
+    path = project.root / "artifacts/registry/gate.json"
+    edited = json.loads(path.read_text())
+    edited["passed"] = True
+    path.write_text(json.dumps(edited))
+    assert gate(project) == refused  # the registry's copy is taken, and put in its place
+    assert json.loads(path.read_text())["verdict"] == "refused"
+
+
+def test_without_tags_it_is_judged_anew(project: Any) -> None:
+    candidate(project, GAIN)
+    gate(project)
+    client = tracking_client()
+    client.delete_model_version_tag("unblur", "1", "gate_sha256")
+    client.delete_registered_model_alias("unblur", "challenger")
+    gate(project)
+    assert "gate_sha256" in read_version(client, "unblur", 1).tags
+    assert read_aliases(client, "unblur")["challenger"] == 1
+
+
+def test_another_subject_is_judged_anew(project: Any) -> None:
+    candidate(project, GAIN)
+    subjects = [gate(project).subject]
+    project.cfg.gate.min_psnr = 15.0
+    subjects.append(gate(project).subject)
+    project.write("data.dvc", "outs:\n- md5: ffff.dir\n")
+    subjects.append(gate(project).subject)
+    manifest = project.root / "artifacts/prepared/manifest.csv"
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(lines[:2] + lines[4:]))
+    fewer = gate(project)
+    assert fewer.pairs == 4
+    subjects.append(fewer.subject)
+    changed = [differences(before, after) for before, after in itertools.pairwise(subjects)]
+    assert changed == [["rules"], ["data_md5"], ["pairs_sha256"]]
+
+
+def test_a_damaged_record_is_judged_anew(project: Any) -> None:
+    candidate(project, GAIN)
+    path = project.write("artifacts/registry/gate.json", "{")
+    assert gate(project).passed
+    assert json.loads(path.read_text())["verdict"] == "passed"
+
+
+def test_the_champion_needs_no_judgement(project: Any) -> None:
+    champion(project, GAIN)
+    assert run_gate(project.cfg, project.root) is None
+
+
+def test_nothing_registered_is_an_error(project: Any) -> None:
+    with pytest.raises(UnblurError, match="unblur register"):
+        run_gate(project.cfg, project.root)
+
+
+def test_a_changed_pair_is_an_error(project: Any) -> None:
+    candidate(project, GAIN)
+    pair = project.root / "artifacts/prepared/test/blur/p1.png"
+    pair.write_bytes(pair.read_bytes() + b"\0")
+    with pytest.raises(UnblurError, match=r"p1\.png .* manifest"):
+        gate(project)
+
+
+def test_no_test_pairs_is_an_error(project: Any) -> None:
+    candidate(project, GAIN)
+    manifest = project.root / "artifacts/prepared/manifest.csv"
+    manifest.write_text(manifest.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(UnblurError, match="no test pairs"):
+        gate(project)
+    manifest.unlink()
+    with pytest.raises(UnblurError, match="unblur prepare"):
+        gate(project)
+
+
+def test_a_stored_file_that_was_exchanged_is_an_error(project: Any) -> None:
+    candidate(project, GAIN)
+    (stored,) = (project.root / "mlartifacts").rglob("model.onnx")
+    project.export(0.1)
+    stored.write_bytes((project.root / "artifacts/export/model.onnx").read_bytes())
+    with pytest.raises(UnblurError, match="has changed the stored file"):
+        gate(project)
+
+
+def test_without_the_export_folder_parity_comes_from_the_registration(project: Any) -> None:
+    candidate(project, GAIN)
+    project.export(0.5, difference=0.9)  # another model's parity: not this candidate's
+    (parity,) = [result for result in gate(project).results if result.rule == "max_parity"]
+    assert parity.figure == pytest.approx(2e-6)
+
+
+def test_latency_is_the_median_without_the_first_run() -> None:
+    class Slow:
+        name, sha256, calls = "slow", "", 0
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            import time
+
+            self.calls += 1
+            time.sleep(0.2 if self.calls == 1 else 0.01)
+            assert batch.shape == (1, 3, 8, 12)
+            return batch
+
+    assert 9 < latency_ms(Slow(), 8, 12, runs=3) < 100

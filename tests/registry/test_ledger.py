@@ -1,0 +1,60 @@
+"""The ledger, in a real MLflow store."""
+
+import getpass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from unblur.config.tracking import ensure_experiment, tracking_client
+from unblur.errors import UnblurError
+from unblur.registry.ledger import append, current_user, entry, read_ledger
+
+
+@pytest.fixture
+def store(project: Any) -> tuple[Any, str]:
+    client = tracking_client()
+    client.create_registered_model("unblur")
+    client.create_registered_model("other")
+    return client, ensure_experiment(client, "unblur")
+
+
+def test_lines_are_kept_in_order_and_each_model_has_its_own(store: tuple[Any, str]) -> None:
+    client, experiment = store
+    lines = [entry("promote", "unblur", None, 1, why='a "quoted"\nreason é', by="ada")]
+    lines.append(entry("rollback", "unblur", 2, 1, why="", by=None))
+    for line in lines:
+        append(client, line, experiment)
+    append(client, entry("promote", "other", None, 4, why="", by=None), experiment)
+    assert read_ledger(client, "unblur") == lines
+    assert [line.after for line in read_ledger(client, "other")] == [4]
+    assert len(client.search_runs([experiment], "tags.role = 'ledger'")) == 2
+
+
+def test_an_entry_names_user_and_moment() -> None:
+    line = entry("promote", "unblur", 1, 2, why="", by=None)
+    assert line.who == getpass.getuser()
+    assert abs(datetime.fromisoformat(line.when) - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_a_container_without_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_user() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr(getpass, "getuser", no_user)
+    assert current_user() == "unknown"
+
+
+def test_no_model_and_no_move_is_an_empty_ledger(store: tuple[Any, str]) -> None:
+    client, _ = store
+    assert read_ledger(client, "unblur") == []
+    assert read_ledger(client, "never-registered") == []
+
+
+def test_a_broken_line_is_an_error(store: tuple[Any, str]) -> None:
+    client, experiment = store
+    append(client, entry("promote", "unblur", None, 1, why="", by=None), experiment)
+    run_id = client.get_registered_model("unblur").tags["ledger_run"]
+    client.log_text(run_id, '{"when": 1}\n', "ledger.jsonl")
+    with pytest.raises(UnblurError, match=r"ledger\.jsonl"):
+        read_ledger(client, "unblur")

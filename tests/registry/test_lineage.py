@@ -1,0 +1,57 @@
+"""The facts that identify a registered model."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from unblur.errors import UnblurError
+from unblur.registry.lineage import Lineage, collect_lineage, read_training
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    (tmp_path / "artifacts/config").mkdir(parents=True)
+    (tmp_path / "artifacts/config/pipeline.yaml").write_text("seed: 0\n")
+    (tmp_path / "data.dvc").write_text("outs:\n- md5: abc.dir\n")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"onnx")
+    return path
+
+
+def test_each_fact_comes_from_its_file(tmp_path: Path, model: Path) -> None:
+    lineage = collect_lineage(tmp_path, {}, model)
+    assert lineage == Lineage(
+        git_sha="unknown",
+        git_dirty="unknown",
+        data_md5="abc.dir",
+        config_hash=hashlib.sha256(b"seed: 0\n").hexdigest(),
+        model_sha256=hashlib.sha256(b"onnx").hexdigest(),
+    )
+    assert lineage.tags()["data_md5"] == "abc.dir"
+    assert set(lineage.tags()) == {"git_sha", "git_dirty", "data_md5", "config_hash", "model_sha256"}
+
+
+def test_what_the_training_noted_wins_over_the_tree_of_today(tmp_path: Path, model: Path) -> None:
+    training = {"git_sha": "f" * 40, "git_dirty": True, "data_md5": "old.dir"}
+    lineage = collect_lineage(tmp_path, training, model)
+    assert (lineage.git_sha, lineage.git_dirty, lineage.data_md5) == ("f" * 40, "true", "old.dir")
+
+
+def test_without_the_configuration_there_is_no_lineage(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "artifacts/config/pipeline.yaml").unlink()
+    with pytest.raises(UnblurError, match=r"pipeline\.yaml is missing"):
+        collect_lineage(tmp_path, {}, model)
+
+
+def test_the_record_of_the_training(tmp_path: Path) -> None:
+    assert read_training(tmp_path) == {}
+    (tmp_path / "run.json").write_text('{"seed": 3}')
+    assert read_training(tmp_path) == {"seed": 3}
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", ""])
+def test_a_broken_record_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(UnblurError, match=r"run\.json"):
+        read_training(tmp_path)

@@ -1,0 +1,110 @@
+"""Registration in a real MLflow store."""
+
+import importlib.metadata
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from unblur.config.tracking import ensure_experiment, tracking_client
+from unblur.errors import UnblurError
+from unblur.registry.register import register
+from unblur.registry.versions import read_aliases
+from unblur.safety.hashing import sha256_file
+
+
+def test_a_new_model_becomes_a_version_with_its_lineage(project: Any) -> None:
+    import mlflow
+
+    sha256 = project.export(0.8)
+    done = register(project.cfg, project.root)
+    assert done.created
+    assert done.aliases == {"candidate": 1}
+    tags = done.version.tags
+    assert tags["model_sha256"] == sha256
+    assert (tags["git_sha"], tags["git_dirty"], tags["data_md5"]) == (
+        "a" * 40,
+        "false",
+        "0123456789abcdef0123456789abcdef.dir",
+    )
+    assert tags["config_hash"] == sha256_file(project.root / "artifacts/config/pipeline.yaml")
+    assert (tags["metric_profile"], tags["test_model"], tags["test_blurred"]) == (
+        "psnr/literature",
+        "26.8000",
+        "25.3000",
+    )
+    assert (tags["network"], tags["parameters"], tags["parity"]) == ("NAFNet", "1234567", "2.000e-06")
+
+    (stored,) = (project.root / "mlartifacts").rglob("model.onnx")
+    assert sha256_file(stored) == sha256  # byte for byte the exported file
+    info = mlflow.models.get_model_info("models:/unblur@candidate")
+    (blur,) = info.signature.inputs
+    assert (blur.name, blur.shape, blur.type) == ("blur", (-1, 3, -1, -1), np.dtype("float32"))
+    requirements = stored.with_name("requirements.txt").read_text().split()
+    assert f"onnxruntime=={importlib.metadata.version('onnxruntime')}" in requirements
+
+    batch = np.random.default_rng(0).random((2, 3, 9, 7), dtype=np.float32)
+    restored = mlflow.pyfunc.load_model("models:/unblur@candidate").predict({"blur": batch})["restored"]
+    session = onnxruntime.InferenceSession(project.root / "artifacts/export/model.onnx")
+    np.testing.assert_array_equal(restored, session.run(None, {"blur": batch})[0])
+
+
+def test_the_same_file_is_registered_once(project: Any) -> None:
+    project.export(0.8)
+    first = register(project.cfg, project.root)
+    again = register(project.cfg, project.root)
+    assert not again.created
+    assert again.version == first.version
+    client = tracking_client()
+    assert len(client.search_model_versions("name = 'unblur'")) == 1
+
+
+def test_the_candidate_is_what_was_registered_last(project: Any) -> None:
+    for amount, number in ((0.8, 1), (0.9, 2), (0.8, 1)):
+        project.export(amount)
+        assert register(project.cfg, project.root).version.number == number
+        assert read_aliases(tracking_client(), "unblur") == {"candidate": number}
+
+
+def test_it_goes_into_the_run_of_its_training(project: Any) -> None:
+    client = tracking_client()
+    run = client.create_run(ensure_experiment(client, "unblur"))
+    client.set_terminated(run.info.run_id)
+    project.write("artifacts/train/run.json", {"run_id": run.info.run_id})
+    project.write("reports/report.html", "<html></html>")
+    project.export(0.8)
+    version = register(project.cfg, project.root).version
+    assert version.run_id == run.info.run_id
+    logged = {item.path for item in client.list_artifacts(version.run_id)}
+    assert {"MODEL_CARD.md", "report.html"} <= logged
+    assert client.get_run(version.run_id).info.status == "FINISHED"
+
+
+def test_without_that_run_it_gets_one_of_its_own(project: Any) -> None:
+    project.export(0.8)  # run.json names a run that this store does not have
+    version = register(project.cfg, project.root).version
+    run = tracking_client().get_run(version.run_id)
+    assert run.info.run_name == "register"
+    description = tracking_client().get_model_version("unblur", "1").description
+    assert description.startswith(
+        "NAFNet, 1.23 M parameters. psnr/literature 26.80 on 6 test pairs, blurred input 25.30."
+    )
+
+
+def test_a_model_that_differs_from_its_network_is_refused(project: Any) -> None:
+    project.export(0.8, difference=0.02, passed=False)
+    with pytest.raises(UnblurError, match=r"differs from its PyTorch network by 2\.00e-02"):
+        register(project.cfg, project.root)
+
+
+def test_figures_of_other_weights_are_refused(project: Any) -> None:
+    project.export(0.8)
+    project.write("artifacts/train/run.json", {"model_sha256": "b" * 64})
+    with pytest.raises(UnblurError, match=r"figures of the weights .*dvc repro"):
+        register(project.cfg, project.root)
+
+
+def test_nothing_exported_is_an_error(project: Any) -> None:
+    with pytest.raises(UnblurError, match=r"model\.onnx is missing.*unblur export"):
+        register(project.cfg, project.root)

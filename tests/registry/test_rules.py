@@ -1,0 +1,105 @@
+"""The rules of the gate on figures made by hand."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unblur.config.schema import GateConfig
+from unblur.registry.rules import Measured, RuleResult, judge
+
+MEASURED = Measured(
+    unit="dB",
+    blurred=np.array([20.0, 24.0, 30.0, 34.0]),
+    candidate=np.array([22.0, 25.0, 29.8, 33.9]),
+    champion=None,
+    nearly_sharp=np.array([False, False, True, True]),
+    parity=2e-5,
+    latency_ms=800.0,
+    size_mb=6.5,
+)
+
+
+def verdict(measured: Measured = MEASURED, **rules: Any) -> RuleResult:
+    (result,) = judge(GateConfig(**rules), measured)
+    return result
+
+
+def test_without_rules_nothing_is_judged() -> None:
+    assert judge(GateConfig(), MEASURED) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "figure"),
+    [
+        ("min_psnr", 27.675),
+        ("min_gain", 0.675),
+        ("max_sharp_loss", 0.15),
+        ("max_parity", 2e-5),
+        ("max_latency_ms", 800.0),
+        ("max_size_mb", 6.5),
+    ],
+)
+def test_the_figure_and_both_sides_of_the_limit(rule: str, figure: float) -> None:
+    worse, better = (0.99, 1.01) if rule.startswith("min_") else (1.01, 0.99)
+    passed, refused = verdict(**{rule: figure * worse}), verdict(**{rule: figure * better})
+    assert passed.figure == pytest.approx(figure)
+    assert passed.passed
+    assert not refused.passed
+    assert refused.shortfall().startswith(f"{rule}: {refused.figure:.4g}")
+
+
+def test_what_is_missed_is_told() -> None:
+    shortfall = verdict(min_gain=1.0).shortfall()
+    assert shortfall == "min_gain: 0.675 dB, at least 1 wanted, missed by 0.325 dB"
+
+
+@pytest.mark.parametrize(
+    ("rule", "missing"),
+    [
+        ("max_parity", {"parity": None}),
+        ("max_latency_ms", {"latency_ms": None}),
+        ("max_sharp_loss", {"nearly_sharp": np.zeros(4, bool)}),
+        ("min_psnr", {"candidate": np.array([1.0, np.nan, 3.0, 4.0])}),
+        ("min_gain", {"candidate": np.array([1.0, np.inf, 3.0, 4.0])}),
+        ("max_regression", {"candidate": np.array([1.0, np.nan, 3.0, 4.0]), "champion": np.ones(4)}),
+    ],
+)
+def test_what_is_not_measured_does_not_pass(rule: str, missing: dict[str, Any]) -> None:
+    result = verdict(replace(MEASURED, **missing), **{rule: 1e-3})
+    assert not result.passed
+    assert result.figure is None
+    assert "not measured" in result.shortfall()
+
+
+def test_without_a_champion_there_is_no_regression() -> None:
+    assert verdict(max_regression=0.1).passed
+
+
+def test_regression_is_judged_at_the_lower_end_of_the_interval() -> None:
+    # A constant difference has an interval of no width, so the figure is the difference itself.
+    measured = replace(MEASURED, champion=MEASURED.candidate + 0.2)
+    assert verdict(measured, max_regression=0.2001).passed
+    refused = verdict(measured, max_regression=0.1)
+    assert not refused.passed
+    assert refused.figure == pytest.approx(0.2)
+
+
+def test_a_better_mean_that_the_pairs_do_not_support_is_refused() -> None:
+    difference = np.array([-6.0, 7.0, -5.0, 6.0])  # mean +0.5, but it might be anything
+    measured = replace(MEASURED, champion=MEASURED.candidate - difference)
+    result = verdict(measured, max_regression=0.1)
+    assert not result.passed
+    assert result.note.startswith("+0.500 dB, 95% interval [")
+
+
+@pytest.mark.property
+@given(loss=st.floats(-3, 3), limit=st.floats(0.01, 1))
+def test_a_constant_loss_passes_exactly_up_to_the_limit(loss: float, limit: float) -> None:
+    measured = replace(MEASURED, champion=MEASURED.candidate + loss)
+    result = verdict(measured, max_regression=limit, bootstrap_samples=20)
+    if abs(loss - limit) > 1e-9:
+        assert result.passed == (loss < limit)

@@ -1,0 +1,57 @@
+"""The benchmark stage on the smallest network there is."""
+
+import csv
+import json
+
+import pytest
+
+from unblur.config.instantiate import instantiate
+from unblur.config.schema import BenchmarkConfig, PathsConfig, PipelineConfig
+from unblur.errors import UnblurError
+from unblur.stages.benchmark import main as benchmark
+from unblur.training.weights import load_model, save_model
+
+MODEL = {
+    "_target_": "unblur.networks.nafnet.NAFNet",
+    "width": 4,
+    "encoder_blocks": [0],
+    "middle_blocks": 0,
+    "decoder_blocks": [0],
+}
+
+
+@pytest.fixture
+def config(tmp_path):
+    save_model(instantiate(MODEL), MODEL, tmp_path / "train" / "model")
+    return PipelineConfig(
+        paths=PathsConfig(
+            train=str(tmp_path / "train"), export=str(tmp_path / "export"), benchmark=str(tmp_path / "benchmark")
+        ),
+        benchmark=BenchmarkConfig(sizes=[[16, 24], [8, 8]], rounds=2, warmup=1, threads=1),
+    )
+
+
+@pytest.mark.slow
+def test_every_variant_is_measured_at_every_size(config, tmp_path, capsys):
+    from unblur.export.onnx import export_onnx
+
+    network = load_model(tmp_path / "train" / "model")
+    export_onnx(network, tmp_path / "export" / "model.onnx")
+    benchmark.__wrapped__(config)
+    with (tmp_path / "benchmark" / "latency.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    runtimes = ["pytorch", "pytorch channels-last", "pytorch channels-last bf16", "onnxruntime"]
+    assert [(row["height"], row["runtime"]) for row in rows] == [(h, name) for h in ("16", "8") for name in runtimes]
+    figures = [float(row[key]) for row in rows for key in ("median_ms", "load_ms", "first_ms", "peak_mb", "file_mb")]
+    assert min(figures) > 0
+    written = json.loads((tmp_path / "benchmark" / "complexity.json").read_text())
+    assert written["parameters"] == sum(p.numel() for p in network.parameters())
+    assert written["macs_256"] > 0
+    shown = capsys.readouterr().out
+    assert "x eager" in shown
+    assert "What next?" in shown
+
+
+def test_the_benchmark_says_what_has_to_run_before(config):
+    with pytest.raises(UnblurError, match=r"model\.onnx is not there; run `unblur train` and `unblur export` first"):
+        benchmark.__wrapped__(config)

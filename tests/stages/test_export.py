@@ -1,0 +1,57 @@
+"""The export stage on the smallest network there is."""
+
+import csv
+
+import pytest
+
+from unblur.config.instantiate import instantiate
+from unblur.config.schema import ExportConfig, PathsConfig, PipelineConfig
+from unblur.errors import UnblurError
+from unblur.stages.export import main as export
+from unblur.training.weights import save_model
+
+MODEL = {
+    "_target_": "unblur.networks.nafnet.NAFNet",
+    "width": 4,
+    "encoder_blocks": [0],
+    "middle_blocks": 0,
+    "decoder_blocks": [0],
+}
+
+
+@pytest.fixture
+def config(tmp_path):
+    save_model(instantiate(MODEL), MODEL, tmp_path / "train" / "model")
+    return PipelineConfig(
+        paths=PathsConfig(train=str(tmp_path / "train"), export=str(tmp_path / "export")),
+        export=ExportConfig(formats=["onnx", "pt2"], sizes=[[1, 16, 24], [2, 7, 13]]),
+    )
+
+
+def read(path):
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.slow
+def test_every_format_is_written_and_compared(config, tmp_path, capsys):
+    export.__wrapped__(config)
+    assert (tmp_path / "export" / "model.onnx").is_file()
+    assert (tmp_path / "export" / "model.pt2").is_file()
+    rows = read(tmp_path / "export" / "parity.csv")
+    assert [(row["format"], row["height"], row["passed"]) for row in rows] == [
+        ("onnx", "16", "True"),
+        ("onnx", "7", "True"),
+        ("pt2", "16", "True"),
+        ("pt2", "7", "True"),
+    ]
+    assert "What next?" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_failed_parity_is_an_error_but_its_table_is_kept(config, tmp_path):
+    config.export.formats = ["pt2"]
+    config.export.tolerance = -1.0  # nothing is that near
+    with pytest.raises(UnblurError, match="2 of 2 parity checks failed"):
+        export.__wrapped__(config)
+    assert [row["passed"] for row in read(tmp_path / "export" / "parity.csv")] == ["False", "False"]

@@ -1,0 +1,176 @@
+"""`unblur restore` as a real process, on an ONNX model made here: a box blur over 3 x 3 pixels."""
+
+import os
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from scipy.ndimage import uniform_filter
+
+
+@pytest.fixture
+def model(tmp_path):
+    kernel = np.full((3, 1, 3, 3), 1 / 9, np.float32)
+    image = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3, "height", "width"])
+        for name in ("blur", "restored")
+    ]
+    node = helper.make_node("Conv", ["blur", "kernel"], ["restored"], group=3, pads=[1, 1, 1, 1])
+    graph = helper.make_graph([node], "box", image[:1], image[1:], [numpy_helper.from_array(kernel, "kernel")])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "box.onnx"
+    )
+    return tmp_path / "box.onnx"
+
+
+def restore(*arguments, cwd=None):
+    command = [sys.executable, "-m", "unblur.stages.restore", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def boxed(pixels):
+    """The expected result, (H, W) or (H, W, 3) uint8."""
+    sizes = (3, 3, 1)[: pixels.ndim]
+    return np.rint(uniform_filter(pixels.astype(np.float64), sizes, mode="constant"))
+
+
+def fake_png(width, height):
+    """A PNG whose header promises a size that its few bytes do not hold."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [header, b"IDAT" + zlib.compress(b""), b"IEND"]
+    packed = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def test_a_photograph_in_tiles(model, tmp_path, make_photo):
+    photo = make_photo(150, 210)
+    Image.fromarray(photo).save(tmp_path / "in.png")
+    done = restore(
+        tmp_path / "in.png", tmp_path / "out.png", "--model", model, "--tile", 64, "--overlap", 16, "--compare"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "What next?" in done.stdout
+    restored = np.asarray(Image.open(tmp_path / "out.png"))
+    assert np.abs(restored - boxed(photo)).max() <= 1  # a mean that ends in .5 may be rounded either way
+    assert Image.open(tmp_path / "out.png.compare.png").size == (2 * 210 + 8, 150)
+
+
+def test_a_folder_of_every_kind_with_broken_files_among_them(model, tmp_path, make_photo):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "deep").mkdir(parents=True)
+    rgb = make_photo(40, 64)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(rgb).save(folder / "turned.jpg", exif=exif, quality=100, subsampling=0)
+    Image.fromarray(rgb[..., 0]).save(folder / "grey.png")
+    Image.fromarray(np.dstack([rgb, rgb[..., 0]])).save(folder / "rgba.png")
+    Image.fromarray(rgb).convert("CMYK").save(folder / "cmyk.jpg")
+    Image.fromarray(rgb[:1, :1]).save(folder / "one.webp", lossless=True)
+    cv2.imwrite(str(folder / "deep/sixteen.png"), rgb[..., ::-1].astype(np.uint16) * 257)
+    whole = (folder / "rgba.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.jpg").write_text("not a photograph")
+    (folder / "huge.png").write_bytes(fake_png(100_000, 100_000))
+
+    done = restore(folder, out, "--model", model)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    for name, reason in {
+        "cut.png": "truncated or damaged",
+        "empty.png": "empty",
+        "text.jpg": "not a picture",
+        "huge.png": "megapixels",
+    }.items():
+        assert [line for line in errors if name in line and reason in line], (name, lines)
+    assert len(errors) == 4
+    assert [line for line in lines if line not in errors] == [f"note: {folder / 'cmyk.jpg'}: CMYK becomes RGB"]
+
+    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert written == ["cmyk.jpg", "deep/sixteen.png", "grey.png", "one.webp", "rgba.png", "turned.jpg"]
+    turned = Image.open(out / "turned.jpg")
+    assert turned.size == (40, 64)
+    assert turned.getexif()[0x0112] == 1
+    assert np.abs(np.asarray(turned) - boxed(np.rot90(rgb, -1))).mean() < 4
+    assert np.abs(np.asarray(Image.open(out / "grey.png")) - boxed(rgb[..., 0])).max() <= 1
+    rgba = np.asarray(Image.open(out / "rgba.png"))
+    np.testing.assert_array_equal(rgba[..., 3], rgb[..., 0])
+    assert np.abs(rgba[..., :3] - boxed(rgb)).max() <= 1
+    deep = cv2.imread(str(out / "deep/sixteen.png"), cv2.IMREAD_UNCHANGED)
+    assert deep.dtype == np.uint16
+    expected = uniform_filter(rgb.astype(np.float64) * 257, (3, 3, 1), mode="constant")
+    assert np.abs(deep[..., ::-1] - expected).max() <= 1
+
+
+def test_what_is_done_is_skipped_without_loading_the_model(model, tmp_path, make_photo):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(make_photo(20, 20)).save(folder / name)
+    assert restore(folder, out, "--model", model).returncode == 0
+    times = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+
+    os.utime(folder / "b.png", (time.time() + 60,) * 2)  # changed since
+    assert restore(folder, out, "--model", model).returncode == 0
+    assert (out / "a.png").stat().st_mtime_ns == times["a.png"]
+    assert (out / "b.png").stat().st_mtime_ns > times["b.png"]
+
+    os.utime(folder / "b.png", (1, 1))
+    again = restore(folder, out, "--model", tmp_path / "gone.onnx")
+    assert again.returncode == 0
+    assert "nothing to do: 2 done already" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["empty", "out"], 1, "the folder has no photographs"),
+        (["nowhere.png", "out"], 1, "there is no such file or folder"),
+        (["a.png", "a.png"], 2, "would overwrite the photograph itself"),
+        (["a.png", "b.heic"], 2, ".heic is no format"),
+        (["a.png", "b.png", "--tile", "100", "--overlap", "90"], 2, "try tile 512 and overlap 64"),
+        (["a.png", "b.png"], 1, "models:/unblur@champion: no such model version in sqlite:///"),
+        (["a.png", "b.png", "--model", "none.onnx"], 1, "none.onnx: no such model"),
+    ],
+)
+def test_mistakes_are_one_line_with_their_exit_code(arguments, code, words, tmp_path, make_photo, monkeypatch):
+    monkeypatch.setenv("UNBLUR_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "empty").mkdir()
+    Image.fromarray(make_photo(20, 20)).save(tmp_path / "a.png")
+    done = restore(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "empty"]
+
+
+def test_an_onnx_model_needs_no_heavy_import(model, tmp_path, make_photo):
+    Image.fromarray(make_photo(20, 20)).save(tmp_path / "a.png")
+    command = [
+        sys.executable,
+        "-X",
+        "importtime",
+        "-m",
+        "unblur.stages.restore",
+        "a.png",
+        "b.png",
+        "--model",
+        str(model),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert "onnxruntime" in imported
+    assert not imported & {"torch", "mlflow", "lightning", "albumentations", "skimage", "hydra", "matplotlib"}
+    assert (Path(tmp_path) / "b.png").is_file()
