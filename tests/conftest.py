@@ -55,7 +55,7 @@ def tiny() -> tuple[str, ...]:
         "experiment=smoke",
         "data.patch_size=16",
         "data.min_side=16",
-        "data.max_side=48",
+        "data.max_side={val: 48, test: 48}",
         "train.threads=1",
     )
 

@@ -32,7 +32,7 @@ def test_every_experiment_runs(project, experiment):
 @pytest.mark.slow
 @pytest.mark.parametrize("debug", options("debug"))
 def test_every_debug_preset_runs(project, debug):
-    tiny = ("model=nafnet_tiny", "data.steps_per_epoch=3", "data.max_side=48")
+    tiny = ("model=nafnet_tiny", "data.steps_per_epoch=3")
     record = fit(checked(compose([f"debug={debug}", *tiny, *SMALL])))
     assert record.steps == {"fast_dev_run": 1, "overfit": 100, "profile": 3}[debug]
     if debug == "overfit":

@@ -27,6 +27,7 @@ COMMANDS = {
     "gate": Command("unblur.stages.gate", "hold the candidate against the rules and the champion"),
     "promote": Command("unblur.stages.promote", "make the candidate that passed the gate the champion"),
     "rollback": Command("unblur.stages.rollback", "bring the previous champion back"),
+    "release": Command("unblur.stages.release", "register, gate, promote and summary in one go"),
     "summary": Command("unblur.stages.summary", "show what the pipeline has reached"),
     "restore": Command("unblur.stages.restore", "take the blur out of a photograph or a folder of them"),
 }

@@ -82,9 +82,38 @@ def test_switched_off_it_is_the_identity_or_the_middle():
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize(("name", "flags"), [("default", (True, True, True)), ("none", (False, False, False))])
-def test_the_presets_build(name, flags):
-    assert instantiate(OmegaConf.load(config_dir() / "augment" / f"{name}.yaml")) == PairedAugment(*flags)
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("default", PairedAugment(zoom=[0.5, 1.5], permute=True)),
+        ("none", PairedAugment(crop=False, flip=False, rotate=False)),
+    ],
+)
+def test_the_presets_build(name, expected):
+    assert instantiate(OmegaConf.load(config_dir() / "augment" / f"{name}.yaml")) == expected
+
+
+@pytest.mark.property
+def test_zoom_stays_in_its_range_and_halving_is_as_likely_as_doubling():
+    augment = PairedAugment(zoom=(0.5, 2.0))
+    drawn = np.array([augment.draw_zoom(np.random.default_rng(seed)) for seed in range(2000)])
+    assert drawn.min() >= 0.5
+    assert drawn.max() <= 2.0
+    assert abs((drawn < 1).mean() - 0.5) < 0.04
+    assert PairedAugment().draw_zoom(np.random.default_rng(0)) == 1.0
+
+
+def test_channels_are_exchanged_in_every_order_or_not_at_all():
+    permuted = PairedAugment(permute=True)
+    orders = {tuple(permuted.draw_channels(np.random.default_rng(seed))) for seed in range(100)}
+    assert len(orders) == 6
+    assert PairedAugment().draw_channels(np.random.default_rng(3)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("zoom", [(0.0, 1.0), (2.0, 1.0), (1.0,)])
+def test_a_zoom_that_is_no_range_is_refused(zoom):
+    with pytest.raises(UnblurError, match="zoom"):
+        PairedAugment(zoom=zoom)
 
 
 def test_images_that_differ_in_size_are_refused():

@@ -104,6 +104,23 @@ def test_sharp_is_a_part_of_the_photograph_mirrored_or_turned(data):
         )
 
 
+def test_zoom_changes_the_size_of_what_is_seen_and_permutation_its_colours(make_data_root, tmp_path):
+    root, sources = make_data_root({"photos/a.png": ("train", 96, 128)})
+    ramp = np.zeros((96, 128, 3), np.uint8)
+    ramp[..., 0] = np.arange(128)  # one grey level a pixel
+    write_png(root / "photos/a.png", ramp)
+    for zoom in (0.5, 2.0):
+        options = {"recipe": STILL, "augment": PairedAugment(False, False, False, zoom=(zoom, zoom))}
+        red = crops((root, sources), **options)[0]["sharp"][0, 16] * 255
+        slope = (red[24] - red[8]).item() / 16
+        assert slope == pytest.approx(1 / zoom, abs=0.1)
+    options = {"recipe": STILL, "augment": PairedAugment(False, False, False, permute=True), "length": 20}
+    brightest = {
+        crops((root, sources), **options)[index]["sharp"].mean(dim=(1, 2)).argmax().item() for index in range(20)
+    }
+    assert brightest == {0, 1, 2}
+
+
 def test_the_blur_reaches_over_the_edge_of_the_patch_into_the_photograph(data):
     """The middle patch of a quiet dataset equals the middle of the whole photograph, blurred."""
     quiet = BlurRecipe({"defocus": Defocus(4, 4)}, {"defocus": 1})
@@ -175,7 +192,7 @@ def test_photographs_under_the_patch_size_are_left_out_until_none_is_left(data):
 def test_prepared_pairs_are_read_whole(make_data_root, tmp_path):
     root, sources = make_data_root({"photos/a.png": ("val", 50, 61)})
     out = tmp_path / "prepared"
-    rows = prepare_pairs(sources, root, out, RECIPE, pairs_per_photo={"val": 2}, max_side=99, seed=0)
+    rows = prepare_pairs(sources, root, out, RECIPE, pairs_per_photo={"val": 2}, max_side={"val": 99}, seed=0)
     pairs = Pairs(rows, out)
     assert len(pairs) == 2
     assert pairs[1]["key"] == "a_01"

@@ -22,6 +22,7 @@ def test_a_photo_and_a_video(tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[1]", "3", '["a"]', '{"file": "a"}', '[{"file": "a"}]'])
 def test_anything_else_is_one_line(tmp_path, content):
     (tmp_path / "SOURCES.json").write_text(content)
-    with pytest.raises(UnblurError, match=r"SOURCES\.json: (not a JSON file|expected a list of objects|the entry .* lacks)") as caught:
+    message = r"SOURCES\.json: (not a JSON file|expected a list of objects|the entry .* lacks)"
+    with pytest.raises(UnblurError, match=message) as caught:
         read_entries(tmp_path / "SOURCES.json")
     assert "\n" not in str(caught.value)

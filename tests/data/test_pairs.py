@@ -44,7 +44,7 @@ def prepare(data, out, seed=0, **options):
         root,
         out,
         RECIPE,
-        **{"pairs_per_photo": {"val": 4, "test": 8}, "max_side": 96, "seed": seed, **options},
+        **{"pairs_per_photo": {"val": 4, "test": 8}, "max_side": {"val": 96, "test": 96}, "seed": seed, **options},
     )
 
 
@@ -129,7 +129,7 @@ def test_an_interrupted_preparation_leaves_no_manifest(data, tmp_path):
     ("options", "says"),
     [
         ({"pairs_per_photo": {"tset": 8}}, "no split 'tset'"),
-        ({"max_side": 1}, "cup.png: 101 x 75 pixels, max_side is 1"),
+        ({"max_side": {"val": 1, "test": 1}}, "cup.png: 101 x 75 pixels, max_side is 1"),
     ],
 )
 def test_wrong_settings_are_refused(data, tmp_path, options, says):

@@ -40,7 +40,7 @@ def prepare(project, *overrides):
             sys.executable,
             "-m",
             "unblur.stages.prepare",
-            "data.max_side=64",
+            "data.max_side={val: 64, test: 64}",
             "data.exclude=[photos/spare.png]",
             *overrides,
         ],

@@ -107,3 +107,10 @@ def test_multirun_keeps_the_jobs_apart(project, run_stage, tiny):
     run_stage("train", "-m", *tiny, "logger=none", "seed=1,2", "hydra.sweep.dir=sweep")
     weights = {json.loads(path.read_text())["model_sha256"] for path in project.glob("sweep/*/train/run.json")}
     assert len(weights) == 2
+
+
+def test_multirun_refuses_distributed_training(project, tiny):
+    command = [sys.executable, "-m", "unblur.stages.train", "-m", *tiny, "trainer=ddp_cpu", "seed=1,2"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "trainer=cpu" in done.stderr

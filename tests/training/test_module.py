@@ -43,10 +43,10 @@ def make_module(network):
     )
 
 
-def make_trainer(callbacks=()):
+def make_trainer(callbacks=(), **settings):
     return L.Trainer(
         accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, callbacks=list(callbacks),
-        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, **settings,
     )  # fmt: skip
 
 
@@ -80,3 +80,17 @@ def test_validation_reports_psnr_and_gain_over_the_blurred_input():
     expected = -10 * torch.log10(torch.tensor((restored - 0.4) ** 2)).item()
     assert trainer.callback_metrics["val/psnr"].item() == pytest.approx(expected, abs=1e-3)
     assert trainer.callback_metrics["val/gain"].item() == pytest.approx(expected - 20.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_clips_the_gradient_of_a_fused_optimizer(precision):
+    network = Scale()
+    module = RestorationModule(
+        network,
+        loss=CharbonnierLoss(),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0, fused=True),
+        scheduler=lambda optimizer, total_steps: WarmupCosine(optimizer, total_steps=total_steps, min_ratio=1.0),
+    )
+    trainer = make_trainer(precision=precision, gradient_clip_val=0.125)
+    trainer.fit(module, DataLoader(items(0.2, 1), batch_size=1))
+    assert network.weight.item() == pytest.approx(1 - 0.125, abs=1e-4)  # the raw gradient is about 0.5

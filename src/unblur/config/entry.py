@@ -120,6 +120,12 @@ def _apart(config: PipelineConfig) -> PipelineConfig:
 
     hydra_config = HydraConfig.get()
     if hydra_config.mode == RunMode.MULTIRUN:
+        if "strategy" in config.trainer:
+            msg = (
+                "a multirun (-m) cannot start distributed trainings: each process would get a job folder of its own; "
+                "take trainer=cpu or trainer=gpu, or one command for each setting"
+            )
+            raise UsageError(msg)
         folder = Path(hydra_config.runtime.output_dir)
         for name in ("train", "checkpoints", "evaluate", "export", "benchmark", "registry", "reports"):
             setattr(config.paths, name, str(folder / name))

@@ -34,7 +34,7 @@ class DataConfig:
     name: str = MISSING
     pairs_per_photo: dict[str, int] = field(default_factory=lambda: {"val": 4, "test": 8})
     pairs_seed: int = 0  # not the run's seed: runs with different seeds are scored on the same pairs
-    max_side: int = 768
+    max_side: dict[str, int] = field(default_factory=lambda: {"val": 320, "test": 768})
     min_side: int = 64
     exclude: list[str] = field(default_factory=list)
     patch_size: int = 96

@@ -25,11 +25,30 @@ class PairedAugment:
         crop: crop at a random place; otherwise in the middle.
         flip: mirror left to right and top to bottom, each with probability 1/2.
         rotate: turn by 0, 90, 180 or 270 degrees.
+        zoom: range of sizes that a sharp photograph is brought to before it is blurred; 1 is its own. Detail of
+            a shrunken photograph is finer, that of an enlarged one smoother, than any training photograph has it.
+        permute: exchange the colour channels of a sharp photograph before it is blurred.
     """
 
     crop: bool = True
     flip: bool = True
     rotate: bool = True
+    zoom: Sequence[float] = (1.0, 1.0)
+    permute: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.zoom) != 2 or not 0 < self.zoom[0] <= self.zoom[1]:
+            msg = f"augmentation: got zoom {list(self.zoom)}; expected 0 < min <= max. Change it in conf/augment."
+            raise UnblurError(msg)
+
+    def draw_zoom(self, rng: np.random.Generator) -> float:
+        """Draw a zoom; halving is as likely as doubling."""
+        low, high = np.log(self.zoom)
+        return float(np.exp(rng.uniform(low, high)))
+
+    def draw_channels(self, rng: np.random.Generator) -> list[int]:
+        """Draw the order of the colour channels."""
+        return [int(channel) for channel in rng.permutation(3)] if self.permute else [0, 1, 2]
 
     def __call__(self, images: Sequence[NDArray[Any]], seed: int, size: int | None = None) -> list[NDArray[Any]]:
         """Return the images, all changed alike.
@@ -52,7 +71,7 @@ class PairedAugment:
             msg = f"augmentation: the images are {width} x {height}; a crop of {size} pixels needs larger ones"
             raise UnblurError(msg)
         names = _targets(len(images))
-        geometry = _geometry(self, size, len(images))
+        geometry = _geometry(self.crop, self.flip, self.rotate, size, len(images))
         # set_random_seed would start every transform at the same number: both flips or none, at a place to match.
         geometry.set_random_state(np.random.default_rng(seed), random.Random(seed))  # noqa: S311
         changed = geometry(**dict(zip(names, images, strict=True)))
@@ -60,14 +79,14 @@ class PairedAugment:
 
 
 @lru_cache(maxsize=256)
-def _geometry(augment: PairedAugment, size: int | None, count: int) -> A.Compose:
+def _geometry(crop: bool, flip: bool, rotate: bool, size: int | None, count: int) -> A.Compose:
     """Return the transform; building one costs ten times as much as applying it."""
     steps: list[A.BasicTransform] = []
     if size is not None:
-        steps.append(A.RandomCrop(size, size) if augment.crop else A.CenterCrop(size, size))
-    if augment.flip:
+        steps.append(A.RandomCrop(size, size) if crop else A.CenterCrop(size, size))
+    if flip:
         steps += [A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
-    if augment.rotate:
+    if rotate:
         steps.append(A.RandomRotate90(p=1.0))
     return A.Compose(steps, additional_targets=dict.fromkeys(_targets(count)[1:], "image"))
 

@@ -89,7 +89,7 @@ class SharpCrops(Dataset[Item]):
         margin = self.recipe.margin(drawn)
         for _ in range(_TRIES):
             file = self._draw_file(rng)
-            crop = self._crop(file, self.patch_size + 2 * margin, seed=int(rng.integers(2**31)))
+            crop = self._crop(file, self.patch_size + 2 * margin, rng)
             if cv2.meanStdDev(crop)[1].max() >= _NEARLY_CONSTANT:
                 break
         blur, sharp = self.recipe.apply(crop, drawn, margin)
@@ -98,15 +98,19 @@ class SharpCrops(Dataset[Item]):
     def _draw_file(self, rng: np.random.Generator) -> str:
         return self.files[int(np.searchsorted(self._edges, rng.random() * self._edges[-1], side="right"))]
 
-    def _crop(self, file: str, size: int, seed: int) -> Photo:
+    def _crop(self, file: str, side: int, rng: np.random.Generator) -> Photo:
+        """Return a crop (side, side, 3): cut where and as large as the augmentation says, then brought to that side."""
         photo = self._photos[file]
+        size = max(1, round(side / self.augment.draw_zoom(rng)))
         missing = max(0, size - photo.shape[0]), max(0, size - photo.shape[1])
         if any(missing):
             top, left = (side // 2 for side in missing)
             bottom, right = missing[0] - top, missing[1] - left
             photo = cv2.copyMakeBorder(photo, top, bottom, left, right, cv2.BORDER_REFLECT)
-        crop: Photo = self.augment([photo], seed, size)[0]
-        return crop
+        crop: Photo = self.augment([photo], int(rng.integers(2**31)), size)[0]
+        if size != side:
+            crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if size > side else cv2.INTER_CUBIC)
+        return np.ascontiguousarray(crop[..., self.augment.draw_channels(rng)])
 
 
 class Pairs(Dataset[Item]):

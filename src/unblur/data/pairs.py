@@ -28,7 +28,7 @@ def prepare_pairs(
     recipe: BlurRecipe,
     *,
     pairs_per_photo: Mapping[str, int],
-    max_side: int,
+    max_side: Mapping[str, int],
     seed: int,
     track: Track = iter,
 ) -> list[PairRow]:
@@ -44,7 +44,8 @@ def prepare_pairs(
         prepared_root: gets {split}/blur/NAME_NN.png and {split}/sharp/NAME_NN.png; earlier pairs there are removed.
         recipe: the blur.
         pairs_per_photo: split -> pairs of each of its photographs.
-        max_side: larger photographs are cropped in their middle, never resized; sides become even.
+        max_side: split -> largest side; larger photographs are cropped in their middle, never resized; sides become
+            even. A split that is not named keeps its photographs whole.
         seed: of the whole set.
         track: wraps the list of pairs, for a progress bar.
 
@@ -69,7 +70,7 @@ def prepare_pairs(
     last_truth: tuple[Photo, Path] | None = None
     for source, index, stratum in track(tasks):
         if source is not current:
-            sharp, crop = _middle(source, data_root, max_side)
+            sharp, crop = _middle(source, data_root, max_side.get(source.split))
             current = source
         pair_seed = _pair_seed(seed, source, index)
         drawn = recipe.draw(np.random.default_rng(pair_seed), stratum=stratum)
@@ -121,9 +122,9 @@ def _check_splits(sources: Sequence[Source], pairs_per_photo: Mapping[str, int])
             raise UnblurError(msg)
 
 
-def _middle(source: Source, data_root: Path, max_side: int) -> tuple[Photo, dict[str, Any]]:
+def _middle(source: Source, data_root: Path, max_side: int | None) -> tuple[Photo, dict[str, Any]]:
     photo = read_rgb(inside(data_root, source.file))
-    height, width = (min(side, max_side) // 2 * 2 for side in photo.shape[:2])
+    height, width = (min(side, max_side or side) // 2 * 2 for side in photo.shape[:2])
     if min(height, width) < 2:
         size = f"{photo.shape[1]} x {photo.shape[0]} pixels, max_side is {max_side}"
         msg = f"{source.file}: {size}; pairs need at least 2 pixels a side"

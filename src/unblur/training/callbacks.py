@@ -1,5 +1,6 @@
 """Lightning callbacks: the training curve as a table, sample panels and the machine's load in MLflow."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from lightning.pytorch.loggers import MLFlowLogger
 
 from unblur.training.module import Batch, RestorationModule
+
+log = logging.getLogger(__name__)
 
 
 class History(L.Callback):
@@ -38,13 +41,14 @@ class History(L.Callback):
         """Close a row."""
         if trainer.sanity_checking:
             return
-        self.rows.append(
-            {
-                "step": trainer.global_step,
-                "train_loss": self._loss_sum / max(1, self._loss_count),
-                "val_psnr": float(trainer.callback_metrics["val/psnr"]),
-            }
-        )
+        row = {
+            "step": trainer.global_step,
+            "train_loss": self._loss_sum / max(1, self._loss_count),
+            "val_psnr": float(trainer.callback_metrics["val/psnr"]),
+        }
+        self.rows.append(row)
+        gain = float(trainer.callback_metrics["val/gain"])
+        log.info("step %d: loss %.5f, PSNR %.2f dB, gain %+.2f dB", *row.values(), gain)
         self._loss_sum, self._loss_count = 0.0, 0
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import platform
 import shutil
 import time
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ class TrainingRecord:
     precision: str
     steps: int
     seconds: float
+    finished: str
     val_psnr: float | None
     resumed: bool
 
@@ -103,6 +105,7 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
         precision=str(trainer.precision),
         steps=trainer.global_step,
         seconds=round(time.monotonic() - started, 1),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
         val_psnr=history.rows[-1]["val_psnr"] if history.rows else None,
         resumed=resumed,
     )
@@ -128,7 +131,9 @@ def make_trainer(cfg: PipelineConfig, logger: Logger | None, history: History, c
     callbacks.append(history)
     if not cfg.trainer.get("fast_dev_run"):
         callbacks.append(
-            ModelCheckpoint(dirpath=checkpoints, filename="last", every_n_epochs=1, enable_version_counter=False)
+            ModelCheckpoint(
+                dirpath=checkpoints, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+            )
         )
     if logger is None:
         callbacks = [callback for callback in callbacks if type(callback).__name__ != "LearningRateMonitor"]

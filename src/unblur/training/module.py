@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 import lightning as L
 import torch
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -88,6 +89,23 @@ class RestorationModule(L.LightningModule):
         self.log("val/gain", psnr - blurred, prog_bar=True)
         self.val_psnr.reset()
         self.val_psnr_blurred.reset()
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as configured; under bf16 directly, because Lightning refuses to clip for fused optimizers there.
+
+        It refuses as such an optimizer may unscale gradients itself, but bf16 has nothing to unscale.
+        """
+        plugin = self.trainer.precision_plugin
+        direct = isinstance(plugin, MixedPrecision) and plugin.scaler is None
+        if direct and gradient_clip_val and gradient_clip_algorithm in {None, "norm"}:
+            nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Build the optimizer over the network's parameters and the schedule over all steps."""

@@ -1,0 +1,148 @@
+"""Score a method on blurred and sharp pairs: whole images, uncropped, one figure for each pair and metric profile."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unblur.data.images import read_rgb
+from unblur.data.manifest import PairRow
+from unblur.errors import UnblurError
+from unblur.evaluation.score_table import Score, gains, mean_by, mean_table, read_scores_csv, write_scores_csv
+from unblur.metrics.profiles import get_profile
+from unblur.safety.paths import inside
+
+__all__ = [
+    "Restore",
+    "Score",
+    "Stopwatch",
+    "Track",
+    "gains",
+    "mean_by",
+    "mean_table",
+    "read_pair",
+    "read_scores_csv",
+    "restore_checked",
+    "score",
+    "write_scores_csv",
+]
+
+Batch = NDArray[np.float32]
+Restore = Callable[[Batch], Batch]
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+
+def score(
+    method: str,
+    restore: Restore,
+    rows: Sequence[PairRow],
+    prepared_root: Path,
+    profiles: Sequence[str],
+    *,
+    track: Track = lambda rows: rows,
+    workers: int = 1,
+) -> list[Score]:
+    """Restore each blurred image as a whole and compare it with its sharp one.
+
+    Args:
+        method: the name under which the scores are listed.
+        restore: takes and returns (1, 3, H, W) float32 in [0, 1]; values outside are clipped before they are compared.
+        rows: the pairs, as the manifest lists them.
+        prepared_root: the folder of the manifest.
+        profiles: names of metric profiles.
+        track: wraps `rows`, for a progress bar.
+        workers: pairs that are worked on at once; they share PyTorch's threads. `restore` must allow for it.
+
+    Raises:
+        UnblurError: an unknown profile, a pair whose images differ in size, or an output of another shape or with
+            values that are not finite.
+    """
+    chosen = [get_profile(name) for name in profiles]
+
+    def score_pair(row: PairRow) -> list[Score]:
+        blurred, sharp = read_pair(row, prepared_root)
+        restored = torch.from_numpy(restore_checked(method, restore, row.pair, blurred))
+        truth = torch.from_numpy(sharp)
+        values = [float(profile.compute(restored, truth)[0]) for profile in chosen]
+        return [
+            Score(row.pair, method, row.kind, row.strength, profile.name, value)
+            for profile, value in zip(chosen, values, strict=True)
+        ]
+
+    if workers == 1:
+        return [found for row in track(rows) for found in score_pair(row)]
+    threads = torch.get_num_threads()
+    each = max(1, threads // workers)  # More threads than cores spin and wait for each other.
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(each,)) as pool:
+            by_pair = pool.map(score_pair, rows)
+            return [found for _, scores in zip(track(rows), by_pair, strict=True) for found in scores]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def read_pair(row: PairRow, prepared_root: Path) -> tuple[Batch, Batch]:
+    """Return the blurred and the sharp image of a pair, each (1, 3, H, W) float32 in [0, 1].
+
+    Raises:
+        UnblurError: a file is missing, outside `prepared_root` or no image, or the two differ in size.
+    """
+    blurred, sharp = (_as_batch(read_rgb(inside(prepared_root, name))) for name in (row.blur, row.sharp))
+    if blurred.shape != sharp.shape:
+        sizes = " and ".join(f"{image.shape[3]}x{image.shape[2]}" for image in (blurred, sharp))
+        msg = f"pair {row.pair}: {row.blur} and {row.sharp} differ in size ({sizes}); run `unblur prepare` again"
+        raise UnblurError(msg)
+    return blurred, sharp
+
+
+def restore_checked(method: str, restore: Restore, pair: str, blurred: Batch) -> Batch:
+    """Return the restored image clipped to [0, 1], same shape as `blurred`.
+
+    Raises:
+        UnblurError: the output has another shape, or values that are not finite.
+    """
+    restored = np.asarray(restore(blurred), dtype=np.float32)
+    if restored.shape != blurred.shape:
+        msg = f"pair {pair}: {method!r} returned {restored.shape} for {blurred.shape}; a method must keep the shape"
+        raise UnblurError(msg)
+    if not np.isfinite(restored).all():
+        msg = f"pair {pair}: {method!r} returned values that are not finite; its weights or its precision are broken"
+        raise UnblurError(msg)
+    return np.clip(restored, 0, 1)
+
+
+@dataclass
+class Stopwatch:
+    """A method that notes how long it takes. Reading and scoring do not count; calls at the same time add up."""
+
+    restore: Restore
+    seconds: float = field(default=0.0, init=False)
+    pixels: int = field(default=0, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Restore (B, 3, H, W) and add the wall time."""
+        start = time.perf_counter()
+        restored = self.restore(batch)
+        passed = time.perf_counter() - start
+        with self._lock:
+            self.seconds += passed
+            self.pixels += batch.shape[0] * batch.shape[2] * batch.shape[3]
+        return restored
+
+    @property
+    def seconds_per_megapixel(self) -> float:
+        """Wall time over all calls; 0 before the first one."""
+        return self.seconds * 1e6 / self.pixels if self.pixels else 0.0
+
+
+def _as_batch(image: NDArray[np.uint8]) -> Batch:
+    """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)

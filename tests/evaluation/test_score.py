@@ -1,0 +1,106 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+
+from unblur.data.images import read_rgb, write_png
+from unblur.errors import UnblurError
+from unblur.evaluation.score import Stopwatch, score
+
+PROFILES = ["psnr/literature", "psnr/float"]
+
+
+def test_blurred_input_scores_what_scikit_image_says(prepared):
+    root, rows = prepared
+    scores = score("blurred", lambda batch: batch, rows, root, PROFILES)
+    assert [(item.pair, item.profile) for item in scores] == [(row.pair, name) for row in rows for name in PROFILES]
+    for item in scores:
+        row = next(row for row in rows if row.pair == item.pair)
+        assert (item.method, item.kind, item.strength) == ("blurred", row.kind, row.strength)
+        if row.kind != "identity":
+            truth, blurred = read_rgb(root / row.sharp), read_rgb(root / row.blur)
+            assert item.value == pytest.approx(peak_signal_noise_ratio(truth, blurred), abs=1e-4)
+        else:
+            assert item.value == 100.0
+
+
+def test_whole_image_goes_through_in_float(prepared):
+    root, rows = prepared
+    seen = []
+
+    def darken(batch):
+        seen.append((batch.shape, batch.dtype, float(batch.min()) >= 0, float(batch.max()) <= 1))
+        return batch * np.float32(0.5)
+
+    found = score("dark", darken, rows[:1], root, ["psnr/float"])
+    assert seen == [((1, 3, 72, 96), np.float32, True, True)]
+    half = (read_rgb(root / rows[0].sharp) / 255) * 0.5
+    assert found[0].value == pytest.approx(-10 * np.log10((half**2).mean()), abs=1e-4)
+
+
+def test_values_outside_the_range_are_clipped(prepared):
+    root, rows = prepared
+    plain = score("m", lambda batch: np.clip(batch * 3 - 1, 0, 1), rows, root, PROFILES)
+    assert score("m", lambda batch: batch * 3 - 1, rows, root, PROFILES) == plain
+
+
+def test_progress_sees_every_row(prepared):
+    root, rows = prepared
+    seen = []
+    score("blurred", lambda batch: batch, rows, root, PROFILES, track=lambda items: seen.extend(items) or items)
+    assert seen == rows
+
+
+def test_workers_change_no_score_and_leave_the_threads(prepared):
+    root, rows = prepared
+    before = torch.get_num_threads()
+    watch = Stopwatch(lambda batch: batch * np.float32(0.9))
+    alone = score("m", watch, rows, root, PROFILES)
+    together = score("m", watch, rows, root, PROFILES, workers=3)
+    assert [replace(item, value=0) for item in together] == [replace(item, value=0) for item in alone]
+    assert [item.value for item in together] == pytest.approx([item.value for item in alone], abs=1e-5)
+    assert torch.get_num_threads() == before
+    assert watch.pixels == 2 * len(rows) * 72 * 96
+    with pytest.raises(UnblurError, match="photo_00"):
+        score("half", lambda batch: batch[:, :, ::2], rows, root, PROFILES, workers=2)
+    assert torch.get_num_threads() == before
+
+
+def test_a_broken_method_is_told_with_its_pair(prepared):
+    root, rows = prepared
+    with pytest.raises(UnblurError, match=r"photo_00: 'half' returned \(1, 3, 36, 96\) for \(1, 3, 72, 96\)"):
+        score("half", lambda batch: batch[:, :, ::2], rows, root, PROFILES)
+    with pytest.raises(UnblurError, match="photo_00: 'nan' returned values that are not finite"):
+        score("nan", lambda batch: batch * np.float32(np.nan), rows, root, PROFILES)
+
+
+def test_a_pair_of_two_sizes_is_refused(prepared):
+    root, rows = prepared
+    write_png(root / rows[1].blur, np.zeros((70, 96, 3), np.uint8))
+    with pytest.raises(UnblurError, match=r"photo_01.*differ in size \(96x70 and 96x72\)"):
+        score("blurred", lambda batch: batch, rows, root, PROFILES)
+
+
+def test_a_manifest_cannot_lead_out_of_its_folder(prepared):
+    root, rows = prepared
+    with pytest.raises(UnblurError, match="leads out"):
+        score("blurred", lambda batch: batch, [replace(rows[0], blur="../../secret.png")], root, PROFILES)
+
+
+def test_an_unknown_profile_names_the_nearest(prepared):
+    root, rows = prepared
+    with pytest.raises(UnblurError, match="psnr/literature"):
+        score("blurred", lambda batch: batch, rows, root, ["psnr/litrature"])
+
+
+def test_stopwatch_counts_time_and_pixels():
+    watch = Stopwatch(lambda batch: batch + 1)
+    assert watch.seconds_per_megapixel == 0
+    batch = np.zeros((2, 3, 50, 40), np.float32)
+    assert (watch(batch) == 1).all()
+    watch(batch)
+    assert watch.pixels == 8000
+    assert watch.seconds_per_megapixel == pytest.approx(watch.seconds * 125)
+    assert watch.seconds > 0
