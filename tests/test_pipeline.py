@@ -42,7 +42,7 @@ class Project:
         return output
 
     def overrides(self, *overrides: str) -> None:
-        lines = "".join(f"  - {item}\n" for item in overrides)
+        lines = "".join(f"  - {json.dumps(item)}\n" for item in overrides)
         (self.root / "params.yaml").write_text(f"overrides:\n{lines}")
 
     def ran(self, output: str) -> list[str]:
@@ -62,7 +62,7 @@ def reproduced(tmp_path_factory, prepared_project, tiny) -> Project:
     project.overrides(*tiny)
     project.run("git", "init", "-q")
     project.run("dvc", "init", "-q")
-    project.run("dvc", "add", "-q", "data")
+    project.run("dvc", "add", "data")
     project.run("git", "add", "-A")
     project.run("git", "commit", "-qm", "data")
     output = project.run("dvc", "repro")

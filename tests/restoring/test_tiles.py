@@ -31,6 +31,7 @@ def nafnet(strength=0.05):
         for name, parameter in network.named_parameters():
             if name.endswith(("beta", "gamma")):
                 parameter.copy_(torch.randn_like(parameter) * 0.3)
+        torch.nn.init.normal_(network.ending.weight)  # a new one is all zeros
         probe = torch.rand(1, 3, 64, 64)
         scale = strength / (network(probe) - probe).std()
         network.ending.weight *= scale

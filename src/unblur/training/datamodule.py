@@ -62,7 +62,8 @@ class RestorationData(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """One whole pair at a time, as their sizes differ; shared out over the processes."""
         world, rank = self._world()
-        return DataLoader(self.pairs, batch_size=1, sampler=range(rank, len(self.pairs), world))
+        share = range(rank, len(self.pairs), world) or [rank % len(self.pairs)]  # no process may have none
+        return DataLoader(self.pairs, batch_size=1, sampler=share)
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
