@@ -141,7 +141,7 @@ def test_register_gate_promote_restore(reproduced):
     refused = reproduced.run("unblur", "gate", *CONFIG, "gate.min_psnr=99", code=3)
     assert "min_psnr" in refused
     assert "Traceback" not in refused
-    reproduced.run("unblur", "promote", code=1)  # not what was refused
+    reproduced.run("unblur", "promote", code=3)  # not what was refused
     reproduced.run("unblur", "gate", *CONFIG)
     reproduced.run("unblur", "promote", "--expect-champion", "none", "--why", "test")
     for command in (("register", *CONFIG), ("gate", *CONFIG), ("promote",)):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
@@ -5,9 +7,14 @@ from skimage.filters import unsharp_mask
 
 from unblur.blur.light import to_linear, to_srgb
 from unblur.errors import UnblurError
-from unblur.evaluation.baselines import BASELINES, GUESSED_SIGMA, gaussian_psf, get_baselines
-
-DECONVOLUTIONS = ("richardson_lucy", "wiener")
+from unblur.evaluation.baselines import (
+    BASELINES,
+    gaussian_psf,
+    get_baselines,
+    richardson_lucy_guessed,
+    unsharp,
+    wiener_guessed,
+)
 
 
 def as_batch(photo):
@@ -18,19 +25,22 @@ def psnr(a, b):
     return -10 * np.log10(((a - b) ** 2).mean())
 
 
-@pytest.mark.parametrize("method", DECONVOLUTIONS)
+@pytest.mark.parametrize(
+    "method",
+    [partial(richardson_lucy_guessed, sigma=1.5, iterations=5), partial(wiener_guessed, sigma=1.5, balance=0.1)],
+)
 def test_undoes_the_blur_that_it_guesses(make_photo, method):
     sharp = as_batch(cv2.GaussianBlur(make_photo(96, 120), (0, 0), 0.7))
-    light = np.stack([cv2.GaussianBlur(plane, (0, 0), GUESSED_SIGMA) for plane in to_linear(sharp)[0]])[None]
+    light = np.stack([cv2.GaussianBlur(plane, (0, 0), 1.5) for plane in to_linear(sharp)[0]])[None]
     blurred = to_srgb(light)
-    assert psnr(BASELINES[method](blurred), sharp) > psnr(blurred, sharp) + 1.0
+    assert psnr(method(blurred), sharp) > psnr(blurred, sharp) + 1.0
 
 
-@pytest.mark.parametrize("method", [*DECONVOLUTIONS, "unsharp"])
+@pytest.mark.parametrize("method", ["richardson_lucy", "wiener", "unsharp"])
 def test_damages_what_is_sharp(make_photo, method):
     """Why they lose on nearly sharp pairs: the guessed blur was never there."""
     sharp = as_batch(make_photo(96, 120))
-    assert psnr(BASELINES[method](sharp), sharp) < 30
+    assert psnr(BASELINES[method](sharp), sharp) < 45
 
 
 @pytest.mark.parametrize("method", BASELINES)
@@ -57,8 +67,8 @@ def test_images_and_channels_do_not_mix(make_photo, method):
 
 def test_unsharp_is_scikit_images_on_each_channel(make_photo):
     batch = as_batch(make_photo(40, 52))
-    golden = np.stack([unsharp_mask(plane, radius=1.0, amount=1.0) for plane in batch[0]])
-    assert np.abs(BASELINES["unsharp"](batch)[0] - golden).max() < 1e-6
+    golden = np.stack([unsharp_mask(plane, radius=2.0, amount=0.7) for plane in batch[0]])
+    assert np.abs(unsharp(batch, radius=2.0, amount=0.7)[0] - golden).max() < 1e-6
 
 
 def test_guessed_psf_has_its_width_and_energy():

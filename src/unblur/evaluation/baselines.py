@@ -1,8 +1,8 @@
 """What needs no training: nothing at all, unsharp masking, and deconvolution with a guessed Gaussian PSF.
 
-The blur of a photograph is unknown to whoever wants to remove it, so every image gets the same settings. Those of the
-deconvolutions were picked by hand after a coarse sweep on three photographs that are test photographs too, under other
-blurs: if that tilts the comparison, then towards the baselines. Unsharp masking has scikit-image's defaults.
+The blur of a photograph is unknown to whoever wants to remove it, so every image gets the same settings: those that
+gain the most on the validation pairs of the starter dataset (`benchmarks/baseline_settings.py` prints the sweep).
+Stronger ones do better on the blurriest pairs and ruin the others.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,11 +21,6 @@ from unblur.evaluation.score_table import BLURRED
 Batch = NDArray[np.float32]
 Planes = NDArray[np.float32]
 
-SHARPEN_RADIUS = 1.0  # pixels; with an amount of 1 the defaults of scikit-image
-SHARPEN_AMOUNT = 1.0
-GUESSED_SIGMA = 1.5  # pixels
-WIENER_BALANCE = 0.1  # weight of the smoothness prior
-ITERATIONS = 5  # of Richardson-Lucy: more of them sharpen the noise
 BORDER = 16  # pixels mirrored around the image before a deconvolution, and cut off after it
 
 
@@ -34,35 +29,37 @@ def blurred(batch: Batch) -> Batch:
     return batch
 
 
-def unsharp(batch: Batch) -> Batch:
-    """Add the difference to a Gaussian-blurred copy, on sRGB values as photo editors do; (B, 3, H, W) in [0, 1]."""
+def unsharp(batch: Batch, radius: float = 1.0, amount: float = 0.2) -> Batch:
+    """Add `amount` of the difference to a copy blurred by `radius` pixels; (B, 3, H, W) in [0, 1].
+
+    On sRGB values, as photo editors do.
+    """
     # Channels first: with channel_axis=-1 scikit-image 0.26 filters the first rows instead of the channels.
     sharpened = [
-        unsharp_mask(image, radius=SHARPEN_RADIUS, amount=SHARPEN_AMOUNT, channel_axis=0, preserve_range=True)
-        for image in batch
+        unsharp_mask(image, radius=radius, amount=amount, channel_axis=0, preserve_range=True) for image in batch
     ]
     result: Batch = np.clip(np.stack(sharpened), 0, 1).astype(np.float32)
     return result
 
 
-def richardson_lucy_guessed(batch: Batch) -> Batch:
-    """Deconvolve by Richardson-Lucy in linear light with the guessed PSF; (B, 3, H, W) in [0, 1].
+def richardson_lucy_guessed(batch: Batch, sigma: float = 0.5, iterations: int = 3) -> Batch:
+    """Deconvolve by Richardson-Lucy in linear light with a Gaussian PSF of `sigma` pixels; (B, 3, H, W) in [0, 1].
 
     Richardson 1972, Lucy 1974: the maximum-likelihood estimate under Poisson noise, stopped early.
     """
-    psf = gaussian_psf(GUESSED_SIGMA)
+    psf = gaussian_psf(sigma)
     return _in_linear_light(
-        batch, lambda plane: richardson_lucy(plane, psf, num_iter=ITERATIONS, clip=False, filter_epsilon=1e-6)
+        batch, lambda plane: richardson_lucy(plane, psf, num_iter=iterations, clip=False, filter_epsilon=1e-6)
     )
 
 
-def wiener_guessed(batch: Batch) -> Batch:
-    """Deconvolve by the Wiener filter in linear light with the guessed PSF; (B, 3, H, W) in [0, 1].
+def wiener_guessed(batch: Batch, sigma: float = 0.4, balance: float = 0.001) -> Batch:
+    """Deconvolve by the Wiener filter in linear light with a Gaussian PSF of `sigma` pixels; (B, 3, H, W) in [0, 1].
 
-    Orieux et al. 2010, with a Laplacian as the smoothness prior and a fixed balance.
+    Orieux et al. 2010, with a Laplacian as the smoothness prior, of weight `balance`.
     """
-    psf = gaussian_psf(GUESSED_SIGMA)
-    return _in_linear_light(batch, lambda plane: wiener(plane, psf, balance=WIENER_BALANCE, clip=False))
+    psf = gaussian_psf(sigma)
+    return _in_linear_light(batch, lambda plane: wiener(plane, psf, balance=balance, clip=False))
 
 
 BASELINES: Mapping[str, Callable[[Batch], Batch]] = MappingProxyType(

@@ -51,8 +51,8 @@ class NAFNet(nn.Module):
 
         self.intro = nn.Conv2d(in_channels, width, 3, padding=1)
         self.ending = nn.Conv2d(width, out_channels, 3, padding=1)
-        nn.init.zeros_(self.ending.weight)  # a new network returns its input, which is a good first guess
-        nn.init.zeros_(self.ending.bias)
+        for parameter in self.ending.parameters():
+            nn.init.zeros_(parameter)  # a new network returns its input, which is a good first guess
         self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
         self.ups, self.decoders = nn.ModuleList(), nn.ModuleList()
 
