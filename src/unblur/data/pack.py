@@ -1,0 +1,303 @@
+"""Packing a dataset into shards: photographs decoded once, cut into overlapping tiles, and written as plain bytes."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unblur.data.check import PICTURES
+from unblur.data.images import read_rgb
+from unblur.data.listing import SOURCES
+from unblur.data.manifest import read_manifest, read_sources
+from unblur.data.shard_index import (
+    INDEX,
+    SIDES,
+    ShardFile,
+    ShardIndex,
+    parse_index,
+    read_table,
+    tile_bytes,
+    tile_type,
+    write_index,
+)
+from unblur.data.versioning import files_below
+from unblur.errors import UnblurError
+from unblur.safety.atomic import UNFINISHED, replacing
+from unblur.safety.hashing import sha256_file
+from unblur.safety.images import check_image_header
+from unblur.safety.paths import inside
+
+TABLE = "tiles.npy"
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph to pack: its name in the table, and its files, one for each side."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a photograph, in pixels."""
+
+    photo: Photo
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What packing did: the index, the shards that were there already, and the photographs that were too small."""
+
+    index: ShardIndex
+    kept: int
+    too_small: list[str]
+
+
+def list_photos(source: Path, split: str) -> tuple[tuple[str, ...], list[Photo]]:
+    """Return the sides and the photographs of a manifest.csv or of a folder.
+
+    A folder is read as the first of these that it holds: manifest.csv (pairs), SOURCES.json (sharp photographs), blur/
+    and sharp/ (pairs of one name), pictures (sharp photographs). The lists are read for one `split`; a folder without
+    a list is taken whole.
+
+    Raises:
+        UnblurError: nothing of that kind is there, or a pair lacks a side.
+    """
+    root = source.parent if source.name == "manifest.csv" else source
+    if (root / "manifest.csv").is_file():
+        rows = [row for row in read_manifest(root) if row.split == split]
+        pairs = [Photo(row.blur, (inside(root, row.blur), inside(root, row.sharp))) for row in rows]
+        return _some(SIDES[1], pairs, source, split)
+    if (root / SOURCES).is_file():
+        listed = [entry.file for entry in read_sources(root) if entry.split == split]
+        return _some(SIDES[0], [Photo(file, (inside(root, file),)) for file in listed], source, split)
+    if (root / "blur").is_dir() and (root / "sharp").is_dir():
+        blur, sharp = (_pictures(root / side) for side in SIDES[1])
+        if lonely := sorted(set(blur) ^ set(sharp)):
+            msg = f"{source}: {lonely[0]} is in only one of blur/ and sharp/ ({len(lonely)} such); add or remove them"
+            raise UnblurError(msg)
+        return _some(SIDES[1], [Photo(name, (blur[name], sharp[name])) for name in sorted(blur)], source, None)
+    pictures = _pictures(root) if root.is_dir() else {}
+    return _some(SIDES[0], [Photo(name, (path,)) for name, path in sorted(pictures.items())], source, None)
+
+
+def pack(
+    source: Path,
+    out: Path,
+    *,
+    split: str = "train",
+    tile: int = 512,
+    overlap: int = 128,
+    min_side: int = 256,
+    shard_bytes: int = 256 << 20,
+    track: tuple[Track, Track] = (iter, iter),
+) -> Packed:
+    """Write the photographs of one split as shards into `out`.
+
+    Tiles of a photograph are spread evenly, so that none is padded; neighbours overlap by `overlap` pixels or more. A
+    photograph smaller than a tile is one smaller tile. Photographs come in the order of their hashes, which mixes
+    scenes and is the same on every machine. A shard appears under its name when it is whole; its name holds a hash of
+    what goes into it. So packing that was interrupted keeps what it has, and index.json, the last file written, stands
+    for a finished dataset.
+
+    Args:
+        source: as for `list_photos`.
+        out: folder of the shards.
+        split: which photographs of a list are packed.
+        tile: side of a tile in pixels.
+        overlap: least overlap of neighbouring tiles in pixels, under `tile`.
+        min_side: photographs with a shorter side are left out, in pixels; the largest patch to train on.
+        shard_bytes: most bytes of a shard; a tile that is larger gets a shard of its own.
+        track: wraps the photographs to be hashed, and the shards to be written.
+
+    Raises:
+        UnblurError: an argument is out of range, a photograph cannot be read, or the sides of a pair differ in size.
+    """
+    if not 0 <= overlap < tile or not 1 <= min_side <= tile or shard_bytes < 1:
+        msg = (
+            f"pack: got tile {tile}, overlap {overlap}, min-side {min_side}, {shard_bytes} bytes a shard; "
+            "expected 0 <= overlap < tile, 1 <= min-side <= tile and more than 0 bytes"
+        )
+        raise UnblurError(msg)
+    sides, photos = list_photos(source, split)
+    tiles, hashes, too_small = _plan(photos, track[0], tile, overlap, min_side)
+    if not tiles:
+        msg = f"{source}: none of {len(photos)} photographs has {min_side} pixels a side; lower --min-side"
+        raise UnblurError(msg)
+    recorded = _recorded(out)
+    (out / INDEX).unlink(missing_ok=True)  # it comes back last
+    groups = list(_groups(tiles, sides, shard_bytes))
+    names = [f"{number:05d}-{_plan_hash(group, hashes)}.bin" for number, group in enumerate(groups)]
+    _remove_others(out, names)
+    shards, kept = [], 0
+    for number in track[1](range(len(groups))):
+        path, group = out / names[number], groups[number]
+        size = sum(_bytes(item, sides) for item in group)
+        digest = sha256_file(path) if path.is_file() and path.stat().st_size == size else None
+        if digest is not None and recorded.get(path.name, digest) == digest:
+            kept += 1
+        else:
+            _write_shard(path, group)
+            digest = sha256_file(path)
+        shards.append(ShardFile(path.name, size, digest, len(group)))
+    table = _write_table(out, groups, sides)
+    smallest = min(min(item.height, item.width) for item in tiles)
+    index = ShardIndex(sides, split, tile, overlap, smallest, table, tuple(shards))
+    write_index(out, index)
+    return Packed(index, kept, too_small)
+
+
+def verify(folder: Path, track: Track = iter) -> list[str]:
+    """Return what is wrong with the shards in `folder`, one line each; nothing if every SHA-256 is right.
+
+    Raises:
+        UnblurError: there is no index, or the table cannot be read.
+    """
+    if not (folder / INDEX).is_file():
+        msg = f"{folder / INDEX}: there are no finished shards; run `unblur data pack` (again)"
+        raise UnblurError(msg)
+    index = parse_index((folder / INDEX).read_bytes(), str(folder))
+    wrong = []
+    for item in track([index.table, *index.shards]):
+        path = folder / item.file
+        if not path.is_file():
+            wrong.append(f"{item.file}: missing")
+        elif (size := path.stat().st_size) != item.bytes:
+            wrong.append(f"{item.file}: {size} bytes, expected {item.bytes}")
+        elif (digest := sha256_file(path)) != item.sha256:
+            wrong.append(f"{item.file}: SHA-256 {digest}, expected {item.sha256}")
+    if not wrong:
+        rows = read_table(folder / index.table.file, index)
+        ends = rows["offset"] + np.uint64(len(index.sides) * 3) * rows["height"] * rows["width"]
+        sizes = np.array([shard.bytes for shard in index.shards], np.uint64)
+        if (rows["shard"] >= len(sizes)).any() or (ends > sizes[np.minimum(rows["shard"], len(sizes) - 1)]).any():
+            wrong.append(f"{index.table.file}: names tiles outside the shards")
+    return wrong
+
+
+def _some(
+    sides: tuple[str, ...], photos: list[Photo], source: Path, split: str | None
+) -> tuple[tuple[str, ...], list[Photo]]:
+    if not photos:
+        what = f"no photograph of the split {split!r}" if split else "no picture, manifest.csv or SOURCES.json"
+        msg = f"{source}: holds {what}; give a data root, a folder of pictures, or one with blur/ and sharp/"
+        raise UnblurError(msg)
+    return sides, photos
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    """Return the pictures below a folder by their relative names without ending."""
+    names = [name for name in files_below(folder) if Path(name).suffix.lower() in PICTURES]
+    found = {Path(name).with_suffix("").as_posix(): folder / name for name in names}
+    if len(found) < len(names):
+        msg = f"{folder}: two pictures have one name but for their endings; rename one of them"
+        raise UnblurError(msg)
+    return found
+
+
+def _plan(
+    photos: Sequence[Photo], track: Track, tile: int, overlap: int, min_side: int
+) -> tuple[list[Tile], dict[str, str], list[str]]:
+    """Return all tiles in the order of packing, each photograph's hash by name, and the names of those left out."""
+    too_small, sizes, hashes = [], {}, {}
+    for photo in track(photos):
+        heads = [check_image_header(path) for path in photo.files]
+        if len({(head.height, head.width) for head in heads}) > 1:
+            both = " and ".join(f"{head.width} x {head.height}" for head in heads)
+            msg = f"{photo.name}: blur and sharp have {both} pixels; expected one size, leave this pair out"
+            raise UnblurError(msg)
+        if min(heads[0].height, heads[0].width) < min_side:
+            too_small.append(photo.name)
+            continue
+        sizes[photo] = heads[0].height, heads[0].width
+        digests = "".join(sha256_file(path) for path in photo.files)
+        hashes[photo.name] = hashlib.sha256(f"{photo.name}\n{digests}".encode()).hexdigest()
+    tiles = [
+        Tile(photo, top, left, min(tile, sizes[photo][0]), min(tile, sizes[photo][1]))
+        for photo in sorted(sizes, key=lambda photo: hashes[photo.name])
+        for top in _starts(sizes[photo][0], tile, overlap)
+        for left in _starts(sizes[photo][1], tile, overlap)
+    ]
+    return tiles, hashes, too_small
+
+
+def _starts(length: int, tile: int, overlap: int) -> list[int]:
+    """Return where the fewest tiles begin that cover `length` pixels, evenly spread."""
+    count = 1 if length <= tile else -(-(length - overlap) // (tile - overlap))
+    return [round(index * (length - tile) / (count - 1)) for index in range(count)] if count > 1 else [0]
+
+
+def _groups(tiles: Sequence[Tile], sides: Sequence[str], shard_bytes: int) -> Iterator[list[Tile]]:
+    group: list[Tile] = []
+    size = 0
+    for item in tiles:
+        if group and size + _bytes(item, sides) > shard_bytes:
+            yield group
+            group, size = [], 0
+        group.append(item)
+        size += _bytes(item, sides)
+    yield group
+
+
+def _bytes(item: Tile, sides: Sequence[str]) -> int:
+    return tile_bytes(sides, item.height, item.width)
+
+
+def _plan_hash(group: Sequence[Tile], hashes: dict[str, str]) -> str:
+    rows = [[hashes[item.photo.name], *list(asdict(item).values())[1:]] for item in group]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def _write_shard(path: Path, group: Sequence[Tile]) -> None:
+    """Write the tiles one after the other; one photograph is in memory at a time."""
+    current: Photo | None = None
+    with replacing(path) as unfinished, unfinished.open("wb") as sink:
+        for item in group:
+            if item.photo is not current:
+                pixels = np.stack([read_rgb(file) for file in item.photo.files])
+                current = item.photo
+            rows, columns = slice(item.top, item.top + item.height), slice(item.left, item.left + item.width)
+            sink.write(pixels[:, rows, columns].tobytes())
+
+
+def _write_table(out: Path, groups: Sequence[Sequence[Tile]], sides: Sequence[str]) -> ShardFile:
+    longest = max(len(item.photo.name.encode()) for group in groups for item in group)
+    table = np.zeros(sum(map(len, groups)), tile_type(longest))
+    number = 0
+    for shard, group in enumerate(groups):
+        offset = 0
+        for item in group:
+            row = table[number]
+            row["shard"], row["offset"], row["source"] = shard, offset, item.photo.name.encode()
+            row["height"], row["width"], row["top"], row["left"] = item.height, item.width, item.top, item.left
+            offset += _bytes(item, sides)
+            number += 1
+    with replacing(out / TABLE) as unfinished, unfinished.open("wb") as sink:
+        np.save(sink, table, allow_pickle=False)
+    return ShardFile(TABLE, (out / TABLE).stat().st_size, sha256_file(out / TABLE), len(table))
+
+
+def _recorded(out: Path) -> dict[str, str]:
+    """Return the SHA-256 of each shard by the index of a finished packing: one that has rotted since is not kept."""
+    try:
+        index = parse_index((out / INDEX).read_bytes(), str(out))
+    except (OSError, UnblurError):
+        return {}
+    return {shard.file: shard.sha256 for shard in index.shards}
+
+
+def _remove_others(out: Path, names: Sequence[str]) -> None:
+    """Remove what another packing or an interrupted one has left; what is not a shard is left alone."""
+    shards = {*out.glob("[0-9]*-????????????????.bin"), *out.glob(f".*{UNFINISHED}")}
+    for path in shards - {out / name for name in names}:
+        path.unlink(missing_ok=True)
