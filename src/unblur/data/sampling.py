@@ -33,11 +33,11 @@ class StatelessSampler(Sampler[int]):
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
-        self.done = 0
+        self.done = (0, 0)
 
-    def skip(self, done: int) -> None:
-        """Leave out this rank's first `done` samples of the epoch that is iterated next: a run was stopped there."""
-        self.done = done
+    def skip(self, epoch: int, done: int) -> None:
+        """Leave out this rank's first `done` samples of one epoch: a run was stopped there."""
+        self.done = (epoch, done)
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch comes next; Lightning does so by itself, also when a run is resumed."""
@@ -45,7 +45,7 @@ class StatelessSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         first = self.epoch * self.samples_per_epoch + self.rank
-        done, self.done = self.done, 0
+        done = self.done[1] if self.done[0] == self.epoch else 0
         yield from range(first + done * self.world_size, first + len(self) * self.world_size, self.world_size)
 
     def __len__(self) -> int:

@@ -27,6 +27,7 @@ class RestorationData(L.LightningDataModule):
     def __init__(self, cfg: PipelineConfig) -> None:
         super().__init__()
         self.cfg = cfg
+        self._stopped = {"epoch": 0, "steps": 0}
         prepared = Path(cfg.paths.prepared)
         self.pairs = Pairs([row for row in read_manifest(prepared) if row.split == "val"], prepared)
         self.crops = self._sharded_crops() if cfg.data.shards else self._sharp_crops()
@@ -62,7 +63,7 @@ class RestorationData(L.LightningDataModule):
         samples = self.cfg.data.steps_per_epoch * self.cfg.data.batch_size * world
         workers = self.cfg.data.num_workers
         sampler = StatelessSampler(samples, rank=rank, world_size=world)
-        sampler.skip(self._steps_done() * self.cfg.data.batch_size)
+        sampler.skip(self._stopped["epoch"], self._stopped["steps"] * self.cfg.data.batch_size)
         return DataLoader(
             self.crops,
             batch_size=self.cfg.data.batch_size,
@@ -81,10 +82,16 @@ class RestorationData(L.LightningDataModule):
         share = range(rank, len(self.pairs), world) or [rank % len(self.pairs)]  # no process may have none
         return DataLoader(self.pairs, batch_size=1, sampler=share)
 
-    def _steps_done(self) -> int:
-        """Return the steps of the current epoch that a checkpoint has behind it; 0 at an epoch's start or end."""
-        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed if self.trainer else 0
-        return int(done) % self.cfg.data.steps_per_epoch
+    def state_dict(self) -> dict[str, int]:
+        """Return the place in the training that a checkpoint stands for."""
+        if self.trainer is None:
+            return self._stopped
+        steps = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        return {"epoch": self.trainer.current_epoch, "steps": steps}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on at that place."""
+        self._stopped = state_dict
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
