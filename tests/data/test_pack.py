@@ -183,6 +183,12 @@ def test_a_data_root_gives_its_split(project):
     assert [photo.name for photo in listed] == ["photos/a.png", "photos/b.png"]
 
 
+def test_overlap_and_smallest_side_follow_the_tile(photos, tmp_path):
+    packed = pack(photos, tmp_path / "out", tile=68)
+    assert packed.index.overlap == 17
+    assert packed.too_small == ["c"]
+
+
 def test_small_photographs_are_left_out_and_named(photos, tmp_path):
     packed = pack(photos, tmp_path / "out", **{**SMALL, "min_side": 40})
     assert packed.too_small == ["c"]

@@ -97,8 +97,8 @@ def pack(
     *,
     split: str = "train",
     tile: int = 512,
-    overlap: int = 128,
-    min_side: int = 256,
+    overlap: int | None = None,
+    min_side: int | None = None,
     shard_bytes: int = 256 << 20,
     track: tuple[Track, Track] = (iter, iter),
 ) -> Packed:
@@ -115,14 +115,16 @@ def pack(
         out: folder of the shards.
         split: which photographs of a list are packed.
         tile: side of a tile in pixels.
-        overlap: least overlap of neighbouring tiles in pixels, under `tile`.
-        min_side: photographs with a shorter side are left out, in pixels; the largest patch to train on.
+        overlap: least overlap of neighbouring tiles in pixels, under `tile`; None is a quarter of it.
+        min_side: photographs with a shorter side are left out; the largest patch to train on. None is half of `tile`.
         shard_bytes: most bytes of a shard; a tile that is larger gets a shard of its own.
         track: wraps the photographs to be hashed, and the shards to be written.
 
     Raises:
         UnblurError: an argument is out of range, a photograph cannot be read, or the sides of a pair differ in size.
     """
+    overlap = tile // 4 if overlap is None else overlap
+    min_side = tile // 2 if min_side is None else min_side
     if not 0 <= overlap < tile or not 1 <= min_side <= tile or shard_bytes < 1:
         msg = (
             f"pack: got tile {tile}, overlap {overlap}, min-side {min_side}, {shard_bytes} bytes a shard; "

@@ -14,8 +14,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the shards; the same call again goes on")
     parser.add_argument("--split", default="train", help="which split of a list (%(default)s)")
     parser.add_argument("--tile", type=int, default=512, help="side of a tile in pixels (%(default)s)")
-    parser.add_argument("--overlap", type=int, default=128, help="least overlap of tiles in pixels (%(default)s)")
-    parser.add_argument("--min-side", type=int, default=256, help="leave smaller photographs out (%(default)s)")
+    parser.add_argument("--overlap", type=int, help="least overlap of tiles in pixels (a quarter of a tile)")
+    parser.add_argument("--min-side", type=int, help="leave smaller photographs out (half of a tile)")
     parser.add_argument("--shard-mb", type=float, default=256, help="most megabytes of a shard (%(default)s)")
     parser.set_defaults(build=pack_shards)
     about = "hold every shard against its SHA-256"
@@ -40,7 +40,7 @@ def pack_shards(options: argparse.Namespace) -> None:
         track=(tracker("hashing photographs"), tracker("writing shards")),
     )
     if packed.too_small:
-        console.print(f"left out, under {options.min_side} pixels a side: {', '.join(packed.too_small)}", markup=False)
+        console.print(f"left out, too small: {', '.join(packed.too_small)}", markup=False)
     index = packed.index
     gigabytes = sum(shard.bytes for shard in index.shards) / 1e9
     rows = [
