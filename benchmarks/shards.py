@@ -153,9 +153,12 @@ def stream(folder: Path, root: Path, latency: float) -> None:
         "AWS_ENDPOINT_URL": f"http://{host}:{port}", "NO_PROXY": "127.0.0.1",
         "AWS_CONFIG_FILE": str(root / "empty"), "AWS_SHARED_CREDENTIALS_FILE": str(root / "empty"),
     }  # fmt: skip
+    import logging
+
     import boto3
     import fsspec
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
     client = boto3.client("s3")
     client.create_bucket(Bucket="shelf")
     for path in folder.iterdir():

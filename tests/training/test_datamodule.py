@@ -101,3 +101,18 @@ def test_a_training_goes_on_from_the_middle_of_an_epoch(project, shards, tiny, s
     assert done == stop_after - 1
     assert straight.seen[:done] + rest.seen == straight.seen
     assert (resumed == weight).all()
+
+
+@pytest.mark.parametrize("source", ["data.shards=shards", "data.shards=null"])
+def test_batches_are_mixed_only_if_asked_for(project, shards, tiny, source):
+    def batches(*options):
+        return list(RestorationData(checked(compose([*tiny, source, *options]))).train_dataloader())
+
+    rich = ("augment=rich", "augment.cutblur=1.0")
+    usual, mixed = batches(*rich, "augment.cutblur=0", "augment.mixup=0"), batches(*rich, "augment.mixup=0")
+    for one, two in zip(usual, mixed, strict=True):
+        assert one["key"] == two["key"]
+        assert torch.equal(one["sharp"], two["sharp"])
+        assert not torch.equal(one["blur"], two["blur"])
+    assert all("+" in key for batch in batches("augment=rich", "augment.mixup=1.0") for key in batch["key"])
+    assert not any("+" in key for batch in batches() for key in batch["key"])

@@ -4,15 +4,14 @@ A local folder's files are used where they are. Anything else that fsspec knows 
 whole file at a time: one request for hundreds of tiles, and the only way to check a SHA-256.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from unblur.data.shard_index import INDEX, ShardFile
 from unblur.errors import UnblurError
+from unblur.safety.hashing import sha256_file
 
-CHUNK = 8 << 20
 MAX_INDEX_BYTES = 64 << 20
 
 
@@ -69,19 +68,11 @@ class ShardStore:
 
     def _fetch(self, wanted: ShardFile, target: Path) -> None:
         unfinished = target.with_suffix(".part")  # one name, under the lock: what a killed process left is overwritten
-        digest = hashlib.sha256()
         with _Remote(self.url) as remote:
-            options = {"block_size": CHUNK, "cache_type": "readahead"}
-            with (
-                remote.fs.open(f"{remote.root}/{wanted.file}", "rb", **options) as source,
-                unfinished.open("wb") as sink,
-            ):
-                while chunk := source.read(CHUNK):
-                    digest.update(chunk)
-                    sink.write(chunk)
-        if digest.hexdigest() != wanted.sha256:
+            remote.fs.get_file(f"{remote.root}/{wanted.file}", str(unfinished))
+        if (digest := sha256_file(unfinished)) != wanted.sha256:
             unfinished.unlink()
-            msg = f"{self.url}/{wanted.file}: SHA-256 {digest.hexdigest()}, expected {wanted.sha256}; upload it again"
+            msg = f"{self.url}/{wanted.file}: SHA-256 {digest}, expected {wanted.sha256}; upload it again"
             raise UnblurError(msg)
         unfinished.replace(target)
 

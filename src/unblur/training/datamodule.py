@@ -11,6 +11,7 @@ from unblur.config.instantiate import instantiate
 from unblur.config.schema import DataConfig, PipelineConfig
 from unblur.data.datasets import Pairs, SharpCrops
 from unblur.data.manifest import read_manifest, read_sources
+from unblur.data.mixing import MixingCollate
 from unblur.data.sampling import StatelessSampler
 from unblur.data.shard_cache import ShardStore
 from unblur.data.shards import ShardedCrops, Shards
@@ -69,6 +70,7 @@ class RestorationData(L.LightningDataModule):
             batch_size=self.cfg.data.batch_size,
             sampler=sampler,
             num_workers=workers,
+            collate_fn=self._collate(),
             persistent_workers=workers > 0,
             prefetch_factor=8 if workers else None,
             pin_memory=torch.cuda.is_available(),
@@ -92,6 +94,11 @@ class RestorationData(L.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Go on at that place."""
         self._stopped = state_dict
+
+    def _collate(self) -> MixingCollate | None:
+        augment = self.crops.augment
+        mixes = augment.cutblur or augment.mixup
+        return MixingCollate(augment.cutblur, augment.mixup, self.cfg.seed) if mixes else None
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
