@@ -254,9 +254,14 @@ def test_s3_gives_the_same_items_with_only_the_url_changed(sharp, tmp_path, buck
     url = bucket(sharp, "photos/train")
     largest = max(shard.bytes for shard in opened(sharp).index.shards)
     near = crops(sharp)
-    far = crops(opened(url, tmp_path / "cache", 3 * largest))
+    budget = 8 * largest
+    far = crops(opened(url, tmp_path / "cache", budget))
     assert all(same(far[index], near[index]) for index in range(30))
     kept = sum(path.stat().st_size for path in (tmp_path / "cache").glob("*.bin"))
-    assert 0 < kept <= 3 * largest
+    assert 0 < kept <= budget
+    with pytest.raises(
+        UnblurError, match=r"8 shards are shuffled together and have 0\.00 GB, .*raise data\.shard_cache_gb"
+    ):
+        crops(opened(url, tmp_path / "cache", budget // 2))
     again = DataLoader(far, batch_size=5, sampler=StatelessSampler(30), num_workers=2)  # forked after the first fetch
     assert [key for batch in again for key in batch["key"]] == [near[index]["key"] for index in range(30)]

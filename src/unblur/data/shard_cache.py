@@ -5,6 +5,7 @@ whole file at a time: one request for hundreds of tiles, and the only way to che
 """
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 
 MAX_INDEX_BYTES = 64 << 20
+_ABANDONED = 3600  # seconds without progress, after which an unfinished file belongs to nobody
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class ShardStore:
         unfinished.replace(target)
 
     def _make_room(self, needed: int) -> None:
-        """Remove the shards used longest ago until `needed` more bytes fit the budget."""
+        """Remove the shards used longest ago, and what killed processes left, until `needed` more bytes fit."""
         kept = []
         for path in (*self.cache.glob("*.bin"), *self.cache.glob("*.part")):
             try:
@@ -89,7 +91,7 @@ class ShardStore:
         for stat, path in kept:
             if total + needed <= self.budget:
                 break
-            if path.suffix == ".bin":
+            if path.suffix == ".bin" or stat.st_mtime < time.time() - _ABANDONED:
                 path.unlink(missing_ok=True)
                 total -= stat.st_size
 

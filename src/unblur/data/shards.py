@@ -17,7 +17,7 @@ from unblur.blur.recipe import BlurRecipe
 from unblur.data.augment import PairedAugment
 from unblur.data.datasets import NEARLY_CONSTANT, TRIES, Item, as_tensor, draw_crop
 from unblur.data.sampling import ShuffledPasses
-from unblur.data.shard_cache import ShardStore
+from unblur.data.shard_cache import ShardStore, local_folder
 from unblur.data.shard_index import Table, parse_index, read_table, tile_bytes
 from unblur.errors import UnblurError
 
@@ -33,16 +33,12 @@ class Shards:
         store: where the files are, and where they are kept if that is far away.
 
     Raises:
-        UnblurError: there is no finished dataset, or the cache is too small for one of its shards.
+        UnblurError: there is no finished dataset there.
     """
 
     def __init__(self, store: ShardStore) -> None:
         self.store = store
         self.index = parse_index(store.index(), store.url)
-        largest = max(shard.bytes for shard in self.index.shards)
-        if store.budget < largest:
-            msg = f"{store.url}: a shard has {largest / 1e9:.2f} GB; raise data.shard_cache_gb above that"
-            raise UnblurError(msg)
         self._table: Table | None = None
 
     def __len__(self) -> int:
@@ -94,7 +90,8 @@ class ShardedCrops(Dataset[Item]):
     """One crop of each tile a pass: blurred anew by the recipe, or a pair as it was packed.
 
     Item i is a function of (seed, i) alone, for any i >= 0; `unblur.data.sampling.ShuffledPasses` says which tile it
-    is from. Every tile comes exactly once in each pass, whatever the number of processes and workers.
+    is from. Every tile comes exactly once in each pass, whatever the number of processes and workers; so a photograph
+    counts by its area, and not by the root of it as in `unblur.data.datasets.SharpCrops`.
 
     Args:
         shards: the tiles; with the side "blur" they are pairs, and the recipe is not used.
@@ -106,7 +103,7 @@ class ShardedCrops(Dataset[Item]):
         severity: as for `unblur.data.datasets.SharpCrops`.
 
     Raises:
-        UnblurError: a tile is smaller than the patch.
+        UnblurError: a tile is smaller than the patch, or the cache smaller than the shards that are shuffled together.
     """
 
     def __init__(
@@ -128,6 +125,13 @@ class ShardedCrops(Dataset[Item]):
             raise UnblurError(msg)
         self.shards = shards
         self.order = ShuffledPasses([shard.tiles for shard in shards.index.shards], seed)
+        needed = sum(sorted(shard.bytes for shard in shards.index.shards)[-self.order.window :])
+        if local_folder(shards.store.url) is None and shards.store.budget < needed:
+            msg = (
+                f"{shards.store.url}: {self.order.window} shards are shuffled together and have {needed / 1e9:.2f} "
+                f"GB, but the cache takes {shards.store.budget / 1e9:.2f}; raise data.shard_cache_gb, or pack smaller shards"
+            )
+            raise UnblurError(msg)
         self.recipe = recipe
         self.augment = augment
         self.patch_size = patch_size
