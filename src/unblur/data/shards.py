@@ -129,7 +129,8 @@ class ShardedCrops(Dataset[Item]):
         if local_folder(shards.store.url) is None and shards.store.budget < needed:
             msg = (
                 f"{shards.store.url}: {self.order.window} shards are shuffled together and have {needed / 1e9:.2f} "
-                f"GB, but the cache takes {shards.store.budget / 1e9:.2f}; raise data.shard_cache_gb, or pack smaller shards"
+                f"GB, but the cache takes {shards.store.budget / 1e9:.2f}; "
+                "raise data.shard_cache_gb, or pack smaller shards"
             )
             raise UnblurError(msg)
         self.recipe = recipe
