@@ -68,12 +68,13 @@ def test_all_eight_orientations_and_all_places_are_reached():
     assert (len(flipped), len(turned), len(flipped & turned)) == (4, 4, 2)
 
 
-def test_the_seed_decides_whatever_was_drawn_before():
-    image = coordinates(40, 50)
-    alone = PairedAugment()([image], 17, 16)[0]
+@pytest.mark.parametrize("augment", [PairedAugment(), PairedAugment(angle=9, scale=(0.8, 1.2), exposure=1, colour=0.5)])
+def test_the_seed_decides_whatever_was_drawn_before(augment):
+    image = coordinates(40, 50) / 50
+    alone = augment([image], 17, 16)[0]
     for seed in range(5):
-        PairedAugment()([image], seed, 16)
-    np.testing.assert_array_equal(PairedAugment()([image], 17, 16)[0], alone)
+        assert not np.array_equal(augment([image], seed, 16)[0], alone)
+    np.testing.assert_array_equal(augment([image], 17, 16)[0], alone)
 
 
 def test_switched_off_it_is_the_identity_or_the_middle():

@@ -71,5 +71,7 @@ def test_passes_differ_and_so_do_seeds_and_any_sample_can_be_asked_first():
     passes = [[order(index) for index in range(number * 50, number * 50 + 50)] for number in range(3)]
     assert len({tuple(one) for one in passes}) == 3
     assert [ShuffledPasses([5] * 10, seed=2, window=3)(index) for index in range(50)] != passes[0]
+    few = ShuffledPasses([20], seed=1)
+    assert [few(index) for index in range(20)] != [few(index) for index in range(20, 40)]
     for index in (149, 3, 77):
         assert ShuffledPasses([5] * 10, seed=1, window=3)(index) == passes[index // 50][index % 50]
