@@ -234,6 +234,15 @@ print(json.dumps([len(shards), psutil.Process().memory_info().rss - before]))
 """
 
 
+def test_a_table_that_claims_a_giant_tile_is_refused_before_memory_is_taken(sharp):
+    table = np.load(sharp / "tiles.npy")
+    table["height"][0] = table["width"][0] = 2**31
+    np.save(sharp / "tiles.npy", table)
+    with pytest.raises(UnblurError, match="tile 0 lies outside its shard"):
+        opened(sharp)[0]
+
+
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_dataset(tmp_path):
     """Up to 160 MB of tiles are read; of a mapped file they would all count as resident."""
     write_png(tmp_path / "photos/a.png", np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8))

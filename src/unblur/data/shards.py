@@ -66,13 +66,16 @@ class Shards:
         """
         row = self.table[number]
         shard = self.index.shards[int(row["shard"])]
-        height, width = int(row["height"]), int(row["width"])
+        height, width, offset = int(row["height"]), int(row["width"]), int(row["offset"])
+        if offset + tile_bytes(self.index.sides, height, width) > shard.bytes:  # nor is memory taken for it
+            msg = f"{self.store.url}: tile {number} lies outside its shard; run `unblur data pack` again"
+            raise UnblurError(msg)
         pixels = np.empty((len(self.index.sides), height, width, 3), np.uint8)
         for _ in range(_ASKED_AGAIN):
             path = self.store.path(shard)
             try:
                 with path.open("rb", buffering=0) as stream:
-                    stream.seek(int(row["offset"]))
+                    stream.seek(offset)
                     got = stream.readinto(pixels.data.cast("B"))
             except FileNotFoundError:
                 continue
