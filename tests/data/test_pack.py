@@ -1,8 +1,6 @@
 """Packing: every pixel is in a tile, as it is; and an interrupted packing goes on where it stopped."""
 
-import hashlib
 import itertools
-import json
 import os
 
 import numpy as np
@@ -12,10 +10,9 @@ from hypothesis import strategies as st
 
 from unblur.data import pack as packing
 from unblur.data.images import read_rgb, write_png
-from unblur.data.manifest import PairRow, write_manifest
-from unblur.data.pack import list_photos, pack, verify
+from unblur.data.pack import pack
 from unblur.data.shard_cache import ShardStore
-from unblur.data.shard_index import INDEX
+from unblur.data.shard_index import INDEX, verify
 from unblur.data.shards import Shards
 from unblur.errors import UnblurError
 
@@ -122,67 +119,6 @@ def test_another_photograph_or_another_tile_leaves_nothing_old_behind(photos, tm
     assert verify(out) == []
 
 
-def test_verify_tells_what_is_missing_cut_or_rotten_and_packing_mends_it(photos, tmp_path):
-    out = tmp_path / "out"
-    index = pack(photos, out, **SMALL).index
-    assert verify(out) == []
-    missing, cut, rotten = (out / shard.file for shard in index.shards[:3])
-    missing.unlink()
-    cut.write_bytes(cut.read_bytes()[:-1])
-    rotten.write_bytes(b"?" + rotten.read_bytes()[1:])
-    wrong = verify(out)
-    assert [line.split(": ")[1].split()[0] for line in wrong] == ["missing", str(index.shards[1].bytes - 1), "SHA-256"]
-    with pytest.raises(UnblurError, match="verify"):
-        [opened(out)[number] for number in range(index.shards[0].tiles, sum(s.tiles for s in index.shards[:2]))]
-    assert pack(photos, out, **SMALL).kept == len(index.shards) - 3
-    assert verify(out) == []
-
-
-def test_verify_finds_a_table_that_points_outside(photos, tmp_path):
-    out = tmp_path / "out"
-    pack(photos, out, **SMALL)
-    table = np.load(out / "tiles.npy")
-    table["offset"][-1] += 10_000
-    np.save(out / "tiles.npy", table)
-    plain = json.loads((out / INDEX).read_text())
-    plain["table"] |= {"sha256": hashlib.sha256((out / "tiles.npy").read_bytes()).hexdigest()}
-    (out / INDEX).write_text(json.dumps(plain))
-    assert verify(out) == ["tiles.npy: names tiles outside the shards"]
-
-
-def test_pairs_are_read_from_twin_folders_and_from_a_manifest(photos, tmp_path, make_photo):
-    root = tmp_path / "pairs"
-    for seed, name in enumerate("ab"):
-        for side in ("blur", "sharp"):
-            write_png(root / side / f"seq/{name}.png", make_photo(50, 60, seed + 10 * (side == "blur")))
-    rows = [
-        PairRow(name, split, name, "", f"blur/seq/{name}.png", f"sharp/seq/{name}.png", 0, "real", 0.0, {}, "", "")
-        for name, split in (("a", "train"), ("b", "val"))
-    ]
-    pack(root, tmp_path / "twins", **SMALL)
-    shards = opened(tmp_path / "twins")
-    assert shards.index.sides == ("blur", "sharp")
-    assert {shards.source(number) for number in range(len(shards))} == {"seq/a", "seq/b"}
-    write_manifest(root, rows)
-    sides, listed = list_photos(root / "manifest.csv", "train")
-    assert sides == ("blur", "sharp")
-    assert [photo.files for photo in listed] == [(root / "blur/seq/a.png", root / "sharp/seq/a.png")]
-    pack(root, tmp_path / "val", split="val", **SMALL)
-    shards = opened(tmp_path / "val")
-    for number in range(len(shards)):
-        top, left = (int(shards.table[number][name]) for name in ("top", "left"))
-        expected = [
-            read_rgb(root / f"{side}/seq/b.png")[top : top + 40, left : left + 40] for side in ("blur", "sharp")
-        ]
-        np.testing.assert_array_equal(shards[number], expected)
-
-
-def test_a_data_root_gives_its_split(project):
-    sides, listed = list_photos(project / "data", "train")
-    assert sides == ("sharp",)
-    assert [photo.name for photo in listed] == ["photos/a.png", "photos/b.png"]
-
-
 def test_overlap_and_smallest_side_follow_the_tile(photos, tmp_path):
     packed = pack(photos, tmp_path / "out", tile=68)
     assert packed.index.overlap == 17
@@ -200,21 +136,3 @@ def test_small_photographs_are_left_out_and_named(photos, tmp_path):
 def test_impossible_settings_are_refused(photos, tmp_path, wrong):
     with pytest.raises(UnblurError, match="expected 0 <= overlap < tile"):
         pack(photos, tmp_path / "out", **{**SMALL, **wrong})
-
-
-def test_folders_without_photographs_or_with_half_pairs_are_refused(photos, tmp_path, make_photo):
-    with pytest.raises(UnblurError, match=r"holds no picture, manifest\.csv or SOURCES\.json"):
-        list_photos(tmp_path / "nowhere", "train")
-    root = tmp_path / "pairs"
-    write_png(root / "blur/a.png", make_photo(50, 60))
-    write_png(root / "blur/b.png", make_photo(50, 60))
-    write_png(root / "sharp/a.png", make_photo(50, 61))
-    with pytest.raises(UnblurError, match="b is in only one of blur/ and sharp/"):
-        list_photos(root, "train")
-    (root / "blur/b.png").unlink()
-    with pytest.raises(UnblurError, match="blur and sharp have 60 x 50 and 61 x 50 pixels"):
-        pack(root, tmp_path / "out", **SMALL)
-    (root / "sharp/a.png").rename(root / "sharp/a.jpg")
-    write_png(root / "sharp/a.png", make_photo(50, 60))
-    with pytest.raises(UnblurError, match="one name but for their endings"):
-        list_photos(root, "train")

@@ -9,38 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from unblur.data.check import PICTURES
 from unblur.data.images import read_rgb
-from unblur.data.listing import SOURCES
-from unblur.data.manifest import read_manifest, read_sources
-from unblur.data.shard_index import (
-    INDEX,
-    SIDES,
-    ShardFile,
-    ShardIndex,
-    parse_index,
-    read_table,
-    tile_bytes,
-    tile_type,
-    write_index,
-)
-from unblur.data.versioning import files_below
+from unblur.data.pack_list import Photo, list_photos
+from unblur.data.shard_index import INDEX, ShardFile, ShardIndex, parse_index, tile_bytes, tile_type, write_index
 from unblur.errors import UnblurError
 from unblur.safety.atomic import UNFINISHED, replacing
 from unblur.safety.hashing import sha256_file
 from unblur.safety.images import check_image_header
-from unblur.safety.paths import inside
 
 TABLE = "tiles.npy"
 Track = Callable[[Sequence[Any]], Iterable[Any]]
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photograph to pack: its name in the table, and its files, one for each side."""
-
-    name: str
-    files: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -63,34 +41,6 @@ class Packed:
     too_small: list[str]
 
 
-def list_photos(source: Path, split: str) -> tuple[tuple[str, ...], list[Photo]]:
-    """Return the sides and the photographs of a manifest.csv or of a folder.
-
-    A folder is read as the first of these that it holds: manifest.csv (pairs), SOURCES.json (sharp photographs), blur/
-    and sharp/ (pairs of one name), pictures (sharp photographs). The lists are read for one `split`; a folder without
-    a list is taken whole.
-
-    Raises:
-        UnblurError: nothing of that kind is there, or a pair lacks a side.
-    """
-    root = source.parent if source.name == "manifest.csv" else source
-    if (root / "manifest.csv").is_file():
-        rows = [row for row in read_manifest(root) if row.split == split]
-        pairs = [Photo(row.blur, (inside(root, row.blur), inside(root, row.sharp))) for row in rows]
-        return _some(SIDES[1], pairs, source, split)
-    if (root / SOURCES).is_file():
-        listed = [entry.file for entry in read_sources(root) if entry.split == split]
-        return _some(SIDES[0], [Photo(file, (inside(root, file),)) for file in listed], source, split)
-    if (root / "blur").is_dir() and (root / "sharp").is_dir():
-        blur, sharp = (_pictures(root / side) for side in SIDES[1])
-        if lonely := sorted(set(blur) ^ set(sharp)):
-            msg = f"{source}: {lonely[0]} is in only one of blur/ and sharp/ ({len(lonely)} such); add or remove them"
-            raise UnblurError(msg)
-        return _some(SIDES[1], [Photo(name, (blur[name], sharp[name])) for name in sorted(blur)], source, None)
-    pictures = _pictures(root) if root.is_dir() else {}
-    return _some(SIDES[0], [Photo(name, (path,)) for name, path in sorted(pictures.items())], source, None)
-
-
 def pack(
     source: Path,
     out: Path,
@@ -111,7 +61,7 @@ def pack(
     for a finished dataset.
 
     Args:
-        source: as for `list_photos`.
+        source: as for `unblur.data.pack_list.list_photos`.
         out: folder of the shards.
         split: which photographs of a list are packed.
         tile: side of a tile in pixels.
@@ -157,54 +107,6 @@ def pack(
     index = ShardIndex(sides, split, tile, overlap, smallest, table, tuple(shards))
     write_index(out, index)
     return Packed(index, kept, too_small)
-
-
-def verify(folder: Path, track: Track = iter) -> list[str]:
-    """Return what is wrong with the shards in `folder`, one line each; nothing if every SHA-256 is right.
-
-    Raises:
-        UnblurError: there is no index, or the table cannot be read.
-    """
-    if not (folder / INDEX).is_file():
-        msg = f"{folder / INDEX}: there are no finished shards; run `unblur data pack` (again)"
-        raise UnblurError(msg)
-    index = parse_index((folder / INDEX).read_bytes(), str(folder))
-    wrong = []
-    for item in track([index.table, *index.shards]):
-        path = folder / item.file
-        if not path.is_file():
-            wrong.append(f"{item.file}: missing")
-        elif (size := path.stat().st_size) != item.bytes:
-            wrong.append(f"{item.file}: {size} bytes, expected {item.bytes}")
-        elif (digest := sha256_file(path)) != item.sha256:
-            wrong.append(f"{item.file}: SHA-256 {digest}, expected {item.sha256}")
-    if not wrong:
-        rows = read_table(folder / index.table.file, index)
-        ends = rows["offset"] + np.uint64(len(index.sides) * 3) * rows["height"] * rows["width"]
-        sizes = np.array([shard.bytes for shard in index.shards], np.uint64)
-        if (rows["shard"] >= len(sizes)).any() or (ends > sizes[np.minimum(rows["shard"], len(sizes) - 1)]).any():
-            wrong.append(f"{index.table.file}: names tiles outside the shards")
-    return wrong
-
-
-def _some(
-    sides: tuple[str, ...], photos: list[Photo], source: Path, split: str | None
-) -> tuple[tuple[str, ...], list[Photo]]:
-    if not photos:
-        what = f"no photograph of the split {split!r}" if split else "no picture, manifest.csv or SOURCES.json"
-        msg = f"{source}: holds {what}; give a data root, a folder of pictures, or one with blur/ and sharp/"
-        raise UnblurError(msg)
-    return sides, photos
-
-
-def _pictures(folder: Path) -> dict[str, Path]:
-    """Return the pictures below a folder by their relative names without ending."""
-    names = [name for name in files_below(folder) if Path(name).suffix.lower() in PICTURES]
-    found = {Path(name).with_suffix("").as_posix(): folder / name for name in names}
-    if len(found) < len(names):
-        msg = f"{folder}: two pictures have one name but for their endings; rename one of them"
-        raise UnblurError(msg)
-    return found
 
 
 def _plan(

@@ -7,7 +7,7 @@ reader needs no more memory for a thousand shards than for one.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
+from unblur.safety.hashing import sha256_file
 
 INDEX = "index.json"
 FORMAT = "unblur-shards-1"
@@ -124,6 +125,34 @@ def read_table(path: Path, index: ShardIndex) -> Table:
 def tile_bytes(sides: Sequence[str], height: int, width: int) -> int:
     """Return the size of a tile in a shard."""
     return len(sides) * height * width * 3
+
+
+def verify(folder: Path, track: Callable[[Sequence[ShardFile]], Iterable[ShardFile]] = iter) -> list[str]:
+    """Return what is wrong with the shards in `folder`, one line each; nothing if every SHA-256 is right.
+
+    Raises:
+        UnblurError: there is no index, or the table cannot be read.
+    """
+    if not (folder / INDEX).is_file():
+        msg = f"{folder / INDEX}: there are no finished shards; run `unblur data pack` (again)"
+        raise UnblurError(msg)
+    index = parse_index((folder / INDEX).read_bytes(), str(folder))
+    wrong = []
+    for item in track([index.table, *index.shards]):
+        path = folder / item.file
+        if not path.is_file():
+            wrong.append(f"{item.file}: missing")
+        elif (size := path.stat().st_size) != item.bytes:
+            wrong.append(f"{item.file}: {size} bytes, expected {item.bytes}")
+        elif (digest := sha256_file(path)) != item.sha256:
+            wrong.append(f"{item.file}: SHA-256 {digest}, expected {item.sha256}")
+    if not wrong:
+        rows = read_table(folder / index.table.file, index)
+        ends = rows["offset"] + np.uint64(len(index.sides) * 3) * rows["height"] * rows["width"]
+        sizes = np.array([shard.bytes for shard in index.shards], np.uint64)
+        if (rows["shard"] >= len(sizes)).any() or (ends > sizes[np.minimum(rows["shard"], len(sizes) - 1)]).any():
+            wrong.append(f"{index.table.file}: names tiles outside the shards")
+    return wrong
 
 
 def _check(index: ShardIndex) -> None:

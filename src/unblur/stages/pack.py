@@ -55,7 +55,7 @@ def pack_shards(options: argparse.Namespace) -> None:
 
 def verify_shards(options: argparse.Namespace) -> None:
     """Say that all is right, or which files are not."""
-    from unblur.data.pack import verify
+    from unblur.data.shard_index import verify
     from unblur.stages.console import console, tracker
 
     wrong = verify(options.folder, tracker("verifying"))
