@@ -25,9 +25,10 @@ _REACH = 3.5
 
 @dataclass(frozen=True)
 class CornerSoftness:
-    """Gaussian PSFs whose extent (four standard deviations) is 0 on the axis and `min_extent` to `max_extent` pixels
-    in the corners of the image; an extent of 0 is the identity. Of a training crop it makes a small photograph, soft
-    in the corners of its own.
+    """Gaussian PSFs of an extent (four standard deviations) that grows from 0 on the axis to that of the corners.
+
+    There it is `min_extent` to `max_extent` pixels; 0 is the identity. Of a training crop it makes a small photograph,
+    soft in the corners of its own.
 
     Attributes:
         min_extent: of the weakest lens in the corner, in pixels.
