@@ -57,8 +57,8 @@ class Aberration:
         """Draw the parameters of one lens."""
         return {
             "extent": between(self.min_extent, self.max_extent, level),
-            "coma": rng.uniform(*self.coma),
-            "focus": rng.uniform(*self.focus),
+            "coma": rng.uniform(self.coma[0], self.coma[1]),
+            "focus": rng.uniform(self.focus[0], self.focus[1]),
             "direction": rng.uniform(0, 2 * np.pi),
         }
 

@@ -56,7 +56,7 @@ class CornerSoftness:
         axis = rng.uniform(0, self.decentring) * np.exp(1j * rng.uniform(0, 2 * np.pi))
         return {
             "extent": between(self.min_extent, self.max_extent, level),
-            "power": rng.uniform(*self.power),
+            "power": rng.uniform(self.power[0], self.power[1]),
             "axis_x": float(axis.real),
             "axis_y": float(axis.imag),
         }

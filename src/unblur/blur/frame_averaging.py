@@ -93,7 +93,8 @@ class FrameAveraging:
     def _encode(self, mean: Linear) -> Photo:
         if self.gamma == "srgb":
             return to_srgb8(mean)
-        return np.rint(mean ** np.float32(1 / float(self.gamma)) * 255).astype(np.uint8)
+        codes: Photo = np.rint(mean ** np.float32(1 / float(self.gamma)) * 255).astype(np.uint8)
+        return codes
 
 
 def between_frames(first: Photo, second: Photo, before: Linear, after: Linear, steps: int) -> Iterator[Linear]:
@@ -117,10 +118,11 @@ def between_frames(first: Photo, second: Photo, before: Linear, after: Linear, s
 
 def flow(first: Photo, second: Photo) -> Flow:
     """Return where each pixel of `first` went in `second`: (H, W, 2), x and y in pixels."""
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)]
-    if min(grey[0].shape) < 16:  # smaller than the patches that it follows
-        return np.zeros((*grey[0].shape, 2), np.float32)
-    found: Flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
+    one, two = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
+    still = np.zeros((*one.shape, 2), np.float32)
+    if min(one.shape) < 16:  # smaller than the patches that it follows
+        return still
+    found: Flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(one, two, still)
     return found
 
 
