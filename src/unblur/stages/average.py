@@ -17,8 +17,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("source", type=Path, metavar="VIDEO_OR_FOLDER", help="a video, or a folder of them")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new folder: pairs as PNG, and manifest.csv")
     parser.add_argument("--frames", type=int, default=11, help="frames of an exposure, an odd number (%(default)s)")
-    gamma = "1.0: mean of sRGB values, as GoPro's blur; 2.2: as its blur_gamma; srgb: linear light (%(default)s)"
-    parser.add_argument("--gamma", type=_gamma, default=2.2, help=gamma)
+    about_gamma = "1.0: mean of sRGB values, as GoPro's blur; 2.2: as its blur_gamma; srgb: linear light (%(default)s)"
+    parser.add_argument("--gamma", type=gamma, default=2.2, help=about_gamma)
     steps = "steps from frame to frame, filled in by optical flow; 1 fills in none (%(default)s)"
     parser.add_argument("--interpolate", type=int, default=1, metavar="STEPS", help=steps)
     parser.add_argument("--stride", type=int, help="frames from one exposure to the next (as many as it has)")
@@ -68,5 +68,6 @@ def average(options: argparse.Namespace) -> None:
     what_next(f"look at a few: {options.out / options.split}", f"how each was made: {options.out / 'manifest.csv'}")
 
 
-def _gamma(text: str) -> "Gamma":
+def gamma(text: str) -> "Gamma":
+    """Return the gamma that a word of the command line means."""
     return "srgb" if text == "srgb" else float(text)
