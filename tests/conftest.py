@@ -17,7 +17,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +136,35 @@ def make_video() -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path, str], str]]:
+    """An S3 server on this machine: `bucket(folder, name)` uploads a folder's files and returns its s3:// URL."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    (tmp_path / "no_settings").touch()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_CONFIG_FILE": str(tmp_path / "no_settings"),  # whatever this machine's user has set up stays out
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no_settings"),
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="shelf")
+
+    def upload(folder: Path, name: str) -> str:
+        for path in folder.iterdir():
+            client.upload_file(str(path), "shelf", f"{name}/{path.name}")
+        return f"s3://shelf/{name}"
+
+    yield upload
+    server.stop()

@@ -147,3 +147,16 @@ def test_an_unknown_kind_is_told_with_those_that_exist(make_photo):
 def test_weights_that_make_no_sense_are_refused(weights):
     with pytest.raises(UnblurError, match="blur recipe"):
         BlurRecipe(RECIPE.operators, weights)
+    with pytest.raises(UnblurError, match="shares"):
+        BlurRecipe(RECIPE.operators, RECIPE.weights, shares=weights)
+
+
+def test_shares_are_those_of_pairs_and_weights_those_of_training():
+    recipe = BlurRecipe(
+        RECIPE.operators,
+        {"identity": 1, "shake": 0, "defocus": 0},
+        shares={"identity": 1, "shake": 5, "defocus": 2},
+    )
+    kinds = [stratum.kind for stratum in recipe.strata(8)]
+    assert {kind: kinds.count(kind) for kind in RECIPE.operators} == {"identity": 1, "shake": 5, "defocus": 2}
+    assert {recipe.draw(np.random.default_rng(seed)).kind for seed in range(50)} == {"identity"}

@@ -36,21 +36,26 @@ class Stratum:
 class BlurRecipe:
     """Kinds of blur by name, each with a weight, and the sensor's noise (None: no noise).
 
-    Built from `conf/blur/*.yaml`; a kind is called by its key there. Weights need not sum to 1.
+    Built from `conf/blur/*.yaml`; a kind is called by its key there. Weights need not sum to 1. They are those of
+    training; validation and test pairs are shared out by `shares`, or, without them, by the weights too.
     """
 
     operators: Mapping[str, Operator]
     weights: Mapping[str, float]
     sensor: SensorNoise | None = None
+    shares: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        if set(self.operators) != set(self.weights):
-            kinds = f"operators {sorted(self.operators)}, weights {sorted(self.weights)}"
-            msg = f"blur recipe: got {kinds}; both must name the same kinds"
-            raise UnblurError(msg)
-        if min(self.weights.values(), default=0) < 0 or sum(self.weights.values()) <= 0:
-            msg = f"blur recipe: got the weights {dict(self.weights)}; expected none below 0 and one above"
-            raise UnblurError(msg)
+        for name, values in {"weights": self.weights, "shares": self.shares}.items():
+            if values is None:
+                continue
+            if set(self.operators) != set(values):
+                kinds = f"operators {sorted(self.operators)}, {name} {sorted(values)}"
+                msg = f"blur recipe: got {kinds}; both must name the same kinds"
+                raise UnblurError(msg)
+            if min(values.values(), default=0) < 0 or sum(values.values()) <= 0:
+                msg = f"blur recipe: got the {name} {dict(values)}; expected none below 0 and one above"
+                raise UnblurError(msg)
 
     def draw(self, rng: Generator, severity: float = 1.0, stratum: Stratum | None = None) -> Drawn:
         """Draw one blur: a kind by its weight, a strength uniformly from its range, and the noise.
@@ -66,12 +71,12 @@ class BlurRecipe:
         return Drawn(stratum.kind, operator.strength(parameters), {**parameters, **noise})
 
     def strata(self, count: int) -> list[Stratum]:
-        """Return `count` strata that share out the kinds by weight and each kind's strengths evenly, weak to strong.
+        """Return `count` strata that share out the kinds as asked and each kind's strengths evenly, weak to strong.
 
         The kinds get whole numbers by the largest remainder, so a test set does not depend on luck.
         """
-        total = sum(self.weights.values())
-        shares = {kind: count * weight / total for kind, weight in self.weights.items()}
+        asked = self.shares or self.weights
+        shares = {kind: count * weight / sum(asked.values()) for kind, weight in asked.items()}
         counts = {kind: math.floor(share) for kind, share in shares.items()}
         by_remainder = sorted(shares, key=lambda kind: counts[kind] - shares[kind])
         for kind in by_remainder[: count - sum(counts.values())]:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from unblur.blur.recipe import BlurRecipe
 from unblur.data.augment import PairedAugment
+from unblur.data.dead_leaves import dead_leaves
 from unblur.data.images import read_rgb
 from unblur.data.manifest import PairRow, Source
 from unblur.errors import UnblurError
@@ -24,8 +25,9 @@ Item = dict[str, Any]
 
 Photo = NDArray[np.uint8]
 
-_TRIES = 4
-_NEARLY_CONSTANT = 2.0  # standard deviation in 8-bit steps, in the channel that varies most
+TRIES = 4  # of a crop that shows something
+_COLOURS = 64  # of a photograph that its dead leaves have
+NEARLY_CONSTANT = 2.0  # standard deviation in 8-bit steps, in the channel that varies most
 
 
 class SharpCrops(Dataset[Item]):
@@ -45,6 +47,7 @@ class SharpCrops(Dataset[Item]):
         patch_size: side of the items in pixels.
         length: what len() says: the items of an epoch.
         seed: of the whole dataset.
+        dead_leaves: the share of items that show no photograph but `unblur.data.dead_leaves` in its colours.
         severity: of item i, in [0, 1]: `unblur.blur.recipe.SeverityRamp` for a curriculum; None is full strength.
         cache_bytes: decoded photographs kept in memory by each process.
 
@@ -62,6 +65,7 @@ class SharpCrops(Dataset[Item]):
         patch_size: int,
         length: int,
         seed: int,
+        dead_leaves: float = 0.0,
         severity: Callable[[int], float] | None = None,
         cache_bytes: int = 1 << 30,
     ) -> None:
@@ -78,6 +82,7 @@ class SharpCrops(Dataset[Item]):
         self.patch_size = patch_size
         self.length = length
         self.seed = seed
+        self.dead_leaves = dead_leaves
         self.severity = severity
 
     def __len__(self) -> int:
@@ -87,30 +92,26 @@ class SharpCrops(Dataset[Item]):
         rng = np.random.default_rng((self.seed, index))
         drawn = self.recipe.draw(rng, self.severity(index) if self.severity else 1.0)
         margin = self.recipe.margin(drawn)
-        for _ in range(_TRIES):
+        side = self.patch_size + 2 * margin
+        for _ in range(TRIES):
             file = self._draw_file(rng)
-            crop = self._crop(file, self.patch_size + 2 * margin, rng)
-            if cv2.meanStdDev(crop)[1].max() >= _NEARLY_CONSTANT:
+            if self.dead_leaves and rng.random() < self.dead_leaves:
+                crop = dead_leaves(rng, side, self._colours(file, rng))
+            else:
+                crop = draw_crop(self._photos[file], side, self.augment, rng)
+            if cv2.meanStdDev(crop)[1].max() >= NEARLY_CONSTANT:
                 break
         blur, sharp = self.recipe.apply(crop, drawn, margin)
-        return {"blur": _tensor(blur), "sharp": _tensor(sharp), "key": f"{Path(file).name}#{index}"}
+        return {"blur": as_tensor(blur), "sharp": as_tensor(sharp), "key": f"{Path(file).name}#{index}"}
+
+    def _colours(self, file: str, rng: np.random.Generator) -> Photo:
+        """Return some colours (N, 3) of a photograph, its channels exchanged as those of a crop may be."""
+        pixels = self._photos[file].reshape(-1, 3)
+        colours: Photo = pixels[rng.integers(len(pixels), size=_COLOURS)]
+        return colours[:, self.augment.draw_channels(rng)]
 
     def _draw_file(self, rng: np.random.Generator) -> str:
         return self.files[int(np.searchsorted(self._edges, rng.random() * self._edges[-1], side="right"))]
-
-    def _crop(self, file: str, side: int, rng: np.random.Generator) -> Photo:
-        """Return a crop (side, side, 3): cut where and as large as the augmentation says, then brought to that side."""
-        photo = self._photos[file]
-        size = max(1, round(side / self.augment.draw_zoom(rng)))
-        missing = max(0, size - photo.shape[0]), max(0, size - photo.shape[1])
-        if any(missing):
-            top, left = (side // 2 for side in missing)
-            bottom, right = missing[0] - top, missing[1] - left
-            photo = cv2.copyMakeBorder(photo, top, bottom, left, right, cv2.BORDER_REFLECT)
-        crop: Photo = self.augment([photo], int(rng.integers(2**31)), size)[0]
-        if size != side:
-            crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if size > side else cv2.INTER_CUBIC)
-        return np.ascontiguousarray(crop[..., self.augment.draw_channels(rng)])
 
 
 class Pairs(Dataset[Item]):
@@ -135,7 +136,7 @@ class Pairs(Dataset[Item]):
             sizes = f"blur {blur.shape[1]} x {blur.shape[0]}, sharp {sharp.shape[1]} x {sharp.shape[0]} pixels"
             msg = f"pair {row.pair}: {sizes}; expected one size, run `unblur prepare` again"
             raise UnblurError(msg)
-        return {"blur": _tensor(blur), "sharp": _tensor(sharp), "key": row.pair}
+        return {"blur": as_tensor(blur), "sharp": as_tensor(sharp), "key": row.pair}
 
 
 class _DecodedPhotos:
@@ -155,7 +156,21 @@ class _DecodedPhotos:
         return self._kept[file]
 
 
-def _tensor(image: NDArray[Any]) -> torch.Tensor:
+def draw_crop(photo: Photo, side: int, augment: PairedAugment, rng: np.random.Generator) -> Photo:
+    """Return a crop (side, side, 3): cut where and as large as the augmentation says, then brought to that side."""
+    size = max(1, round(side / augment.draw_zoom(rng)))
+    missing = max(0, size - photo.shape[0]), max(0, size - photo.shape[1])
+    if any(missing):
+        top, left = (side // 2 for side in missing)
+        bottom, right = missing[0] - top, missing[1] - left
+        photo = cv2.copyMakeBorder(photo, top, bottom, left, right, cv2.BORDER_REFLECT)
+    crop: Photo = augment([photo], int(rng.integers(2**31)), size)[0]
+    if size != side:
+        crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if size > side else cv2.INTER_CUBIC)
+    return np.ascontiguousarray(crop[..., augment.draw_channels(rng)])
+
+
+def as_tensor(image: NDArray[Any]) -> torch.Tensor:
     """Return (3, H, W) float32 in [0, 1] of (H, W, 3) uint8."""
     planes = np.ascontiguousarray(image.transpose(2, 0, 1))
     return torch.from_numpy(planes).float().div_(255)

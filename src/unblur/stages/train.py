@@ -10,6 +10,7 @@ from unblur.config.schema import PipelineConfig
 def main(cfg: PipelineConfig) -> None:
     """Train and say what came out."""
     import logging
+    import re
     import warnings
 
     from lightning.pytorch.utilities import rank_zero_only
@@ -22,7 +23,7 @@ def main(cfg: PipelineConfig) -> None:
         logging.getLogger("unblur").setLevel(logging.INFO)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # no advertisements
     for known in ("Checkpoint directory", "`isinstance(treespec, LeafSpec)`"):  # right, and nothing to do about it
-        warnings.filterwarnings("ignore", message=known)
+        warnings.filterwarnings("ignore", message=re.escape(known))
     record = fit(cfg)
     if rank_zero_only.rank:
         return
