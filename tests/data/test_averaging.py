@@ -7,7 +7,7 @@ import pytest
 
 from unblur.blur.frame_averaging import FrameAveraging
 from unblur.data.averaging import average_videos, find_videos, remake_average
-from unblur.data.images import read_rgb
+from unblur.data.images import read_rgb, write_png
 from unblur.data.manifest import read_manifest
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
@@ -86,6 +86,22 @@ def test_a_folder_gives_the_pairs_of_all_and_names_the_damaged_and_the_short(tmp
     late = replace(of_broken[0], parameters={**of_broken[0].parameters, "first_frame": 24})
     with pytest.raises(UnblurError, match=r"frames 24 to 28 are damaged in .*broken\.mkv"):
         remake_average(late, videos)
+
+
+def test_an_interruption_leaves_a_manifest_of_what_is_there(tmp_path, clip, monkeypatch):
+    made = 0
+
+    def interrupted(path, image):
+        nonlocal made
+        made += 1
+        if made == 5:
+            raise KeyboardInterrupt
+        write_png(path, image)
+
+    monkeypatch.setattr("unblur.data.averaging.write_png", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        average_videos(clip, tmp_path / "out", FIVE, stride=5)
+    assert [row.parameters["first_frame"] for row in read_manifest(tmp_path / "out")] == [0, 5]
 
 
 def test_what_was_made_before_is_neither_mixed_nor_removed(tmp_path, clip):

@@ -23,7 +23,7 @@ Photo = NDArray[np.uint8]
 Track = Callable[[Sequence[str]], Iterable[str]]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Averaged:
     """What came out: the pairs, one line for each damaged or unreadable video, and the videos without any pair."""
 
@@ -38,7 +38,7 @@ def average_videos(
     """Write the pairs of a video, or of all below a folder, with a manifest of how each was made.
 
     No exposure crosses a shot change or a damaged frame. What can be read of a damaged video is used. The manifest is
-    written after each video, so that an interruption loses no pair of those before.
+    written after each video and on an interruption, so that no pair is lost.
 
     Args:
         source: a video file, or a folder of them.
@@ -73,7 +73,8 @@ def average_videos(
         else:
             if len(averaged.rows) == before:
                 averaged.too_short.append(name)
-        write_manifest(out, averaged.rows)
+        finally:
+            write_manifest(out, averaged.rows)
     return averaged
 
 
