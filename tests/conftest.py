@@ -117,6 +117,27 @@ def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.fixture(scope="session")
+def make_video() -> Callable[..., Path]:
+    """`make_video(path, frames, codec="ffv1", pixels="bgr0", rate=30, **options)`: a video of (H, W, 3) uint8 frames.
+
+    The default keeps every byte; the ending of `path` decides the container.
+    """
+    import av
+
+    def make(path, frames, codec="ffv1", pixels="bgr0", rate=30, **options):
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=rate, options={"threads": "1", **options})
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt = pixels
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+            container.mux(stream.encode(None))
+        return path
+
+    return make
+
+
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path, str], str]]:
     """An S3 server on this machine: `bucket(folder, name)` uploads a folder's files and returns its s3:// URL."""

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "unblur").rglob("*.py"))
 HEAVY = (
     "albumentations",
+    "av",
     "cv2",
     "lightning",
     "matplotlib",

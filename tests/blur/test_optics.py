@@ -56,3 +56,29 @@ def test_an_aperture_that_is_none_is_refused(blades):
 def test_a_wrong_range_is_refused():
     with pytest.raises(UnblurError, match="defocus, radius in pixels: got the range 4 to 1"):
         Defocus(4, 1)
+
+
+def test_the_rims_cut_the_disc_to_a_cats_eye():
+    whole, cut = aperture(8.0), aperture(8.0, vignetting=0.4)
+    # Two circles of radius R whose middles are d = 2 * 0.4 R apart share 2 R^2 acos(d / 2R) - d sqrt(R^2 - d^2 / 4).
+    shared = 2 * 64 * np.arccos(0.4) - 6.4 * np.sqrt(64 - 3.2**2)
+    assert whole.max() / cut.max() == pytest.approx(shared / (np.pi * 64), rel=0.02)
+    np.testing.assert_allclose(centre_of_mass(cut), (0, 0), atol=1e-6)
+    assert np.ptp(cut.any(axis=0).nonzero()[0]) < np.ptp(cut.any(axis=1).nonzero()[0])  # narrow along the rims' shift
+    np.testing.assert_allclose(aperture(8.0, vignetting=0.4, rims=np.pi / 2), cut.T, atol=1e-6)
+
+
+def test_vignetting_is_drawn_only_where_it_is_asked_for():
+    """A recipe without it goes on making the very blur that it made before there was any."""
+    plain = Defocus(1, 4, blades=[0, 6]).draw(np.random.default_rng(3), 0.5)
+    cut = Defocus(1, 4, blades=[0, 6], max_vignetting=0.4).draw(np.random.default_rng(3), 0.5)
+    assert set(cut) - set(plain) == {"vignetting", "rims"}
+    assert {name: cut[name] for name in plain} == plain
+    assert 0 <= cut["vignetting"] <= 0.4
+    np.testing.assert_array_equal(Defocus(1, 4).psf(plain), Defocus(1, 4).psf({**plain, "vignetting": 0.0}))
+
+
+@pytest.mark.parametrize("vignetting", [-0.1, 1.0, float("nan")])
+def test_vignetting_that_leaves_nothing_is_refused(vignetting):
+    with pytest.raises(UnblurError, match="defocus, vignetting: got"):
+        Defocus(1, 2, max_vignetting=vignetting)

@@ -9,7 +9,7 @@ from pathlib import Path
 from unblur.config.entry import command
 from unblur.config.root import project_root
 from unblur.errors import UnblurError
-from unblur.stages import pack
+from unblur.stages import average, pack
 
 
 @command
@@ -22,6 +22,7 @@ def main(argv: list[str]) -> int:
     starter.add_argument("--root", type=Path, default=Path("data"), help="where, from the project's root (%(default)s)")
     starter.add_argument("--list", type=Path, help="another list of files, in the format of unblur's starter.json")
     starter.set_defaults(build=build_starter_dataset)
+    average.add_parsers(datasets)
     pack.add_parsers(datasets)
     options = parser.parse_args(argv)
     options.build(options)

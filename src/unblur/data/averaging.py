@@ -1,0 +1,153 @@
+"""Blurred and sharp pairs out of high-frame-rate videos, and each of them again from its manifest row."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.blur.frame_averaging import FrameAveraging, travel
+from unblur.data.images import write_png
+from unblur.data.manifest import SPLITS, PairRow, write_manifest
+from unblur.data.shots import windows
+from unblur.data.video import VIDEOS, DamagedVideoError, Frame, read_frames
+from unblur.errors import UnblurError
+from unblur.safety.hashing import sha256_file
+from unblur.safety.paths import inside
+
+KIND = "frame_average"
+
+Photo = NDArray[np.uint8]
+Track = Callable[[Sequence[str]], Iterable[str]]
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """What came out: the pairs, one line for each damaged or unreadable video, and the videos without any pair."""
+
+    rows: list[PairRow] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    too_short: list[str] = field(default_factory=list)
+
+
+def average_videos(
+    source: Path, out: Path, averaging: FrameAveraging, *, stride: int, split: str = "train", track: Track = iter
+) -> Averaged:
+    """Write the pairs of a video, or of all below a folder, with a manifest of how each was made.
+
+    No exposure crosses a shot change or a damaged frame. What can be read of a damaged video is used. The manifest is
+    written after each video and on an interruption, so that no pair is lost.
+
+    Args:
+        source: a video file, or a folder of them.
+        out: gets {split}/blur/NAME_NNNNNN.png and {split}/sharp/NAME_NNNNNN.png, numbered by the truth's frame, and
+            manifest.csv; it must be empty or new.
+        averaging: the exposure.
+        stride: frames from one exposure's beginning to the next one's; less than the exposure makes them overlap.
+        split: of all pairs; a video is one scene.
+        track: wraps the videos' names, for a progress bar.
+
+    Raises:
+        UnblurError: no video, an unknown split, a stride below 1, or `out` is not empty.
+    """
+    if split not in SPLITS:
+        msg = f"there is no split {split!r}; expected one of {', '.join(SPLITS)}"
+        raise UnblurError(msg)
+    if stride < 1:
+        msg = f"got a stride of {stride} frames; expected 1 or more"
+        raise UnblurError(msg)
+    root, names = find_videos(source)
+    if out.is_dir() and any(out.iterdir()):
+        msg = f"{out} is not empty, and pairs of different settings must not be mixed; give another folder, or empty it"
+        raise UnblurError(msg)
+    averaged = Averaged()
+    for name in track(names):
+        before = len(averaged.rows)
+        try:
+            for shot, frames in windows(read_frames(root / name), averaging.frames, stride):
+                averaged.rows.append(_write_pair(out, averaging, frames, source=name, split=split, shot=shot))
+        except UnblurError as error:
+            averaged.failures.append(str(error))
+        else:
+            if len(averaged.rows) == before:
+                averaged.too_short.append(name)
+        finally:
+            write_manifest(out, averaged.rows)
+    return averaged
+
+
+def find_videos(source: Path) -> tuple[Path, list[str]]:
+    """Return a folder and the videos in it, relative to it and sorted: one for a file, all below for a folder.
+
+    Raises:
+        UnblurError: there is no such path, no video below it, or two whose pairs would get the same name.
+    """
+    if source.is_file():
+        return source.parent, [source.name]
+    if not source.is_dir():
+        msg = f"{source}: there is no such video or folder"
+        raise UnblurError(msg)
+    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in VIDEOS and path.is_file())
+    names = [path.relative_to(source).as_posix() for path in found]
+    if not names:
+        msg = f"{source} holds no video; expected files that end in {', '.join(VIDEOS)}"
+        raise UnblurError(msg)
+    owner: dict[str, str] = {}
+    for name in names:
+        if (other := owner.setdefault(_scene(name), name)) != name:
+            msg = f"{name} and {other} would both be called {_scene(name)!r}; rename one of them"
+            raise UnblurError(msg)
+    return source, names
+
+
+def remake_average(row: PairRow, root: Path) -> tuple[Photo, Photo]:
+    """Return (blurred, sharp), (H, W, 3) uint8, made again from the video below `root` and the numbers in `row`.
+
+    Raises:
+        UnblurError: the row is of another kind, or the video lacks its frames.
+    """
+    if row.kind != KIND:
+        msg = f"{row.pair}: a pair of the kind {row.kind!r}, not an average of frames"
+        raise UnblurError(msg)
+    numbers = row.parameters
+    averaging = FrameAveraging(numbers["frames"], numbers["gamma"], numbers["interpolate"])
+    first, last = numbers["first_frame"], numbers["first_frame"] + averaging.frames
+    path = inside(root, row.source)
+    try:
+        read = itertools.takewhile(lambda frame: frame.index < last, read_frames(path))
+        return averaging([frame.pixels for frame in read if frame.index >= first])
+    except DamagedVideoError as error:
+        msg = f"{row.pair}: its frames {first} to {last - 1} are damaged in {path}; fetch the video again"
+        raise UnblurError(msg) from error
+
+
+def _write_pair(
+    out: Path, averaging: FrameAveraging, frames: Sequence[Frame], *, source: str, split: str, shot: int
+) -> PairRow:
+    pixels = [frame.pixels for frame in frames]
+    blurred, sharp = averaging(pixels)
+    pair = f"{_scene(source)}_{frames[len(frames) // 2].index:06d}"
+    blur_path, sharp_path = (f"{split}/{side}/{pair}.png" for side in ("blur", "sharp"))
+    write_png(out / blur_path, blurred)
+    write_png(out / sharp_path, sharp)
+    exposure = {"frames": averaging.frames, "gamma": averaging.gamma, "interpolate": averaging.interpolate}
+    return PairRow(
+        pair=pair,
+        split=split,
+        scene=_scene(source),
+        source=source,
+        blur=blur_path,
+        sharp=sharp_path,
+        seed=0,  # nothing is drawn
+        kind=KIND,
+        strength=round(travel(pixels), 2),
+        parameters={**exposure, "first_frame": frames[0].index, "shot": shot},
+        blur_sha256=sha256_file(out / blur_path),
+        sharp_sha256=sha256_file(out / sharp_path),
+    )
+
+
+def _scene(name: str) -> str:
+    return "_".join(Path(name).with_suffix("").parts)
