@@ -13,7 +13,6 @@ from unblur.blur.sensor import SensorNoise
 from unblur.blur.trajectory import CameraShake
 from unblur.data.augment import PairedAugment
 from unblur.data.datasets import Pairs, SharpCrops
-from unblur.data.dead_leaves import dead_leaves
 from unblur.data.images import read_rgb, write_png
 from unblur.data.manifest import Source
 from unblur.data.pairs import prepare_pairs
@@ -206,18 +205,3 @@ def test_prepared_pairs_are_read_whole(make_data_root, tmp_path):
     outside = Pairs([dataclasses.replace(rows[0], blur="../../x.png")], out)
     with pytest.raises(UnblurError, match="leads out of"):
         outside[0]
-
-
-def test_dead_leaves_take_their_share_in_the_colours_of_the_photographs(data, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(
-        "unblur.data.datasets.dead_leaves",
-        lambda rng, side, palette: drawn.append(palette) or dead_leaves(rng, side, palette),
-    )
-    dataset = crops(data, dead_leaves=0.4, augment=MIDDLE)
-    items = [dataset[index] for index in range(100)]
-    assert 25 <= len(drawn) <= 55
-    known = {tuple(pixel) for file in PHOTOS for pixel in read_rgb(data[0] / file).reshape(-1, 3)}
-    assert all(tuple(colour) in known for palette in drawn for colour in palette)
-    again = crops(data, dead_leaves=0.4, augment=MIDDLE)
-    assert all(same(items[index], again[index]) for index in (0, 7, 50))

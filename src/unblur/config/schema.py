@@ -41,7 +41,6 @@ class DataConfig:
     batch_size: int = 4
     steps_per_epoch: int = 250
     num_workers: int = 1
-    dead_leaves: float = 0.0  # share of training crops that show synthetic pictures: for few photographs
     shards: str | None = None  # folder or URL that `unblur data pack` wrote: training reads it instead of photographs
     shard_cache: str = "artifacts/shard_cache"  # for shards behind a URL
     shard_cache_gb: float = 20.0

@@ -13,7 +13,6 @@ from torch.utils.data import Dataset
 
 from unblur.blur.recipe import BlurRecipe
 from unblur.data.augment import PairedAugment
-from unblur.data.dead_leaves import dead_leaves
 from unblur.data.images import read_rgb
 from unblur.data.manifest import PairRow, Source
 from unblur.errors import UnblurError
@@ -26,7 +25,6 @@ Item = dict[str, Any]
 Photo = NDArray[np.uint8]
 
 TRIES = 4  # of a crop that shows something
-_COLOURS = 64  # of a photograph that its dead leaves have
 NEARLY_CONSTANT = 2.0  # standard deviation in 8-bit steps, in the channel that varies most
 
 
@@ -47,7 +45,6 @@ class SharpCrops(Dataset[Item]):
         patch_size: side of the items in pixels.
         length: what len() says: the items of an epoch.
         seed: of the whole dataset.
-        dead_leaves: the share of items that show no photograph but `unblur.data.dead_leaves` in its colours.
         severity: of item i, in [0, 1]: `unblur.blur.recipe.SeverityRamp` for a curriculum; None is full strength.
         cache_bytes: decoded photographs kept in memory by each process.
 
@@ -65,7 +62,6 @@ class SharpCrops(Dataset[Item]):
         patch_size: int,
         length: int,
         seed: int,
-        dead_leaves: float = 0.0,
         severity: Callable[[int], float] | None = None,
         cache_bytes: int = 1 << 30,
     ) -> None:
@@ -82,7 +78,6 @@ class SharpCrops(Dataset[Item]):
         self.patch_size = patch_size
         self.length = length
         self.seed = seed
-        self.dead_leaves = dead_leaves
         self.severity = severity
 
     def __len__(self) -> int:
@@ -92,23 +87,13 @@ class SharpCrops(Dataset[Item]):
         rng = np.random.default_rng((self.seed, index))
         drawn = self.recipe.draw(rng, self.severity(index) if self.severity else 1.0)
         margin = self.recipe.margin(drawn)
-        side = self.patch_size + 2 * margin
         for _ in range(TRIES):
             file = self._draw_file(rng)
-            if self.dead_leaves and rng.random() < self.dead_leaves:
-                crop = dead_leaves(rng, side, self._colours(file, rng))
-            else:
-                crop = draw_crop(self._photos[file], side, self.augment, rng)
+            crop = draw_crop(self._photos[file], self.patch_size + 2 * margin, self.augment, rng)
             if cv2.meanStdDev(crop)[1].max() >= NEARLY_CONSTANT:
                 break
         blur, sharp = self.recipe.apply(crop, drawn, margin)
         return {"blur": as_tensor(blur), "sharp": as_tensor(sharp), "key": f"{Path(file).name}#{index}"}
-
-    def _colours(self, file: str, rng: np.random.Generator) -> Photo:
-        """Return some colours (N, 3) of a photograph, its channels exchanged as those of a crop may be."""
-        pixels = self._photos[file].reshape(-1, 3)
-        colours: Photo = pixels[rng.integers(len(pixels), size=_COLOURS)]
-        return colours[:, self.augment.draw_channels(rng)]
 
     def _draw_file(self, rng: np.random.Generator) -> str:
         return self.files[int(np.searchsorted(self._edges, rng.random() * self._edges[-1], side="right"))]

@@ -40,12 +40,9 @@ class RestorationData(L.LightningDataModule):
         if not sources:
             msg = f"{root}: holds no photograph of the training split; run `unblur data starter`"
             raise UnblurError(msg)
-        return SharpCrops(sources, root, dead_leaves=cfg.data.dead_leaves, **self._crop_options())
+        return SharpCrops(sources, root, **self._crop_options())
 
     def _sharded_crops(self) -> ShardedCrops:
-        if self.cfg.data.dead_leaves:
-            msg = f"data.dead_leaves={self.cfg.data.dead_leaves}: shards hold enough photographs; set it to 0"
-            raise UnblurError(msg)
         return ShardedCrops(Shards(shard_store(self.cfg.data)), **self._crop_options())
 
     def _crop_options(self) -> dict[str, Any]:
