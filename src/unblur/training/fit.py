@@ -120,6 +120,8 @@ def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
     whole = asdict(cfg)
     content = {key: whole[key] for key in TRAINING_KEYS}
     content |= {"data_md5": data_version(project_root()), "manifest": manifest_sha256, "torch": torch.__version__}
+    if cfg.data.manifest:  # training pairs of an imported dataset: that manifest holds their hashes
+        content["imported"] = sha256_file(Path(cfg.data.manifest))
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
