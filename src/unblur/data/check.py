@@ -226,7 +226,7 @@ def _duplicates(
 
 
 def _alike(pictures: Mapping[str, _Picture], entries: Mapping[str, Entry], limits: CheckConfig) -> list[Finding]:
-    """Find near-duplicates in two splits; of pictures with the very same pixels one is compared, as they are told of."""
+    """Find near-duplicates in two splits; of pictures with the very same pixels one is compared: those are told of."""
     chosen: dict[str, str] = {}
     for name, picture in pictures.items():
         if name in entries and _used(entries[name]):
