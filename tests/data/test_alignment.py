@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unblur.blur.recipe import BlurRecipe
 from unblur.blur.trajectory import CameraShake
 from unblur.data.alignment import measure_shift
 
@@ -32,8 +33,6 @@ def test_a_shake_centred_on_its_mass_is_no_shift(make_photo, seed):
     sharp = make_photo(160, 200, seed)
     shake = CameraShake(4, 16)
     rng = np.random.default_rng(seed)
-    from unblur.blur.recipe import BlurRecipe
-
     recipe = BlurRecipe({"shake": shake}, {"shake": 1})
     blur, truth = recipe.apply(sharp, recipe.draw(rng, 1.0))
     found = measure_shift(blur, truth)

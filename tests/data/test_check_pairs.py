@@ -1,6 +1,7 @@
 """Each fault planted into an imported dataset is found, named and called an error; a sound one has no findings."""
 
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -114,11 +115,19 @@ def test_an_unreadable_file_a_small_one_and_a_leaked_scene(sound):
     report = check_imported(dataset, CheckConfig(), 131)
     assert ("error", "unreadable") in {(item.severity, item.problem) for item in report.findings}
     assert sum(item.problem == "too small" for item in report.findings) == 31
-    from dataclasses import replace
-
     rows = [replace(row, scene="D") if row.scene == "A" else row for row in dataset.rows]
     leaked = check_imported(Imported("gopro", "video", sound, rows), CheckConfig(frame_order=1e-9), 64)
     assert ("scene in two splits", "D") in {(item.problem, item.file) for item in leaked.findings}
+
+
+def test_a_file_that_changed_since_the_import(sound):
+    dataset = import_dataset(LAYOUTS["gopro"], sound)
+    path = sound / "train/A/sharp/000001.png"
+    path.write_bytes(path.read_bytes() + b"end")
+    report = check_imported(dataset, CheckConfig(), 64)
+    assert [(item.problem, item.file) for item in report.findings] == [
+        ("changed since the import", "train/A/sharp/000001.png")
+    ]
 
 
 def test_photographs_are_checked_and_videos_counted(sound, make_fake, make_photo):

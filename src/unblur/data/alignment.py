@@ -48,7 +48,7 @@ def measure_shift(blur: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> Shift:
 
 
 def _gain(a: Plane, b: Plane, x: float, y: float) -> float:
-    """Return the share of the squared difference that goes when `b` is moved back; -1 for a shift beyond half the size."""
+    """Return the share of the squared difference that goes when `b` is moved back; -1 if that leaves nothing."""
     height, width = a.shape
     left, top = int(np.ceil(abs(x))) + 2, int(np.ceil(abs(y))) + 2  # where neither reaches over the edge
     if 2 * left >= width or 2 * top >= height:

@@ -20,6 +20,7 @@ from unblur.data.layouts.layout import is_picture
 from unblur.data.manifest import PairRow
 from unblur.data.near_duplicates import Fingerprint, fingerprint
 from unblur.errors import UnblurError
+from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import inside
 
 Pixels = NDArray[np.uint8]
@@ -48,6 +49,7 @@ def check_imported(dataset: Imported, limits: CheckConfig, min_side: int, track:
     for index, row in enumerate(track(dataset.rows)):
         if not is_picture(Path(row.sharp)):
             continue  # a video: listed, not decoded
+        findings += _changed(row, dataset.root)
         try:
             sharp = read_rgb(inside(dataset.root, row.sharp))
             blur = read_rgb(inside(dataset.root, row.blur)) if row.blur else None
@@ -65,6 +67,16 @@ def check_imported(dataset: Imported, limits: CheckConfig, min_side: int, track:
     splits = Counter(row.split for row in dataset.rows)
     pictures = sum((is_picture(Path(row.sharp))) + bool(row.blur) for row in dataset.rows)
     return DataReport(pictures, len(dataset.rows) - len(seen), dict(sorted(splits.items())), findings)
+
+
+def _changed(row: PairRow, root: Path) -> list[Finding]:
+    """Compare the files with the hashes of the import; one that is missing is told by whoever reads it."""
+    pairs = [(file, sha) for file, sha in ((row.blur, row.blur_sha256), (row.sharp, row.sharp_sha256)) if file]
+    return [
+        Finding("error", "changed since the import", file, "another SHA-256; run `unblur data import` again")
+        for file, sha in pairs
+        if (root / file).is_file() and sha256_file(root / file) != sha
+    ]
 
 
 def check_pair(name: str, blur: Pixels, sharp: Pixels, limits: CheckConfig) -> list[Finding]:
