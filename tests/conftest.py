@@ -13,6 +13,7 @@ for name, value in {
     os.environ.setdefault(name, value)
 
 import hashlib
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -168,3 +169,21 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
     yield upload
     server.stop()
+
+
+@pytest.fixture
+def make_fake(tmp_path: Path) -> Callable[[str], tuple[Path, dict[str, int]]]:
+    """`make_fake("gopro")`: (root of a tiny fake of that layout, its entries in each split)."""
+    path = Path(__file__).parent / "data" / "layouts" / "fakes.py"
+    spec = importlib.util.spec_from_file_location("layout_fakes", path)
+    assert spec is not None
+    assert spec.loader is not None
+    fakes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fakes)
+
+    def make(layout: str) -> tuple[Path, dict[str, int]]:
+        root = tmp_path / "fakes" / layout
+        root.mkdir(parents=True)
+        return root, fakes.MAKERS[layout](root)
+
+    return make

@@ -1,8 +1,11 @@
 """Every experiment and every debug preset composes and runs a step."""
 
+from pathlib import Path
+
 import pytest
 
 from unblur.config.compose import checked, compose, config_dir
+from unblur.data.layouts.known import LAYOUTS
 from unblur.training.fit import fit
 
 SMALL = (
@@ -38,6 +41,19 @@ def test_every_debug_preset_runs(project, debug):
     if debug == "overfit":
         rows = (project / "artifacts/debug/history.csv").read_text().splitlines()[1:]
         assert float(rows[-1].split(",")[1]) < float(rows[0].split(",")[1]), "one batch was not learnt by heart"
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("data", options("data"))
+def test_every_dataset_preset_names_what_the_import_writes(data):
+    cfg = checked(compose([f"data={data}"])).data
+    assert cfg.name == data
+    assert cfg.task in ("image", "burst", "video")
+    assert (cfg.frames == 1) == (cfg.task == "image")
+    if cfg.manifest is not None:
+        layout = Path(cfg.manifest).stem
+        assert cfg.manifest == f"data/imported/{layout}.csv"
+        assert layout in LAYOUTS
 
 
 @pytest.mark.contract

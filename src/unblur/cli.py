@@ -14,7 +14,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "data": Command("unblur.stages.data", "build a dataset: `data starter` fetches the free photographs"),
+    "data": Command(
+        "unblur.stages.data", "get a dataset: `data starter` fetches free photographs, `data import` reads yours"
+    ),
     "compose": Command("unblur.stages.compose", "compose the configuration into one file"),
     "check-data": Command("unblur.stages.check_data", "find what would poison training"),
     "prepare": Command("unblur.stages.prepare", "make the fixed validation and test pairs"),

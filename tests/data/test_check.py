@@ -112,6 +112,25 @@ def test_a_duplicate_inside_a_split_is_a_warning(sound):
     assert found(sound) == {("warning", "duplicate", "photos/train0.png")}
 
 
+def test_a_near_duplicate_in_two_splits_and_a_constant_picture(sound):
+    Image.open(sound / "photos" / "train0.png").save(sound / "photos" / "test9.jpg", quality=60)
+    write_png(sound / "photos" / "train7.png", np.full((80, 80, 3), (90, 20, 60), np.uint8))
+    relist(sound)
+    report = check_data(sound, min_side=64)
+    assert {(item.severity, item.problem) for item in report.findings} == {
+        ("error", "near-duplicate in another split"),
+        ("error", "constant"),
+    }
+    found_pair = next(item for item in report.findings if item.other)
+    assert {found_pair.file, found_pair.other} == {"photos/train0.png", "photos/test9.jpg"}
+
+
+def test_manifests_of_imported_datasets_are_no_strangers(sound):
+    (sound / "imported").mkdir()
+    (sound / "imported" / "gopro.csv").write_text("pair\n")
+    assert found(sound) == set()
+
+
 def test_an_unknown_split_and_a_file_listed_twice(sound):
     relist(sound, train0={"split": "training"})
     entries = json.loads((sound / "SOURCES.json").read_text())
@@ -166,6 +185,6 @@ def test_the_report_is_written_with_errors_first_and_the_same_bytes(sound, tmp_p
     for name in ("one.json", "two.json"):
         write_report(check_data(sound, min_side=64), tmp_path / "reports" / name)
     content = json.loads((tmp_path / "reports" / "one.json").read_text())
-    assert (content["errors"], content["warnings"], content["pictures"]) == (1, 2, 4)
-    assert [item["severity"] for item in content["findings"]] == ["error", "warning", "warning"]
+    assert (content["errors"], content["warnings"], content["pictures"]) == (2, 2, 4)  # black: constant, grey
+    assert [item["severity"] for item in content["findings"]] == ["error", "error", "warning", "warning"]
     assert (tmp_path / "reports" / "one.json").read_bytes() == (tmp_path / "reports" / "two.json").read_bytes()

@@ -32,9 +32,14 @@ class DataConfig:
     """Which photographs are read, how training crops are drawn, how many fixed pairs are made."""
 
     name: str = MISSING
+    task: str = "image"  # or burst, video: what an item is
+    frames: int = 1  # of an item; 1 is a single image
+    manifest: str | None = None  # of an imported dataset; None is SOURCES.json in paths.data
+    root: str | None = None  # where the imported files are; None is where they were imported from
     pairs_per_photo: dict[str, int] = field(default_factory=lambda: {"val": 4, "test": 8})
     pairs_seed: int = 0  # not the run's seed: runs with different seeds are scored on the same pairs
     max_side: dict[str, int] = field(default_factory=lambda: {"val": 320, "test": 768})
+    max_pairs: dict[str, int] = field(default_factory=dict)  # of an imported dataset; without an entry, all
     min_side: int = 64
     exclude: list[str] = field(default_factory=list)
     patch_size: int = 96
@@ -44,6 +49,20 @@ class DataConfig:
     shards: str | None = None  # folder or URL that `unblur data pack` wrote: training reads it instead of photographs
     shard_cache: str = "artifacts/shard_cache"  # for shards behind a URL
     shard_cache_gb: float = 20.0
+
+
+@dataclass
+class CheckConfig:
+    """From where on a check of the data reports; what each means stands in conf/check/default.yaml."""
+
+    duplicate_bits: int = 6
+    duplicate_correlation: float = 0.95
+    max_shift: float = 1.0
+    shift_gain: float = 0.2
+    max_sharpness: float = 1.15
+    max_clipped: float = 0.5
+    min_contrast: float = 2.0
+    frame_order: float = 0.75
 
 
 @dataclass
@@ -127,6 +146,7 @@ class PipelineConfig:
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: Node = field(default_factory=dict)
     train: TrainConfig = field(default_factory=TrainConfig)
+    check: CheckConfig = field(default_factory=CheckConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)

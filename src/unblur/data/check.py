@@ -8,28 +8,37 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
 
+from unblur.config.schema import CheckConfig
+from unblur.data.exposure import clipped_share, contrast
 from unblur.data.images import read_rgb
+from unblur.data.layouts.layout import PICTURES
 from unblur.data.listing import SOURCES, Entry, read_entries
 from unblur.data.manifest import SPLITS
+from unblur.data.near_duplicates import Fingerprint, fingerprint, near_duplicates
 from unblur.data.versioning import files_below
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
 from unblur.safety.images import check_image_header
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm")
+IMPORTED = "imported/"  # manifests of datasets that lie elsewhere, which are checked by themselves
 Track = Callable[[Sequence[str]], Iterable[str]]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: an "error" would poison training or its figures, a "warning" is worth knowing."""
+    """One thing that is wrong: an "error" would poison training or its figures, a "warning" is worth knowing.
+
+    `other` is the picture that `file` disagrees with, if it is about two.
+    """
 
     severity: str
     problem: str
     file: str
     detail: str
+    other: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,16 @@ class _Picture:
     width: int
     height: int
     pixels: str  # hash of the RGB values
+    print: Fingerprint
 
 
-def check_data(data_root: Path, min_side: int, exclude: Sequence[str] = (), track: Track = iter) -> DataReport:
+def check_data(
+    data_root: Path,
+    min_side: int,
+    exclude: Sequence[str] = (),
+    track: Track = iter,
+    limits: CheckConfig | None = None,
+) -> DataReport:
     """Check every file below `data_root`: hashes and splits as SOURCES.json says, pixels, and blur/ and sharp/ twins.
 
     Args:
@@ -61,11 +77,13 @@ def check_data(data_root: Path, min_side: int, exclude: Sequence[str] = (), trac
         min_side: least width and height of a picture, in pixels.
         exclude: files, relative to `data_root`, that are not used and therefore not checked.
         track: wraps the pictures' names, to show how far it has come.
+        limits: from where on to report; None is the default.
 
     Raises:
         UnblurError: the folder is missing or empty.
     """
-    names = [name for name in files_below(data_root) if name not in exclude]
+    limits = limits or CheckConfig()
+    names = [name for name in files_below(data_root) if name not in exclude and not name.startswith(IMPORTED)]
     if not any(name != SOURCES for name in names):
         msg = f"{data_root} holds no data: build it with `unblur data starter`, or fetch it with `dvc pull`"
         raise UnblurError(msg)
@@ -74,17 +92,47 @@ def check_data(data_root: Path, min_side: int, exclude: Sequence[str] = (), trac
     pictures: dict[str, _Picture] = {}
     to_open = [name for name in names if PurePosixPath(name).suffix.lower() in PICTURES]
     for name in track(to_open):
-        picture, found = _open(data_root, name, min_side)
+        picture, found = _open(data_root, name, min_side, limits)
         findings += found
         if picture is not None:
             pictures[name] = picture
     findings += _scene_leaks(entries)
     findings += _duplicates(pictures, entries, twins)
+    findings += _alike(pictures, entries, limits)
     findings += _mismatched(pictures, to_open, twins)
     findings.sort(key=lambda finding: (finding.severity, finding.file, finding.problem))
     splits = Counter(entries[name].split or "none" for name in to_open if name in entries)
     others = len(names) - len(to_open) - (SOURCES in names)
     return DataReport(len(to_open), others, dict(sorted(splits.items())), findings)
+
+
+def check_picture(name: str, image: NDArray[np.uint8], limits: CheckConfig, min_side: int) -> list[Finding]:
+    """Find what one sharp picture (H, W, 3) lacks: size, contrast, pixels that are not clipped."""
+    findings = []
+    height, width = image.shape[:2]
+    if min(height, width) < min_side:
+        findings.append(Finding("error", "too small", name, f"{width} x {height}, at least {min_side} on each side"))
+    if (spread := contrast(image)) < limits.min_contrast:
+        findings.append(Finding("error", "constant", name, f"standard deviation {spread:.2f} of 255"))
+    elif (share := clipped_share(image)) > limits.max_clipped:
+        findings.append(Finding("warning", "clipped", name, f"{share:.0%} of the pixels are black or white"))
+    return findings
+
+
+def find_duplicates(split_of: Mapping[str, str], prints: Sequence[Fingerprint], limits: CheckConfig) -> list[Finding]:
+    """Find pictures of one split that show nearly what one of another split shows; `split_of` in the prints' order."""
+    names, splits = list(split_of), list(split_of.values())
+    close = near_duplicates(splits, prints, limits.duplicate_bits, limits.duplicate_correlation)
+    return [
+        Finding(
+            "error",
+            "near-duplicate in another split",
+            names[first],
+            f"in {splits[first]}; {names[second]} is in {splits[second]} ({bits} of 64 bits differ)",
+            names[second],
+        )
+        for first, second, bits in close
+    ]
 
 
 def write_report(report: DataReport, path: Path) -> None:
@@ -126,23 +174,21 @@ def _listed(
     return entries, findings
 
 
-def _open(data_root: Path, name: str, min_side: int) -> tuple[_Picture | None, list[Finding]]:
+def _open(data_root: Path, name: str, min_side: int, limits: CheckConfig) -> tuple[_Picture | None, list[Finding]]:
     path = data_root / name
     try:
         header = check_image_header(path)
         rgb = read_rgb(path)
     except UnblurError as error:
         return None, [Finding("error", "unreadable", name, str(error))]
-    findings = []
+    findings = check_picture(name, rgb, limits, min_side)
     height, width = rgb.shape[:2]
-    if min(height, width) < min_side:
-        findings.append(Finding("error", "too small", name, f"{width} x {height}, at least {min_side} on each side"))
     if header.bits != 8:
         findings.append(Finding("warning", "not 8-bit", name, f"{header.bits} bits a channel, read as 8"))
     if np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 1], rgb[..., 2]):
         findings.append(Finding("warning", "grey", name, f"mode {header.mode}, without colour"))
     digest = hashlib.sha256(f"{width}x{height}".encode() + rgb.tobytes()).hexdigest()
-    return _Picture(width, height, digest), findings
+    return _Picture(width, height, digest, fingerprint(rgb)), findings
 
 
 def _scene_leaks(entries: Mapping[str, Entry]) -> list[Finding]:
@@ -177,6 +223,16 @@ def _duplicates(
         elif others and not (len(others) == 1 and twins.get(first) == others[0]):
             findings.append(Finding("warning", "duplicate", first, f"the same pixels as {', '.join(others)}"))
     return findings
+
+
+def _alike(pictures: Mapping[str, _Picture], entries: Mapping[str, Entry], limits: CheckConfig) -> list[Finding]:
+    """Find near-duplicates in two splits; of pictures with the very same pixels one is compared: those are told of."""
+    chosen: dict[str, str] = {}
+    for name, picture in pictures.items():
+        if name in entries and _used(entries[name]):
+            chosen.setdefault(picture.pixels, name)
+    splits = {name: str(entries[name].split) for name in chosen.values()}
+    return find_duplicates(splits, [pictures[name].print for name in splits], limits)
 
 
 def _used(entry: Entry) -> bool:

@@ -29,7 +29,8 @@ class Source:
 class PairRow:
     """A blurred photograph and its truth; `source`, `kind` and `parameters` make both again, byte for byte.
 
-    `blur` and `sharp` are relative to the prepared root. `strength` is the extent of the PSF in pixels. `parameters`
+    `blur` and `sharp` are relative to the prepared root. `strength` is the extent of the PSF in pixels, NaN
+    where nobody knows it: pairs of a camera. `parameters`
     are plain JSON numbers: those of the blur and its noise, and the crop's place in the source.
     """
 
@@ -85,30 +86,43 @@ def read_manifest(prepared_root: Path) -> list[PairRow]:
     Raises:
         UnblurError: the file is missing, lacks a column, or a row cannot be read (its line is named).
     """
-    path = prepared_root / "manifest.csv"
+    return read_rows(prepared_root / "manifest.csv", "run `unblur prepare` again")
+
+
+def read_rows(path: Path, mend: str) -> list[PairRow]:
+    """Return the rows of a manifest; `mend` says in an error how to write it again.
+
+    Raises:
+        UnblurError: the file is missing, lacks a column, or a row cannot be read (its line is named).
+    """
     if not path.is_file():
-        msg = f"{path}: there is no manifest of pairs; run `unblur prepare`"
+        msg = f"{path}: there is no manifest of pairs; {mend.removesuffix(' again')}"
         raise UnblurError(msg)
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         missing = [field.name for field in fields(PairRow) if field.name not in (reader.fieldnames or [])]
         if missing:
-            msg = f"{path}: lacks the columns {', '.join(missing)}; run `unblur prepare` again"
+            msg = f"{path}: lacks the columns {', '.join(missing)}; {mend}"
             raise UnblurError(msg)
         rows = []
         for line in reader:
             try:
                 rows.append(_pair_row(line))
             except (TypeError, ValueError) as error:
-                msg = f"{path}, line {reader.line_num}: {error}; run `unblur prepare` again"
+                msg = f"{path}, line {reader.line_num}: {error}; {mend}"
                 raise UnblurError(msg) from error
     return rows
 
 
 def write_manifest(prepared_root: Path, rows: Iterable[PairRow]) -> None:
     """Write `<prepared_root>/manifest.csv`, one line a pair, `parameters` as JSON."""
+    write_rows(prepared_root / "manifest.csv", rows)
+
+
+def write_rows(path: Path, rows: Iterable[PairRow]) -> None:
+    """Write a manifest, one line a pair."""
     lines = ({**asdict(row), "parameters": json.dumps(row.parameters)} for row in rows)
-    _write_csv(prepared_root / "manifest.csv", [field.name for field in fields(PairRow)], lines)
+    _write_csv(path, [field.name for field in fields(PairRow)], lines)
 
 
 def _pair_row(line: Mapping[str, str]) -> PairRow:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from unblur.data.check import PICTURES
+from unblur.data.layouts.layout import PICTURES
 from unblur.data.listing import SOURCES
 from unblur.data.manifest import read_manifest, read_sources
 from unblur.data.shard_index import SIDES

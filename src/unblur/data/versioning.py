@@ -31,7 +31,12 @@ def recorded_md5(dvc_file: Path) -> str | None:
     """Return the hash in a .dvc file, or None without such a file or hash."""
     if not dvc_file.is_file():
         return None
-    found = re.search(r"^[- ]*md5: *([0-9a-f]{32}(?:\.dir)?) *$", dvc_file.read_text(encoding="utf-8"), re.MULTILINE)
+    return md5_in(dvc_file.read_text(encoding="utf-8"))
+
+
+def md5_in(text: str) -> str | None:
+    """Return the hash in a .dvc file's text, or None without one."""
+    found = re.search(r"^[- ]*md5: *([0-9a-f]{32}(?:\.dir)?) *$", text, re.MULTILINE)
     return found.group(1) if found else None
 
 
@@ -40,6 +45,11 @@ def is_cached(md5: str, root: Path) -> bool:
 
     DVC stores a folder's list after its files, so the list stands for all of them.
     """
+    return cache_path(md5, root).is_file()
+
+
+def cache_path(md5: str, root: Path) -> Path:
+    """Return where the DVC cache of the project at `root` holds an object, whether it does or not."""
     settings_folder = root.resolve() / ".dvc"
     folder = settings_folder / "cache"
     for name in ("config", "config.local"):
@@ -49,7 +59,7 @@ def is_cached(md5: str, root: Path) -> bool:
         except configparser.Error:
             continue
         folder = settings_folder / settings.get("cache", "dir", fallback=str(folder))
-    return (folder / "files" / "md5" / md5[:2] / md5[2:]).is_file()
+    return folder / "files" / "md5" / md5[:2] / md5[2:]
 
 
 def _file_md5(path: Path) -> str:

@@ -17,6 +17,7 @@ from unblur.data.images import write_png
 from unblur.data.manifest import PairRow
 from unblur.evaluation.score import Restore, read_pair, restore_checked
 from unblur.evaluation.score_table import BLURRED, MODEL, Score, decimals, rank_pairs, unit
+from unblur.evaluation.strata import describe_blur
 
 Pixels = NDArray[np.uint8]
 
@@ -71,7 +72,7 @@ def write_panels(
         restored = restore_checked(MODEL, restore, row.pair, blurred)
         figures = [f"{value[row.pair, name]:.{decimals(profile)}f} {unit(profile)}" for name in (BLURRED, MODEL)]
         captions = (*(f"{name}   {figure}" for name, figure in zip((BLURRED, MODEL), figures, strict=True)), "truth")
-        title = f"{row.pair}   {row.kind}, {row.strength:.1f} px   {profile}"
+        title = f"{row.pair}   {describe_blur(row.kind, row.strength)}   {profile}"
         panel = draw_panel(title, captions, [_to_pixels(image) for image in (blurred, restored, sharp)])
         write_png(unfinished / f"{row.pair}.png", panel)
     shutil.rmtree(folder, ignore_errors=True)

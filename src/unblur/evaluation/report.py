@@ -16,7 +16,7 @@ from PIL import Image
 from unblur.evaluation.artifacts import Artifacts, deployed_latency, gain_interval
 from unblur.evaluation.plots import DARK, LIGHT, draw_gains, draw_strength_bins, draw_training
 from unblur.evaluation.score_table import BLURRED, MODEL, Score, decimals, gains, mean_table, rank_pairs, unit
-from unblur.evaluation.strata import strata
+from unblur.evaluation.strata import describe_blur, strata
 from unblur.safety.atomic import replacing
 
 NAMES = {
@@ -205,7 +205,7 @@ def _panel_text(before: Score, after: Score) -> Cells:
     digits, name = decimals(after.profile), unit(after.profile)
     figures = f"{before.value:.{digits}f} to {after.value:.{digits}f} {name}".strip()
     gain = f"{after.value - before.value:+.{digits}f}"
-    blur = "no blur" if after.kind == "identity" else f"{after.kind}, {after.strength:.1f} px"
+    blur = describe_blur(after.kind, after.strength)
     return {
         "pair": after.pair,
         "caption": f"{blur}: {figures} ({gain})",

@@ -1,5 +1,6 @@
 """Where a method gains and where it harms: means by the kind of blur and by its strength."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -7,7 +8,7 @@ from typing import Any, Literal
 from unblur.evaluation.score_table import BLURRED, Score, gains
 
 NEARLY_SHARP = "nearly sharp"
-STRENGTH_BINS = (NEARLY_SHARP, "2 to 8 px", "8 to 14 px", "over 14 px")
+STRENGTH_BINS = (NEARLY_SHARP, "2 to 8 px", "8 to 14 px", "over 14 px", "not known")
 By = Literal["strength", "kind"]
 
 
@@ -28,12 +29,24 @@ class Stratum:
 
 
 def strength_bin(kind: str, strength: float) -> str:
-    """Return the name of the bin: nearly sharp (no blur, or a PSF under 2 px), 2 to 8, 8 to 14, or over 14 px."""
+    """Return the name of the bin: nearly sharp (no blur, or a PSF under 2 px), 2 to 8, 8 to 14, over 14, not known.
+
+    The strength of a camera's own blur is NaN: nobody knows it.
+    """
+    if math.isnan(strength):
+        return STRENGTH_BINS[4]
     if kind == "identity" or strength < 2:
         return NEARLY_SHARP
     if strength < 8:
         return STRENGTH_BINS[1]
     return STRENGTH_BINS[2] if strength <= 14 else STRENGTH_BINS[3]
+
+
+def describe_blur(kind: str, strength: float) -> str:
+    """Return kind and strength as words: "shake, 7.2 px", "no blur", "gopro"."""
+    if kind == "identity":
+        return "no blur"
+    return kind if math.isnan(strength) else f"{kind}, {strength:.1f} px"
 
 
 def strata(scores: Sequence[Score], method: str, profile: str, reference: str = BLURRED) -> list[Stratum]:

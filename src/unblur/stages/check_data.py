@@ -1,27 +1,39 @@
 """`unblur check-data`: refuse a dataset that would poison training."""
 
+import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
+
+if TYPE_CHECKING:
+    from unblur.data.check import DataReport
+
+OFFENDERS = 30  # on the contact sheet
 
 
-@stage
-def main(cfg: PipelineConfig) -> None:
+def run(cfg: PipelineConfig) -> None:
     """Check every file of the dataset, write reports/data.json and show what is wrong."""
-    from unblur.data.check import check_data, write_report
-    from unblur.stages.console import console, show_table, tracker
+    from unblur.data.check import write_report
+    from unblur.stages.console import console, show_table
 
     target = Path(cfg.paths.reports) / "data.json"
-    report = check_data(Path(cfg.paths.data), cfg.data.min_side, cfg.data.exclude, tracker("Checking pictures"))
+    started = time.monotonic()
+    report, root = check(cfg)
+    speed = report.pictures / max(1e-3, time.monotonic() - started)
     write_report(report, target)
     if report.findings:
         rows = [(item.file, item.severity, item.problem, item.detail) for item in report.findings]
-        show_table(f"Findings in {cfg.paths.data}", ["file", "severity", "problem", "detail"], rows)
+        show_table(f"Findings in {root}", ["file", "severity", "problem", "detail"], rows)
+    show_offenders(report, root, target.with_name("data_offenders.png"))
     splits = ", ".join(f"{name} {count}" for name, count in report.splits.items()) or "no splits"
     console.print(
-        f"{report.pictures} pictures ({splits}), {report.others} other files; written to {target}", soft_wrap=True
+        f"{report.pictures} pictures ({splits}), {report.others} other files, {speed:.0f} pictures/s; "
+        f"written to {target}",
+        soft_wrap=True,
     )
     if errors := report.count("error"):
         first = next(item for item in report.findings if item.severity == "error")
@@ -32,5 +44,59 @@ def main(cfg: PipelineConfig) -> None:
         raise UnblurError(msg)
 
 
+def check(cfg: PipelineConfig) -> "tuple[DataReport, Path]":
+    """Check the imported dataset of `data.manifest`, or else the photographs in `paths.data`; return its folder too."""
+    from unblur.data.check import check_data
+    from unblur.data.check_pairs import check_imported
+    from unblur.data.imported import read_imported
+    from unblur.stages.console import tracker
+
+    if not cfg.data.manifest:
+        root = Path(cfg.paths.data)
+        track = tracker("Checking pictures")
+        return check_data(root, cfg.data.min_side, cfg.data.exclude, track, cfg.check), root
+    dataset = read_imported(Path(cfg.data.manifest), Path(cfg.data.root) if cfg.data.root else None)
+    dataset = dataset.without(cfg.data.exclude)
+    return check_imported(dataset, cfg.check, cfg.data.min_side, tracker("Checking pairs")), dataset.root
+
+
+def show_offenders(report: "DataReport", root: Path, path: Path) -> None:
+    """Write the pictures that something is wrong with as a contact sheet; without any, there is none."""
+    from unblur.data.contact_sheet import Tile, write_contact_sheet
+    from unblur.data.layouts.layout import is_picture
+    from unblur.stages.console import console
+
+    path.unlink(missing_ok=True)
+    found = [item for item in report.findings if is_picture(Path(item.file)) and (root / item.file).is_file()]
+    if not found:
+        return
+    tiles = [
+        Tile(f"{item.problem}: {item.file}", item.detail, [root / name for name in (item.file, item.other) if name])
+        for item in found[:OFFENDERS]
+    ]
+    write_contact_sheet(path, tiles)
+    console.print(f"{len(tiles)} of {len(found)} offenders as thumbnails: {path}", soft_wrap=True)
+
+
+@stage
+def main(cfg: PipelineConfig) -> None:
+    """Check the dataset."""
+    run(cfg)
+
+
+def _manifest_option() -> None:
+    """Take `--manifest FILE` as data.manifest=FILE."""
+    if "--manifest" in sys.argv:
+        at = sys.argv.index("--manifest")
+        if at + 1 >= len(sys.argv):
+            msg = "--manifest needs a file: the output of `unblur data import`"
+            raise UsageError(msg)
+        sys.argv[at : at + 2] = [f"data.manifest='{sys.argv[at + 1]}'"]
+
+
 if __name__ == "__main__":
+    from unblur.config.entry import exit_codes
+
+    with exit_codes():
+        _manifest_option()
     main()

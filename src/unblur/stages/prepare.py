@@ -2,21 +2,34 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 from unblur.stages.console import show_table, tracker, what_next
+
+if TYPE_CHECKING:
+    from unblur.data.imported import Imported
 
 
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Photographs -> pairs of every split in `data.pairs_per_photo` -> manifest.csv and sources.csv."""
     from unblur.config.instantiate import instantiate
+    from unblur.data.imported import read_imported
     from unblur.data.manifest import read_sources, write_source_index
     from unblur.data.pairs import prepare_pairs
 
     data_root, prepared_root = Path(cfg.paths.data), Path(cfg.paths.prepared)
-    sources = [source for source in read_sources(data_root) if source.file not in cfg.data.exclude]
+    if cfg.data.manifest:
+        dataset = read_imported(Path(cfg.data.manifest), Path(cfg.data.root) if cfg.data.root else None)
+        dataset = dataset.without(cfg.data.exclude)
+        if dataset.has_pairs:
+            bring(cfg, dataset, prepared_root)
+            return
+        data_root, sources = dataset.root, dataset.sources()
+    else:
+        sources = [source for source in read_sources(data_root) if source.file not in cfg.data.exclude]
     rows = prepare_pairs(
         sources,
         data_root,
@@ -46,6 +59,26 @@ def main(cfg: PipelineConfig) -> None:
         ],
     )
     what_next("unblur train", f"the blur of every pair: {prepared_root / 'manifest.csv'}")
+
+
+def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None:
+    """Imported pairs of validation and test -> the prepared folder; those of training stay where they are."""
+    from unblur.data.imported_pairs import bring_pairs
+
+    brought = bring_pairs(
+        dataset,
+        prepared_root,
+        max_side=cfg.data.max_side,
+        max_pairs=cfg.data.max_pairs,
+        track=tracker("copying pairs"),
+    )
+    there, here = (Counter(row.split for row in rows) for rows in (dataset.rows, brought))
+    show_table(
+        f"pairs of {cfg.data.manifest}",
+        ["split", "pairs", "brought"],
+        [[split, str(there[split]), str(here[split])] for split in ("train", "val", "test")],
+    )
+    what_next("unblur train", f"the pairs that it is scored on: {prepared_root}")
 
 
 if __name__ == "__main__":

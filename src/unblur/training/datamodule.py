@@ -1,4 +1,4 @@
-"""The DataModule: training crops blurred on the fly or out of shards, validation pairs that never change."""
+"""The DataModule: training crops that are drawn anew each time, validation pairs that never change."""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +7,13 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from unblur.config.instantiate import instantiate
-from unblur.config.schema import DataConfig, PipelineConfig
-from unblur.data.datasets import Pairs, SharpCrops
-from unblur.data.manifest import read_manifest, read_sources
+from unblur.config.schema import PipelineConfig
+from unblur.data.datasets import Pairs
+from unblur.data.manifest import read_manifest
 from unblur.data.mixing import MixingCollate
 from unblur.data.sampling import StatelessSampler
-from unblur.data.shard_cache import ShardStore
-from unblur.data.shards import ShardedCrops, Shards
 from unblur.errors import UnblurError
+from unblur.training.crops import training_crops
 
 
 class RestorationData(L.LightningDataModule):
@@ -30,30 +28,12 @@ class RestorationData(L.LightningDataModule):
         self.cfg = cfg
         self._stopped = {"epoch": 0, "steps": 0}
         prepared = Path(cfg.paths.prepared)
-        self.pairs = Pairs([row for row in read_manifest(prepared) if row.split == "val"], prepared)
-        self.crops = self._sharded_crops() if cfg.data.shards else self._sharp_crops()
-
-    def _sharp_crops(self) -> SharpCrops:
-        cfg, root = self.cfg, Path(self.cfg.paths.data)
-        sources = [source for source in read_sources(root) if source.split == "train"]
-        sources = [source for source in sources if source.file not in cfg.data.exclude]
-        if not sources:
-            msg = f"{root}: holds no photograph of the training split; run `unblur data starter`"
+        rows = [row for row in read_manifest(prepared) if row.split == "val"]
+        if not rows:
+            msg = f"{prepared / 'manifest.csv'}: no pair of the split val; see data.pairs_per_photo, or import again"
             raise UnblurError(msg)
-        return SharpCrops(sources, root, **self._crop_options())
-
-    def _sharded_crops(self) -> ShardedCrops:
-        return ShardedCrops(Shards(shard_store(self.cfg.data)), **self._crop_options())
-
-    def _crop_options(self) -> dict[str, Any]:
-        cfg = self.cfg
-        return {
-            "recipe": instantiate(cfg.blur),
-            "augment": instantiate(cfg.augment),
-            "patch_size": cfg.data.patch_size,
-            "length": cfg.data.steps_per_epoch * cfg.data.batch_size,
-            "seed": cfg.seed,
-        }
+        self.pairs = Pairs(rows, prepared)
+        self.crops = training_crops(cfg)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of crops; an epoch is `steps_per_epoch` steps on each process.
@@ -102,11 +82,6 @@ class RestorationData(L.LightningDataModule):
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-
-
-def shard_store(data: DataConfig) -> ShardStore:
-    """Return the place of `data.shards`, and of the cache for it."""
-    return ShardStore(str(data.shards), Path(data.shard_cache), int(data.shard_cache_gb * 1e9))
 
 
 def _one_thread(worker: int) -> None:

@@ -25,7 +25,8 @@ from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import ensure_experiment, tracking_client, tracking_uri
 from unblur.safety.hashing import sha256_file
 from unblur.training.callbacks import History, SamplePanels
-from unblur.training.datamodule import RestorationData, shard_store
+from unblur.training.crops import shard_store
+from unblur.training.datamodule import RestorationData
 from unblur.training.module import RestorationModule
 from unblur.training.precision import resolve_precision
 from unblur.training.weights import save_model
@@ -123,6 +124,8 @@ def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
     if cfg.data.shards:  # what they hold, not where they are: a training may go on from a bucket
         content["shards"] = hashlib.sha256(shard_store(cfg.data).index()).hexdigest()
     content |= {"data_md5": data_version(project_root()), "manifest": manifest_sha256, "torch": torch.__version__}
+    if cfg.data.manifest:  # training pairs of an imported dataset: that manifest holds their hashes
+        content["imported"] = sha256_file(Path(cfg.data.manifest))
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
