@@ -1,6 +1,6 @@
 import pytest
 
-from unblur.evaluation.strata import as_nested, nearly_sharp_change, strata, strength_bin
+from unblur.evaluation.strata import as_nested, describe_blur, nearly_sharp_change, strata, strength_bin
 
 MAIN = "psnr/literature"
 
@@ -16,10 +16,17 @@ MAIN = "psnr/literature"
         ("shake", 8.0, "8 to 14 px"),
         ("defocus", 14.0, "8 to 14 px"),
         ("defocus", 14.01, "over 14 px"),
+        ("gopro", float("nan"), "not known"),
     ],
 )
 def test_every_strength_has_its_bin(kind, strength, name):
     assert strength_bin(kind, strength) == name
+
+
+def test_blur_in_words():
+    assert describe_blur("identity", 0.3) == "no blur"
+    assert describe_blur("shake", 7.23) == "shake, 7.2 px"
+    assert describe_blur("gopro", float("nan")) == "gopro"
 
 
 def test_means_of_each_stratum(make_scores):

@@ -78,7 +78,9 @@ def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None
         ["split", "pairs", "brought"],
         [[split, str(there[split]), str(here[split])] for split in ("train", "val", "test")],
     )
-    what_next("unblur train", f"the pairs that it is scored on: {prepared_root}")
+    what_next(
+        f"unblur train data={cfg.data.name} data.manifest={cfg.data.manifest}", f"its test pairs: {prepared_root}"
+    )
 
 
 if __name__ == "__main__":
