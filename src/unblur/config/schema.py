@@ -28,6 +28,14 @@ class PathsConfig:
 
 
 @dataclass
+class SeverityConfig:
+    """A curriculum: blur grows from `start` of each kind's range to all of it over the first `samples` crops."""
+
+    start: float = 0.3
+    samples: int = 20000
+
+
+@dataclass
 class DataConfig:
     """Which photographs are read, how training crops are drawn, how many fixed pairs are made."""
 
@@ -41,6 +49,7 @@ class DataConfig:
     batch_size: int = 4
     steps_per_epoch: int = 250
     num_workers: int = 1
+    severity: SeverityConfig | None = None
 
 
 @dataclass

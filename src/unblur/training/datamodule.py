@@ -7,6 +7,7 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
+from unblur.blur.recipe import SeverityRamp
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import PipelineConfig
 from unblur.data.datasets import Pairs, SharpCrops
@@ -32,6 +33,7 @@ class RestorationData(L.LightningDataModule):
             msg = f"{root}: holds no photograph of the training split; run `unblur data starter`"
             raise UnblurError(msg)
         self.pairs = Pairs([row for row in read_manifest(prepared) if row.split == "val"], prepared)
+        ramp = cfg.data.severity
         self.crops = SharpCrops(
             sources,
             root,
@@ -40,6 +42,7 @@ class RestorationData(L.LightningDataModule):
             patch_size=cfg.data.patch_size,
             length=cfg.data.steps_per_epoch * cfg.data.batch_size,
             seed=cfg.seed,
+            severity=ramp and SeverityRamp(ramp.start, ramp.samples),
         )
 
     def train_dataloader(self) -> DataLoader[Any]:
