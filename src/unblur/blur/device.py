@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from unblur.blur.bayer import demosaic, mosaic
 from unblur.blur.iso import IsoNoise
@@ -59,9 +60,9 @@ def expose(linear: Linear, parameters: Parameters) -> Linear:
     if not {"bayer", "wb_red"} & set(parameters):
         return SensorNoise.apply(linear, parameters) if "noise_seed" in parameters else linear
     gains = np.array([parameters.get("wb_red", 1), 1, parameters.get("wb_blue", 1)], np.float32)
-    raw = np.minimum(linear, 1) / gains
+    raw: NDArray[np.float32] = (np.minimum(linear, 1) / gains).astype(np.float32, copy=False)
     raw = mosaic(raw) if "bayer" in parameters else raw
     if "noise_seed" in parameters:
         raw = SensorNoise.apply(raw, parameters)
-    balanced: Linear = (demosaic(raw) if "bayer" in parameters else raw) * gains
-    return balanced
+    balanced = (demosaic(raw) if "bayer" in parameters else raw) * gains
+    return balanced.astype(np.float32, copy=False)

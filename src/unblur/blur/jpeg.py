@@ -31,5 +31,6 @@ class Jpeg:
 def compress(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """Return `image` (H, W, 3) sRGB after JPEG compression, same shape."""
     _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded: NDArray[np.uint8] = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    bgr = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+    decoded: NDArray[np.uint8] = np.ascontiguousarray(bgr[..., ::-1])
     return decoded

@@ -37,7 +37,7 @@ def undo_tone(image: Pixels, contrast: float) -> Linear:
     if contrast == 0:
         return to_linear(image)
     x = np.linspace(0, 1, _STEPS + 1)
-    codes = np.arange(256) / 255 if image.dtype == np.uint8 else np.asarray(image)
+    codes = np.arange(256) / 255 if image.dtype == np.uint8 else np.asarray(image, dtype=np.float64)
     linear = to_linear(np.interp(codes, _curve(x, contrast), x).astype(np.float32))
     return linear[image] if image.dtype == np.uint8 else linear
 

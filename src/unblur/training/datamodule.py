@@ -42,7 +42,7 @@ class RestorationData(L.LightningDataModule):
             patch_size=cfg.data.patch_size,
             length=cfg.data.steps_per_epoch * cfg.data.batch_size,
             seed=cfg.seed,
-            severity=ramp and SeverityRamp(ramp.start, ramp.samples),
+            severity=SeverityRamp(ramp.start, ramp.samples) if ramp else None,
         )
 
     def train_dataloader(self) -> DataLoader[Any]:
