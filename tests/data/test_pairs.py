@@ -3,11 +3,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from unblur.blur.optics import Defocus
 from unblur.blur.recipe import BlurRecipe
 from unblur.blur.sensor import SensorNoise
 from unblur.blur.trajectory import CameraShake
+from unblur.config.compose import config_dir
+from unblur.config.instantiate import instantiate
 from unblur.data.images import read_rgb, write_png
 from unblur.data.manifest import Source, read_manifest
 from unblur.data.pairs import prepare_pairs, remake_pair
@@ -155,3 +158,16 @@ def test_a_source_outside_the_data_root_is_refused(data, tmp_path):
     escape = dataclasses.replace(sources[0], file="../outside.png")
     with pytest.raises(UnblurError, match="leads out of"):
         prepare((root, [escape, *sources[2:]]), tmp_path / "prepared")
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("file", sorted((config_dir() / "blur").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_configured_recipe_makes_the_stored_bytes_again_from_a_row(data, tmp_path, file):
+    recipe = instantiate(OmegaConf.load(file))
+    root, sources = data
+    pairs = prepare_pairs(sources, root, tmp_path, recipe, pairs_per_photo={"val": 5}, max_side={}, seed=3)
+    assert len(pairs) == 5
+    for row in read_manifest(tmp_path):
+        blur, sharp = remake_pair(row, root, recipe)
+        np.testing.assert_array_equal(blur, read_rgb(tmp_path / row.blur))
+        np.testing.assert_array_equal(sharp, read_rgb(tmp_path / row.sharp))

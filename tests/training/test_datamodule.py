@@ -116,3 +116,14 @@ def test_batches_are_mixed_only_if_asked_for(project, shards, tiny, source):
         assert not torch.equal(one["blur"], two["blur"])
     assert all("+" in key for batch in batches("augment=rich", "augment.mixup=1.0") for key in batch["key"])
     assert not any("+" in key for batch in batches() for key in batch["key"])
+
+
+def test_a_curriculum_begins_with_weak_blur(project, tiny):
+    from unblur.config.compose import checked, compose
+    from unblur.training.crops import training_crops
+
+    weak = training_crops(checked(compose([*tiny, "data.severity.start=0", "data.severity.samples=1000"])))
+    full = training_crops(checked(compose(tiny)))
+    error = {name: [float((item["blur"] - item["sharp"]).abs().mean()) for item in map(crops.__getitem__, range(40))]
+             for name, crops in {"weak": weak, "full": full}.items()}  # fmt: skip
+    assert sum(error["weak"]) < 0.7 * sum(error["full"])

@@ -1,4 +1,4 @@
-"""The recipe of a dataset's blur: which kinds, how often, how strong, and the sensor's noise on top."""
+"""The recipe of a dataset's blur: which kinds, how often, how strong, in what light, and by which camera."""
 
 import math
 from collections.abc import Mapping
@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from unblur.blur.light import P, to_linear, to_srgb, to_srgb8
-from unblur.blur.operator import Operator
+from unblur.blur.device import Device, expose
+from unblur.blur.exposure import Exposure, Highlights, relight
+from unblur.blur.jpeg import compress
+from unblur.blur.light import Linear, P
+from unblur.blur.operator import Operator, Parameters
 from unblur.blur.sensor import SensorNoise
+from unblur.blur.tone import tone_srgb, tone_srgb8, undo_tone
 from unblur.errors import UnblurError
 
 
@@ -34,15 +38,18 @@ class Stratum:
 
 @dataclass(frozen=True)
 class BlurRecipe:
-    """Kinds of blur by name, each with a weight, and the sensor's noise (None: no noise).
+    """Kinds of blur by name, each with a weight; the scene's light before them and the camera after, each optional.
 
+    `exposure` and `highlights` are the scene's light, `sensor` a whole Device or its noise alone.
     Built from `conf/blur/*.yaml`; a kind is called by its key there. Weights need not sum to 1. They are those of
     training; validation and test pairs are shared out by `shares`, or, without them, by the weights too.
     """
 
     operators: Mapping[str, Operator]
     weights: Mapping[str, float]
-    sensor: SensorNoise | None = None
+    sensor: SensorNoise | Device | None = None
+    exposure: Exposure | None = None
+    highlights: Highlights | None = None
     shares: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
@@ -67,8 +74,10 @@ class BlurRecipe:
         operator = self._operator(stratum.kind)
         level = rng.uniform(stratum.low, stratum.high) * min(max(severity, 0.0), 1.0)
         parameters = operator.draw(rng, level)
-        noise = self.sensor.draw(rng) if self.sensor else {}
-        return Drawn(stratum.kind, operator.strength(parameters), {**parameters, **noise})
+        around: dict[str, float] = {}
+        for step in (self.sensor, self.exposure, self.highlights):
+            around.update(step.draw(rng) if step else {})
+        return Drawn(stratum.kind, operator.strength(parameters), {**parameters, **around})
 
     def strata(self, count: int) -> list[Stratum]:
         """Return `count` strata that share out the kinds as asked and each kind's strengths evenly, weak to strong.
@@ -90,17 +99,23 @@ class BlurRecipe:
     def apply(self, sharp: P, drawn: Drawn, margin: int = 0) -> tuple[P, P]:
         """Return (blurred, sharp) of one sRGB image (H, W, 3): uint8, or float32 in [0, 1] and then not rounded.
 
-        Light is spread and noise added in linear light, then clipped as the sensor saturates. The image's border is
-        mirrored; a `margin` of at least `self.margin(drawn)` pixels is cut off both images and leaves no trace of it.
-        The same image, blur and margin give the same bytes.
+        In linear light the scene is lit, blurred, saturated and given noise; then the camera renders it. Exposure
+        and highlights change the truth too, which is clipped but has neither blur, noise nor compression. The border
+        is mirrored; a `margin` of at least `self.margin(drawn)` pixels is cut off both images and leaves no trace of
+        it. The same image, blur and margin give the same bytes.
         """
-        linear = self._operator(drawn.kind).apply(to_linear(sharp), drawn.parameters)
+        numbers = drawn.parameters
         inside = slice(margin, -margin or None)
-        linear = linear[inside, inside]
-        if "noise_seed" in drawn.parameters:
-            linear = SensorNoise.apply(linear, drawn.parameters)
-        blur: Any = to_srgb8(linear) if sharp.dtype == np.uint8 else to_srgb(linear)
-        return blur, sharp[inside, inside]
+        scene = relight(undo_tone(sharp, numbers.get("tone", 0)), numbers)
+        linear = expose(self._operator(drawn.kind).apply(scene, numbers)[inside, inside], numbers)
+        blur = _render(linear, numbers, as_bytes=sharp.dtype == np.uint8)
+        if "jpeg_quality" in numbers:
+            small = compress(_render(linear, numbers, as_bytes=True), int(numbers["jpeg_quality"]))
+            blur = small if sharp.dtype == np.uint8 else small.astype(np.float32) / 255
+        truth: Any = sharp[inside, inside]
+        if {"exposure_gain", "highlight_gain"} & set(numbers):
+            truth = _render(scene[inside, inside], numbers, as_bytes=sharp.dtype == np.uint8)
+        return blur, truth
 
     def _kind(self, place: float) -> str:
         kinds, weights = zip(*self.weights.items(), strict=True)
@@ -112,6 +127,11 @@ class BlurRecipe:
             msg = f"blur kind {kind!r} is not in the recipe; it has: {', '.join(self.operators)}"
             raise UnblurError(msg)
         return self.operators[kind]
+
+
+def _render(linear: Linear, numbers: Parameters, *, as_bytes: bool) -> Any:  # noqa: ANN401
+    render = tone_srgb8 if as_bytes else tone_srgb
+    return render(linear, numbers.get("tone", 0))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,14 @@ class PathsConfig:
 
 
 @dataclass
+class SeverityConfig:
+    """A curriculum: blur grows from `start` of each kind's range to all of it over the first `samples` crops."""
+
+    start: float = 1.0  # full strength at once
+    samples: int = 20000
+
+
+@dataclass
 class DataConfig:
     """Which photographs are read, how training crops are drawn, how many fixed pairs are made."""
 
@@ -46,6 +54,7 @@ class DataConfig:
     batch_size: int = 4
     steps_per_epoch: int = 250
     num_workers: int = 1
+    severity: SeverityConfig = field(default_factory=SeverityConfig)
     shards: str | None = None  # folder or URL that `unblur data pack` wrote: training reads it instead of photographs
     shard_cache: str = "artifacts/shard_cache"  # for shards behind a URL
     shard_cache_gb: float = 20.0

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from unblur.blur.recipe import SeverityRamp
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import DataConfig, PipelineConfig
 from unblur.data.datasets import SharpCrops
@@ -32,8 +33,12 @@ def training_crops(cfg: PipelineConfig) -> SharpCrops | PairedCrops | ShardedCro
         "length": cfg.data.steps_per_epoch * cfg.data.batch_size,
         "seed": cfg.seed,
     }
+    blur = {
+        "recipe": instantiate(cfg.blur),
+        "severity": SeverityRamp(cfg.data.severity.start, cfg.data.severity.samples),
+    }
     if cfg.data.shards:
-        return ShardedCrops(Shards(shard_store(cfg.data)), recipe=instantiate(cfg.blur), **options)
+        return ShardedCrops(Shards(shard_store(cfg.data)), **blur, **options)
     if cfg.data.manifest:
         dataset = read_imported(Path(cfg.data.manifest), Path(cfg.data.root) if cfg.data.root else None)
         dataset = dataset.without(cfg.data.exclude)
@@ -47,7 +52,7 @@ def training_crops(cfg: PipelineConfig) -> SharpCrops | PairedCrops | ShardedCro
     if not training:
         msg = f"{root}: holds nothing of the training split; run `unblur data starter`, or `unblur data import`"
         raise UnblurError(msg)
-    return SharpCrops(training, root, recipe=instantiate(cfg.blur), **options)
+    return SharpCrops(training, root, **blur, **options)
 
 
 def shard_store(data: DataConfig) -> ShardStore:

@@ -1,0 +1,68 @@
+"""The camera behind the lens: white balance, noise on the Bayer mosaic, tone curve, JPEG; each optional."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from unblur.blur.bayer import demosaic, mosaic
+from unblur.blur.iso import IsoNoise
+from unblur.blur.jpeg import Jpeg
+from unblur.blur.light import Linear
+from unblur.blur.operator import Parameters
+from unblur.blur.sensor import SensorNoise
+from unblur.blur.tone import ToneCurve
+from unblur.errors import UnblurError
+
+
+@dataclass(frozen=True)
+class WhiteBalance:
+    """Gains of red and blue, each drawn from 1 to its maximum: undone before the mosaic, done again after it."""
+
+    max_red: float = 2.4
+    max_blue: float = 2.0
+
+    def __post_init__(self) -> None:
+        if min(self.max_red, self.max_blue) < 1:
+            msg = f"white balance: got {self.max_red} and {self.max_blue}; expected at least 1, in conf/blur"
+            raise UnblurError(msg)
+
+    def draw(self, rng: Generator) -> dict[str, float]:
+        """Draw the gains of one scene's light."""
+        return {"wb_red": rng.uniform(1, self.max_red), "wb_blue": rng.uniform(1, self.max_blue)}
+
+
+@dataclass(frozen=True)
+class Device:
+    """The steps of one camera; those that are None or false are left out, without any nothing changes."""
+
+    noise: IsoNoise | SensorNoise | None = None
+    white_balance: WhiteBalance | None = None
+    bayer: bool = False
+    tone: ToneCurve | None = None
+    jpeg: Jpeg | None = None
+
+    def draw(self, rng: Generator) -> dict[str, float]:
+        """Draw the parameters of one photograph."""
+        drawn: dict[str, float] = {"bayer": 1} if self.bayer else {}
+        for step in (self.noise, self.white_balance, self.tone, self.jpeg):
+            if step:
+                drawn.update(step.draw(rng))
+        return drawn
+
+
+def expose(linear: Linear, parameters: Parameters) -> Linear:
+    """Return what the sensor makes of `linear` (H, W, 3), in linear light: saturated, noisy, interpolated.
+
+    Noise falls on the mosaic, in the sensor's own colours, so white balance and demosaicing tint and spread it.
+    """
+    if not {"bayer", "wb_red"} & set(parameters):
+        return SensorNoise.apply(linear, parameters) if "noise_seed" in parameters else linear
+    gains = np.array([parameters.get("wb_red", 1), 1, parameters.get("wb_blue", 1)], np.float32)
+    raw: NDArray[np.float32] = (np.minimum(linear, 1) / gains).astype(np.float32, copy=False)
+    raw = mosaic(raw) if "bayer" in parameters else raw
+    if "noise_seed" in parameters:
+        raw = SensorNoise.apply(raw, parameters)
+    balanced = (demosaic(raw) if "bayer" in parameters else raw) * gains
+    return balanced.astype(np.float32, copy=False)
