@@ -1,6 +1,6 @@
 """Every operator of every recipe in conf/blur, found by itself: a new kind of blur is tested by being configured.
 
-`operator` is each that has one point-spread function for the whole image; the others have tests of their own.
+`any_operator` is each of them, `operator` each that has one point-spread function for the whole image.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,8 @@ from unblur.config.instantiate import instantiate
 
 def recipes() -> dict[str, BlurRecipe]:
     files = sorted((config_dir() / "blur").glob("*.yaml"))
-    return {file.stem: instantiate(OmegaConf.load(file)) for file in files}
+    loaded = {file.stem: OmegaConf.load(file) for file in files}
+    return {name: instantiate(recipe) for name, recipe in loaded.items() if "operators" in recipe}
 
 
 def operators() -> Iterator[tuple[str, Operator]]:
@@ -29,6 +30,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "operator" in metafunc.fixturenames:
         found = [(name, operator) for name, operator in operators() if hasattr(operator, "psf")]
         metafunc.parametrize("operator", [operator for _, operator in found], ids=[name for name, _ in found])
+    if "any_operator" in metafunc.fixturenames:
+        every = list(operators())
+        metafunc.parametrize("any_operator", [operator for _, operator in every], ids=[name for name, _ in every])
     if "configured_recipe" in metafunc.fixturenames:
         found_recipes = recipes()
         metafunc.parametrize("configured_recipe", list(found_recipes.values()), ids=list(found_recipes))

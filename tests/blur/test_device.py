@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from unblur.blur.bayer import demosaic, mosaic
-from unblur.blur.device import Device, WhiteBalance, expose
+from unblur.blur.device import Device, expose
 from unblur.blur.exposure import Exposure, Highlights, relight
 from unblur.blur.iso import IsoNoise
 from unblur.blur.jpeg import Jpeg, compress
 from unblur.blur.recipe import BlurRecipe
 from unblur.blur.tone import ToneCurve, tone_srgb8, undo_tone
 from unblur.blur.trajectory import CameraShake
+from unblur.blur.white_balance import WhiteBalance
 from unblur.errors import UnblurError
 
 
@@ -96,3 +97,11 @@ def test_exposure_darkens_blurred_and_truth_alike(make_photo):
 def test_ranges_that_make_no_sense_are_refused(build):
     with pytest.raises(UnblurError, match="expected"):
         build()
+
+
+def test_light_is_saturated_before_the_noise_also_without_a_mosaic():
+    """Or the noise of a highlight far above white would be that of its light, not that of a full well."""
+    parameters = {"noise_shot": 1e-3, "noise_read": 0.0, "noise_seed": 1}
+    seen = expose(np.full((200, 200, 3), 8.0, np.float32), parameters)
+    assert seen.mean() == pytest.approx(1, abs=1e-3)
+    assert seen.var() == pytest.approx(1e-3, rel=0.05)

@@ -13,24 +13,7 @@ from unblur.blur.light import Linear
 from unblur.blur.operator import Parameters
 from unblur.blur.sensor import SensorNoise
 from unblur.blur.tone import ToneCurve
-from unblur.errors import UnblurError
-
-
-@dataclass(frozen=True)
-class WhiteBalance:
-    """Gains of red and blue, each drawn from 1 to its maximum: undone before the mosaic, done again after it."""
-
-    max_red: float = 2.4
-    max_blue: float = 2.0
-
-    def __post_init__(self) -> None:
-        if min(self.max_red, self.max_blue) < 1:
-            msg = f"white balance: got {self.max_red} and {self.max_blue}; expected at least 1, in conf/blur"
-            raise UnblurError(msg)
-
-    def draw(self, rng: Generator) -> dict[str, float]:
-        """Draw the gains of one scene's light."""
-        return {"wb_red": rng.uniform(1, self.max_red), "wb_blue": rng.uniform(1, self.max_blue)}
+from unblur.blur.white_balance import WhiteBalance
 
 
 @dataclass(frozen=True)
@@ -58,7 +41,7 @@ def expose(linear: Linear, parameters: Parameters) -> Linear:
     Noise falls on the mosaic, in the sensor's own colours, so white balance and demosaicing tint and spread it.
     """
     if not {"bayer", "wb_red"} & set(parameters):
-        return SensorNoise.apply(linear, parameters) if "noise_seed" in parameters else linear
+        return SensorNoise.apply(np.minimum(linear, 1), parameters) if "noise_seed" in parameters else linear
     gains = np.array([parameters.get("wb_red", 1), 1, parameters.get("wb_blue", 1)], np.float32)
     raw: NDArray[np.float32] = (np.minimum(linear, 1) / gains).astype(np.float32, copy=False)
     raw = mosaic(raw) if "bayer" in parameters else raw

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from unblur.blur.device import Device, expose
-from unblur.blur.exposure import Exposure, Highlights, relight
-from unblur.blur.jpeg import compress
-from unblur.blur.light import Linear, P
-from unblur.blur.operator import Operator, Parameters
+from unblur.blur.device import Device
+from unblur.blur.exposure import Exposure, Highlights
+from unblur.blur.light import P
+from unblur.blur.operator import Operator
+from unblur.blur.photograph import draw_all, photograph, scene_light, truth
 from unblur.blur.sensor import SensorNoise
-from unblur.blur.tone import tone_srgb, tone_srgb8, undo_tone
 from unblur.errors import UnblurError
 
 
@@ -74,9 +73,7 @@ class BlurRecipe:
         operator = self._operator(stratum.kind)
         level = rng.uniform(stratum.low, stratum.high) * min(max(severity, 0.0), 1.0)
         parameters = operator.draw(rng, level)
-        around: dict[str, float] = {}
-        for step in (self.sensor, self.exposure, self.highlights):
-            around.update(step.draw(rng) if step else {})
+        around = draw_all(rng, self.sensor, self.exposure, self.highlights)
         return Drawn(stratum.kind, operator.strength(parameters), {**parameters, **around})
 
     def strata(self, count: int) -> list[Stratum]:
@@ -104,18 +101,11 @@ class BlurRecipe:
         is mirrored; a `margin` of at least `self.margin(drawn)` pixels is cut off both images and leaves no trace of
         it. The same image, blur and margin give the same bytes.
         """
-        numbers = drawn.parameters
         inside = slice(margin, -margin or None)
-        scene = relight(undo_tone(sharp, numbers.get("tone", 0)), numbers)
-        linear = expose(self._operator(drawn.kind).apply(scene, numbers)[inside, inside], numbers)
-        blur = _render(linear, numbers, as_bytes=sharp.dtype == np.uint8)
-        if "jpeg_quality" in numbers:
-            small = compress(_render(linear, numbers, as_bytes=True), int(numbers["jpeg_quality"]))
-            blur = small if sharp.dtype == np.uint8 else small.astype(np.float32) / 255
-        truth: Any = sharp[inside, inside]
-        if {"exposure_gain", "highlight_gain"} & set(numbers):
-            truth = _render(scene[inside, inside], numbers, as_bytes=sharp.dtype == np.uint8)
-        return blur, truth
+        scene = scene_light(sharp, drawn.parameters)
+        linear = self._operator(drawn.kind).apply(scene, drawn.parameters)
+        blur = photograph(linear[inside, inside], drawn.parameters, as_bytes=sharp.dtype == np.uint8)
+        return blur, truth(sharp[inside, inside], scene[inside, inside], drawn.parameters)
 
     def _kind(self, place: float) -> str:
         kinds, weights = zip(*self.weights.items(), strict=True)
@@ -127,11 +117,6 @@ class BlurRecipe:
             msg = f"blur kind {kind!r} is not in the recipe; it has: {', '.join(self.operators)}"
             raise UnblurError(msg)
         return self.operators[kind]
-
-
-def _render(linear: Linear, numbers: Parameters, *, as_bytes: bool) -> Any:  # noqa: ANN401
-    render = tone_srgb8 if as_bytes else tone_srgb
-    return render(linear, numbers.get("tone", 0))
 
 
 @dataclass(frozen=True)

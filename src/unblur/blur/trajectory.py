@@ -14,6 +14,7 @@ from unblur.blur.convolve import convolve
 from unblur.blur.light import Linear
 from unblur.blur.operator import Parameters, between, check_range, random_seed
 from unblur.blur.psf import PSF, diameter, splat
+from unblur.errors import UnblurError
 
 STEPS = 256
 _PIXELS_A_STEP = 0.25
@@ -25,7 +26,8 @@ class CameraShake:
 
     Each shake draws uniformly how much its direction wanders (`jitter`, radians of standard deviation over the
     exposure), how strongly it is pulled back (`pull`, radians of oscillation over the exposure) and how many jolts it
-    takes on average (`jolts`), up to the maxima given here.
+    takes on average (`jolts`), up to the maxima given here. Of the path that these give, the shutter sees the first
+    part, `min_exposure` to all of it: the shorter, the straighter.
     """
 
     min_extent: float
@@ -33,9 +35,13 @@ class CameraShake:
     max_jitter: float = 2.2
     max_pull: float = 10.0
     max_jolts: float = 1.5
+    min_exposure: float = 1.0
 
     def __post_init__(self) -> None:
         check_range("camera shake, extent in pixels", self.min_extent, self.max_extent)
+        if not 0 < self.min_exposure <= 1:
+            msg = f"camera shake, min_exposure: got {self.min_exposure}; expected more than 0 and at most 1"
+            raise UnblurError(msg)
 
     def draw(self, rng: Generator, level: float) -> dict[str, float]:
         """Draw the parameters of one shake."""
@@ -45,6 +51,7 @@ class CameraShake:
             "pull": rng.uniform(0, self.max_pull),
             "jolts": rng.uniform(0, self.max_jolts),
             "trajectory_seed": random_seed(rng),
+            "exposure": rng.uniform(self.min_exposure, 1),
         }
 
     def strength(self, parameters: Parameters) -> float:
@@ -63,10 +70,11 @@ class CameraShake:
         """Return the PSF (K, K) of these parameters."""
         rng = np.random.default_rng(int(parameters["trajectory_seed"]))
         path = trajectory(rng, parameters["jitter"], parameters["pull"], parameters["jolts"])
+        path = path[: 1 + max(1, round(parameters["exposure"] * STEPS))]
         path *= parameters["extent"] / diameter(path)
         # A long path is filled in, so that its steps do not show as separate dots.
         count = max(STEPS, int(np.abs(np.diff(path)).sum() / _PIXELS_A_STEP))
-        return splat(np.interp(np.linspace(0, STEPS, count + 1), np.arange(STEPS + 1), path))
+        return splat(np.interp(np.linspace(0, len(path) - 1, count + 1), np.arange(len(path)), path))
 
 
 def trajectory(rng: Generator, jitter: float, pull: float, jolts: float) -> NDArray[np.complex128]:
