@@ -30,6 +30,8 @@ COMMANDS = {
     "promote": Command("unblur.stages.promote", "make the candidate that passed the gate the champion"),
     "rollback": Command("unblur.stages.rollback", "bring the previous champion back"),
     "release": Command("unblur.stages.release", "register, gate, promote and summary in one go"),
+    "import-weights": Command("unblur.stages.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"),
+    "doctor": Command("unblur.stages.doctor", "say what this machine has; --models lists every network and its cost"),
     "summary": Command("unblur.stages.summary", "show what the pipeline has reached"),
     "restore": Command("unblur.stages.restore", "take the blur out of a photograph or a folder of them"),
 }

@@ -11,14 +11,27 @@ from unblur.training.weights import load_model, save_model
 
 MODELS = sorted((Path(__file__).parents[2] / "conf" / "model").glob("*.yaml"))
 SIZES = [(1, 1), (7, 13), (17, 33)]
+LARGE = 2_000_000  # parameters; of networks above, the small ones of their family are tried
 
 pytestmark = pytest.mark.contract
 
 
-@pytest.fixture(scope="module", params=MODELS, ids=lambda path: path.stem)
+def configuration(path):
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+
+
+def parameters(config):
+    with torch.device("meta"):
+        return sum(p.numel() for p in instantiate(config).parameters())
+
+
+SMALL = [path for path in MODELS if parameters(configuration(path)) < LARGE]
+
+
+@pytest.fixture(scope="module", params=SMALL, ids=lambda path: path.stem)
 def case(request):
     """A network with every parameter away from zero (fresh residual scales are zero), and its configuration."""
-    config = OmegaConf.to_container(OmegaConf.load(request.param), resolve=True)
+    config = configuration(request.param)
     torch.manual_seed(0)
     network = instantiate(config)
     with torch.no_grad():
@@ -27,22 +40,40 @@ def case(request):
     return network.eval(), config
 
 
-def image(height, width, batch=1):
-    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(height * 1000 + width))
+def example(network, height, width, batch=1, frames=3):
+    """What the network's task takes: images, or clips and bursts of `frames`."""
+    shape = (batch, 3) if network.task == "image" else (batch, frames, 3)
+    generator = torch.Generator().manual_seed(height * 1000 + width)
+    return torch.rand(*shape, height, width, generator=generator)
+
+
+def corrected(network, blur):
+    """What the network corrects: a burst's reference, otherwise its whole input."""
+    return blur[:, 0] if network.task == "burst" else blur
 
 
 def test_models_are_found():
-    assert {"nafnet", "nafnet_small", "nafnet_tiny"} <= {path.stem for path in MODELS}
+    names = {path.stem for path in MODELS}
+    assert {"nafnet", "restormer", "uformer", "estrnn", "burst", "resunet_m"} <= names
+    tiny = {path.stem for path in SMALL if path.stem.endswith("_tiny")}
+    families = {path.stem.split("_")[0].rstrip("64") for path in MODELS}
+    assert tiny == {f"{family}_tiny" for family in families}  # every family is tried
+
+
+def test_every_network_says_what_its_task_is():
+    for path in MODELS:
+        with torch.device("meta"):
+            assert instantiate(configuration(path)).task in {"image", "burst", "video"}
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_any_size_keeps_its_shape_and_images_of_a_batch_do_not_mix(case, height, width):
     network, _ = case
-    batch = image(height, width, batch=2)
+    batch = example(network, height, width, batch=2)
     with torch.no_grad():
         together = network(batch)
         alone = torch.cat([network(batch[:1]), network(batch[1:])])
-    assert together.shape == batch.shape
+    assert together.shape == corrected(network, batch).shape
     assert together.isfinite().all()
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
@@ -50,7 +81,8 @@ def test_any_size_keeps_its_shape_and_images_of_a_batch_do_not_mix(case, height,
 def test_the_gradient_reaches_every_parameter(case):
     network, _ = case
     network.zero_grad()
-    (network(image(17, 33)) - image(17, 33)).square().sum().backward()
+    blur = example(network, 17, 33)
+    (network(blur) - corrected(network, blur)).square().sum().backward()
     unreached = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     network.zero_grad()
     assert not unreached
@@ -58,38 +90,88 @@ def test_the_gradient_reaches_every_parameter(case):
 
 def test_bfloat16_autocast_is_finite_and_near(case):
     network, _ = case
-    blur = image(16, 24)
+    blur = example(network, 16, 24)
     with torch.no_grad():
         exact = network(blur)
         with torch.autocast("cpu", torch.bfloat16):
             rough = network(blur).float()
     assert rough.isfinite().all()
-    scale = (exact - blur).abs().mean()  # the correction that the network computes
+    scale = (exact - corrected(network, blur)).abs().mean()  # the correction that the network computes
     assert (rough - exact).abs().mean() < 0.05 * scale + 1e-3
 
 
 def test_channels_last_gives_the_same(case):
     network, config = case
-    blur = image(16, 24, batch=2)
+    blur = example(network, 16, 24, batch=2)
     twin = instantiate(config)
     twin.load_state_dict(network.state_dict())
     twin = twin.eval().to(memory_format=torch.channels_last)
     with torch.no_grad():
-        torch.testing.assert_close(
-            twin(blur.contiguous(memory_format=torch.channels_last)), network(blur), rtol=1e-4, atol=1e-5
-        )
+        same = blur.contiguous(memory_format=torch.channels_last) if blur.ndim == 4 else blur
+        torch.testing.assert_close(twin(same), network(blur), rtol=1e-4, atol=1e-5)
 
 
 def test_saved_and_loaded_weights_restore_bit_for_bit(case, tmp_path):
     network, config = case
     save_model(network, config, tmp_path)
-    blur = image(7, 13)
+    blur = example(network, 7, 13)
     with torch.no_grad():
         assert torch.equal(load_model(tmp_path)(blur), network(blur))
 
 
 def test_the_same_input_gives_the_same_output(case):
     network, _ = case
-    blur = image(9, 12)
+    blur = example(network, 9, 12)
     with torch.no_grad():
         assert torch.equal(network(blur), network(blur))
+
+
+@pytest.mark.parametrize("path", [path for path in SMALL if path.stem.endswith("_tiny")], ids=lambda path: path.stem)
+def test_one_batch_can_be_learned_by_heart(path):
+    torch.manual_seed(0)
+    network = instantiate(configuration(path))
+    sharp = torch.rand(1, 3, 16, 16)
+    if network.task != "image":
+        sharp = sharp[:, None].expand(1, 3, -1, -1, -1)
+    blur = 0.5 * sharp + 0.25
+    truth = corrected(network, sharp)
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    first = (network(blur) - truth).square().mean().item()
+    for _ in range(80):
+        loss = (network(blur) - truth).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.3 * first
+
+
+def test_a_network_that_says_how_far_it_sees_is_exact_in_tiles(case):
+    network, _ = case
+    if not hasattr(network, "reach"):
+        return
+    size = 4 * -(-network.reach // 16) * 16 + 80
+    whole = example(network, size, size)
+    start = 16 * (size // 48)
+    margin = 16 * -(-network.reach // 16)
+    with torch.no_grad():
+        tile = network(whole[..., start - margin : start + 16 + margin, start - margin : start + 16 + margin])
+        there = network(whole)[..., start : start + 16, start : start + 16]
+    torch.testing.assert_close(tile[..., margin : margin + 16, margin : margin + 16], there, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("nafnet", 17.11), ("nafnet64", 67.89), ("nafnet_local", 17.11), ("restormer", 26.13), ("uformer", 50.47),
+        ("estrnn", 2.47),
+    ],
+)  # fmt: skip
+def test_networks_at_the_papers_settings_have_the_papers_parameters(name, millions):
+    path = next(path for path in MODELS if path.stem == name)
+    assert parameters(configuration(path)) / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+def test_the_fast_family_stays_small():
+    for path in MODELS:
+        if path.stem.startswith("resunet"):
+            assert parameters(configuration(path)) < 5e6

@@ -7,10 +7,15 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+FRAMES = 4
+
 
 @dataclass(frozen=True)
 class Complexity:
-    """Parameters, and multiply-accumulate operations for one 256x256 RGB image (convolutions and matrix products)."""
+    """Parameters, and multiply-accumulate operations at 256x256 (convolutions and matrix products).
+
+    Of an image; of a video, for each of its frames; of a burst, for each of four shots.
+    """
 
     parameters: int
     macs_256: int
@@ -20,6 +25,8 @@ def complexity(network: nn.Module) -> Complexity:
     """Count without computing: a copy of the network runs on PyTorch's meta device, which has shapes but no data."""
     shapes = copy.deepcopy(network).to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shapes(torch.empty(1, 3, 256, 256, device="meta"))
+        frames = 1 if getattr(network, "task", "image") == "image" else FRAMES
+        clip = torch.empty(1, frames, 3, 256, 256, device="meta")
+        shapes(clip[:, 0] if frames == 1 else clip)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Complexity(parameters, counter.get_total_flops() // 2)
+    return Complexity(parameters, counter.get_total_flops() // 2 // frames)

@@ -1,12 +1,14 @@
 """NAFNet: U-shaped network without activation functions (Simple Baselines for Image Restoration, Chen et al. 2022)."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
 from unblur.networks.layers import LayerNorm2d, SimpleGate, crop, pad_to_multiple
+from unblur.networks.local_mean import LocalMean
 
 
 class NAFNet(nn.Module):
@@ -21,10 +23,16 @@ class NAFNet(nn.Module):
         encoder_blocks: blocks at each level on the way down, full resolution first.
         middle_blocks: blocks at the lowest resolution.
         decoder_blocks: blocks at each level on the way up, lowest resolution first.
+        statistics: "global" pools over the whole image, as in the paper; "local" over a window 1.5 times as large as
+            the training patches (TLC). The parameters are the same: a checkpoint serves both.
+        train_size: side of the training patches in pixels; read for local statistics alone.
 
     Raises:
-        UnblurError: the two lists differ in length, or the input has fewer channels than the output.
+        UnblurError: the two lists differ in length, the input has fewer channels than the output, or the statistics
+            are unknown or lack the training size.
     """
+
+    task: ClassVar[str] = "image"
 
     def __init__(
         self,
@@ -35,6 +43,8 @@ class NAFNet(nn.Module):
         encoder_blocks: Sequence[int] = (1, 1, 1, 28),
         middle_blocks: int = 1,
         decoder_blocks: Sequence[int] = (1, 1, 1, 1),
+        statistics: str = "global",
+        train_size: int | None = None,
     ) -> None:
         super().__init__()
         if len(encoder_blocks) != len(decoder_blocks):
@@ -46,6 +56,12 @@ class NAFNet(nn.Module):
         if in_channels < out_channels:
             msg = f"NAFNet corrects its input: in_channels={in_channels} must be at least out_channels={out_channels}"
             raise UnblurError(msg)
+        if statistics not in ("global", "local") or (statistics == "local" and not train_size):
+            msg = (
+                f"NAFNet: got statistics={statistics!r}, train_size={train_size}; expected global, or local with a size"
+            )
+            raise UnblurError(msg)
+        patch = (train_size or 0) if statistics == "local" else 0
         self.out_channels = out_channels
         self.multiple = 2 ** len(encoder_blocks)
 
@@ -58,14 +74,16 @@ class NAFNet(nn.Module):
 
         channels = width
         for blocks in encoder_blocks:
-            self.encoders.append(_blocks(channels, blocks))
+            self.encoders.append(_blocks(channels, blocks, patch))
             self.downs.append(nn.Conv2d(channels, 2 * channels, 2, stride=2))
             channels *= 2
-        self.middle_blks = _blocks(channels, middle_blocks)
+            patch //= 2
+        self.middle_blks = _blocks(channels, middle_blocks, patch)
         for blocks in decoder_blocks:
             self.ups.append(nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2)))
             channels //= 2
-            self.decoders.append(_blocks(channels, blocks))
+            patch *= 2
+            self.decoders.append(_blocks(channels, blocks, patch))
 
     def forward(self, blur: Tensor) -> Tensor:
         """Return the restored image; values may leave [0, 1] a little."""
@@ -88,15 +106,18 @@ class NAFNet(nn.Module):
 class NAFBlock(nn.Module):
     """Depthwise convolution with gate and channel attention, then a gated feed-forward; each a scaled residual.
 
-    `beta` and `gamma` start at zero, so that a new block is the identity.
+    `beta` and `gamma` start at zero, so that a new block is the identity. With a `patch`, the side of the training
+    patches at this level, the attention's statistics are local.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, patch: int = 0) -> None:
         super().__init__()
         self.norm1 = LayerNorm2d(channels)
         self.conv1 = nn.Conv2d(channels, 2 * channels, 1)
         self.conv2 = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
-        self.sca = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1))
+        self.sca = nn.Sequential(
+            LocalMean(patch * 3 // 2) if patch else nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1)
+        )
         self.conv3 = nn.Conv2d(channels, channels, 1)
         self.norm2 = LayerNorm2d(channels)
         self.conv4 = nn.Conv2d(channels, 2 * channels, 1)
@@ -108,12 +129,12 @@ class NAFBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         u = self.gate(self.conv2(self.conv1(self.norm1(x))))
-        u = u * self.sca(u)  # simplified channel attention: one factor a channel, (B, C, 1, 1)
+        u = u * self.sca(u)  # simplified channel attention: one factor a channel, (B, C, 1, 1), or a pixel too
         y = x + self.beta * self.conv3(u)
         v = self.gate(self.conv4(self.norm2(y)))
         out: Tensor = y + self.gamma * self.conv5(v)
         return out
 
 
-def _blocks(channels: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*[NAFBlock(channels) for _ in range(count)])
+def _blocks(channels: int, count: int, patch: int) -> nn.Sequential:
+    return nn.Sequential(*[NAFBlock(channels, patch) for _ in range(count)])

@@ -1,0 +1,158 @@
+"""Restormer: U-shaped network with self-attention over channels (Zamir et al. 2022, CVPR)."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.errors import UnblurError
+from unblur.networks.layers import LayerNorm2d, crop, pad_to_multiple
+
+
+class Restormer(nn.Module):
+    """Restores (B, 3, H, W) to (B, 3, H, W), both RGB in [0, 1]; any H and W from 1 on.
+
+    Args:
+        width: channels at full resolution; each level below has twice as many, and so has the way up at full
+            resolution, which keeps the skip concatenated.
+        blocks: transformer blocks at each level, full resolution first; the last level is the lowest.
+        refinement_blocks: blocks after the way up.
+        heads: of the attention at each level; they share out the channels.
+        expansion: channels inside the feed-forward, relative to those outside.
+        norm_bias: layer norms subtract the mean and add a bias; without, they only scale.
+
+    Raises:
+        UnblurError: blocks and heads differ in length, or heads do not share out the channels evenly.
+    """
+
+    task: ClassVar[str] = "image"
+
+    def __init__(
+        self,
+        width: int = 48,
+        blocks: Sequence[int] = (4, 6, 6, 8),
+        refinement_blocks: int = 4,
+        heads: Sequence[int] = (1, 2, 4, 8),
+        expansion: float = 2.66,
+        *,
+        norm_bias: bool = True,
+    ) -> None:
+        super().__init__()
+        channels = [width * 2**level for level in range(len(blocks))]
+        if len(blocks) != len(heads) or any(c % h for c, h in zip(channels, heads, strict=True)):
+            msg = f"Restormer: got blocks {list(blocks)}, heads {list(heads)}, width {width}; expected as many heads as"
+            raise UnblurError(msg + " levels, and heads that share out a level's channels evenly")
+
+        def level(channels: int, count: int, heads: int) -> nn.Sequential:
+            return nn.Sequential(*[TransformerBlock(channels, heads, expansion, norm_bias) for _ in range(count)])
+
+        self.multiple = 2 ** (len(blocks) - 1)
+        self.intro = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
+        for c, count, h in list(zip(channels, blocks, heads, strict=True))[:-1]:
+            self.encoders.append(level(c, count, h))
+            self.downs.append(nn.Sequential(nn.Conv2d(c, c // 2, 3, padding=1, bias=False), nn.PixelUnshuffle(2)))
+        self.latent = level(channels[-1], blocks[-1], heads[-1])
+        self.ups, self.reduces, self.decoders = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for i in reversed(range(len(blocks) - 1)):
+            c = channels[i]
+            self.ups.append(nn.Sequential(nn.Conv2d(2 * c, 4 * c, 3, padding=1, bias=False), nn.PixelShuffle(2)))
+            # At full resolution the concatenated channels stay.
+            self.reduces.append(nn.Conv2d(2 * c, c, 1, bias=False) if i else nn.Identity())
+            self.decoders.append(level(c if i else 2 * c, blocks[i], heads[i]))
+        self.refinement = level(2 * width, refinement_blocks, heads[0])
+        self.output = nn.Conv2d(2 * width, 3, 3, padding=1, bias=False)
+        nn.init.zeros_(self.output.weight)  # a new network returns its input
+
+    def forward(self, blur: Tensor) -> Tensor:
+        """Return the restored image; values may leave [0, 1] a little."""
+        height, width = blur.shape[-2:]
+        padded = pad_to_multiple(blur, self.multiple)
+
+        x = self.intro(padded)  # (B, 3, H, W) -> (B, c, H, W)
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            x = encoder(x)
+            skips.append(x)
+            x = down(x)  # (B, c, H, W) -> (B, 2c, H/2, W/2)
+        x = self.latent(x)
+        for up, reduce, decoder, skip in zip(self.ups, self.reduces, self.decoders, reversed(skips), strict=True):
+            x = torch.cat([up(x), skip], dim=1)  # (B, 2c, H/2, W/2) -> (B, 2c, H, W)
+            x = decoder(reduce(x))
+        restored = self.output(self.refinement(x)) + padded
+        return crop(restored, height, width)
+
+
+class TransformerBlock(nn.Module):
+    """Attention over channels, then the gated feed-forward; each a residual after a layer norm."""
+
+    def __init__(self, channels: int, heads: int, expansion: float, norm_bias: bool) -> None:
+        super().__init__()
+        norm = LayerNorm2d if norm_bias else ScaleNorm2d
+        self.norm1 = norm(channels, eps=1e-5)
+        self.attn = ChannelAttention(channels, heads)
+        self.norm2 = norm(channels, eps=1e-5)
+        self.ffn = GatedFeedForward(channels, int(channels * expansion))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        x = x + self.attn(self.norm1(x))
+        out: Tensor = x + self.ffn(self.norm2(x))
+        return out
+
+
+class ChannelAttention(nn.Module):
+    """Multi-Dconv head transposed attention (MDTA): every channel attends to the others of its head.
+
+    A = softmax(tau q k^T) is (C/h, C/h) for each head, so the cost grows with the pixels, not with their square.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.qkv_dwconv = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=False)
+        self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        batch, channels, height, width = x.shape
+        qkv = self.qkv_dwconv(self.qkv(x)).reshape(batch, 3, self.heads, channels // self.heads, height * width)
+        q, k, v = qkv.unbind(1)  # (B, h, C/h, HW)
+        attention = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1)  # (B, h, C/h, C/h)
+        attention = (attention * self.temperature).softmax(dim=-1)
+        out: Tensor = self.project_out((attention @ v).reshape(batch, channels, height, width))
+        return out
+
+
+class GatedFeedForward(nn.Module):
+    """Gated-Dconv feed-forward (GDFN): GELU(x1) x2 of two depthwise branches."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=False)
+        self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
+        self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        first, second = self.dwconv(self.project_in(x)).chunk(2, dim=1)
+        out: Tensor = self.project_out(F.gelu(first) * second)
+        return out
+
+
+class ScaleNorm2d(nn.Module):
+    """Layer normalisation that neither centres nor shifts (Restormer's BiasFree): x / sqrt(var(x) + eps) * weight."""
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, H, W) over C."""
+        variance = x.var(dim=1, keepdim=True, unbiased=False)
+        return x * torch.rsqrt(variance + self.eps) * self.weight[:, None, None]

@@ -1,0 +1,38 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unblur.networks.official import load_official
+from unblur.stages.import_weights import main
+from unblur.training.weights import load_model
+
+REFERENCES = Path(__file__).parents[1] / "networks" / "references"
+
+
+@pytest.mark.parametrize("name", ["nafnet_tiny", "restormer_tiny", "estrnn_tiny"])
+def test_an_official_checkpoint_becomes_a_model_that_restores_the_same(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.setattr("sys.argv", ["unblur import-weights", str(REFERENCES / f"{name}.pth"), str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    blur = torch.from_numpy(np.load(REFERENCES / f"{name}.npz")["x"])
+    with torch.no_grad():
+        assert torch.equal(load_model(tmp_path / "out")(blur), load_official(REFERENCES / f"{name}.pth")(blur))
+    assert "What next?" in capsys.readouterr().out
+
+
+def test_a_damaged_file_is_one_line_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    shutil.copy(REFERENCES / "nafnet_tiny.pth", tmp_path / "cut.pth")
+    data = (tmp_path / "cut.pth").read_bytes()
+    (tmp_path / "cut.pth").write_bytes(data[: len(data) // 2])
+    monkeypatch.setattr("sys.argv", ["unblur import-weights", str(tmp_path / "cut.pth"), str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    errors = capsys.readouterr().err
+    assert "cut.pth" in errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "out").exists()
