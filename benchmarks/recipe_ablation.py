@@ -36,6 +36,7 @@ VARIANTS = {
     "realistic": ["blur=realistic"],
     "realistic, no noise": ["blur=realistic", "blur.sensor.noise=null"],
     "realistic, no saturation": ["blur=realistic", "blur.highlights=null"],
+    "realistic, no compression": ["blur=realistic", "blur.sensor.jpeg=null"],
     "realistic, noise alone": [
         "blur=realistic", "blur.highlights=null", "blur.sensor.bayer=false", "blur.sensor.white_balance=null",
         "blur.sensor.tone=null", "blur.sensor.jpeg=null",

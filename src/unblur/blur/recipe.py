@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from unblur.blur.device import Device
 from unblur.blur.exposure import Exposure, Highlights
@@ -33,6 +34,26 @@ class Stratum:
     kind: str
     low: float = 0.0
     high: float = 1.0
+
+
+class Recipe(Protocol):
+    """What makes pairs of photographs: single images by `BlurRecipe`, videos and bursts by `unblur.blur.sequence`."""
+
+    def draw(self, rng: Generator, severity: float = 1.0, stratum: Stratum | None = None) -> Drawn:
+        """Draw one blur."""
+        ...
+
+    def strata(self, count: int) -> list[Stratum]:
+        """Return the strata of as many pairs."""
+        ...
+
+    def margin(self, drawn: Drawn) -> int:
+        """Return how many pixels around a crop this blur reaches for."""
+        ...
+
+    def apply(self, sharp: NDArray[Any], drawn: Drawn, margin: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return (blurred, sharp) of a photograph (H, W, 3); frames, where there are more, come first."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -97,9 +118,9 @@ class BlurRecipe:
         """Return (blurred, sharp) of one sRGB image (H, W, 3): uint8, or float32 in [0, 1] and then not rounded.
 
         In linear light the scene is lit, blurred, saturated and given noise; then the camera renders it. Exposure
-        and highlights change the truth too, which is clipped but has neither blur, noise nor compression. The border
-        is mirrored; a `margin` of at least `self.margin(drawn)` pixels is cut off both images and leaves no trace of
-        it. The same image, blur and margin give the same bytes.
+        and highlights change the truth too, which has neither blur, noise nor compression. The border is mirrored; a
+        `margin` of at least `self.margin(drawn)` pixels is cut off both images and leaves no trace of it. The same
+        image, blur and margin give the same bytes.
         """
         inside = slice(margin, -margin or None)
         scene = scene_light(sharp, drawn.parameters)

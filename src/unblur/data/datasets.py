@@ -11,16 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from unblur.blur.recipe import BlurRecipe
+from unblur.blur.recipe import Recipe
 from unblur.data.augment import PairedAugment
 from unblur.data.images import read_rgb
 from unblur.data.manifest import PairRow, Source
+from unblur.data.pictures import as_planes, read_pictures
 from unblur.errors import UnblurError
 from unblur.safety.images import check_image_header
 from unblur.safety.paths import inside
 
 Item = dict[str, Any]
-"""{"blur": (3, H, W) float32 in [0, 1], "sharp": the same, "key": str}."""
+"""{"blur": (3, H, W) float32 in [0, 1], "sharp": the same, "key": str}; frames of videos and bursts come first."""
 
 Photo = NDArray[np.uint8]
 
@@ -57,7 +58,7 @@ class SharpCrops(Dataset[Item]):
         sources: Sequence[Source],
         data_root: Path,
         *,
-        recipe: BlurRecipe,
+        recipe: Recipe,
         augment: PairedAugment,
         patch_size: int,
         length: int,
@@ -116,9 +117,9 @@ class Pairs(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         row = self.rows[index]
-        blur, sharp = (read_rgb(inside(self.prepared_root, file)) for file in (row.blur, row.sharp))
-        if blur.shape != sharp.shape:
-            sizes = f"blur {blur.shape[1]} x {blur.shape[0]}, sharp {sharp.shape[1]} x {sharp.shape[0]} pixels"
+        blur, sharp = (read_pictures(inside(self.prepared_root, file)) for file in (row.blur, row.sharp))
+        if blur.shape[-3:] != sharp.shape[-3:]:
+            sizes = f"blur {blur.shape[-2]} x {blur.shape[-3]}, sharp {sharp.shape[-2]} x {sharp.shape[-3]} pixels"
             msg = f"pair {row.pair}: {sizes}; expected one size, run `unblur prepare` again"
             raise UnblurError(msg)
         return {"blur": as_tensor(blur), "sharp": as_tensor(sharp), "key": row.pair}
@@ -156,6 +157,5 @@ def draw_crop(photo: Photo, side: int, augment: PairedAugment, rng: np.random.Ge
 
 
 def as_tensor(image: NDArray[Any]) -> torch.Tensor:
-    """Return (3, H, W) float32 in [0, 1] of (H, W, 3) uint8."""
-    planes = np.ascontiguousarray(image.transpose(2, 0, 1))
-    return torch.from_numpy(planes).float().div_(255)
+    """Return (..., 3, H, W) float32 in [0, 1] of (..., H, W, 3) uint8."""
+    return torch.from_numpy(as_planes(image))

@@ -9,15 +9,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from unblur.blur.recipe import BlurRecipe, Drawn
-from unblur.data.images import write_png
+from unblur.blur.light import to_linear
+from unblur.blur.recipe import Drawn, Recipe
 from unblur.data.manifest import PairRow
 from unblur.data.pairs import remake_pair
+from unblur.data.pictures import sha256_pictures, write_pictures
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
-from unblur.safety.hashing import sha256_file
 
 _GRID = 3
+_MANY = 1000  # strata, so that every kind of a recipe is among them
+_AROUND = ("noise_", "bayer", "wb_", "tone", "jpeg_", "exposure_gain", "highlight_", "iso")
 
 
 def find_row(rows: Sequence[PairRow], name: str) -> PairRow:
@@ -31,32 +33,38 @@ def find_row(rows: Sequence[PairRow], name: str) -> PairRow:
     return named[0]
 
 
-def impulses(recipe: BlurRecipe, drawn: Drawn, height: int, width: int) -> NDArray[np.float32]:
-    """Return (H, W): how a 3 x 3 grid of points of light is spread, each over its own place, as the blur may vary."""
+def impulses(recipe: Recipe, drawn: Drawn, height: int, width: int) -> NDArray[np.float32]:
+    """Return (H, W): how a 3 x 3 grid of points of light is spread, each over its own place, as the blur may vary.
+
+    Of a video or burst it is the brightest over the frames.
+    """
     light = np.zeros((height, width, 3), np.float32)
     places = [[round(side * (i + 0.5) / _GRID) for i in range(_GRID)] for side in (height, width)]
     light[np.ix_(*places)] = 1
-    spread: NDArray[np.float32] = recipe.operators[drawn.kind].apply(light, drawn.parameters).mean(axis=2)
+    blur_alone = {name: value for name, value in drawn.parameters.items() if not name.startswith(_AROUND)}
+    blurred, _ = recipe.apply(light, Drawn(drawn.kind, drawn.strength, blur_alone))
+    spread: NDArray[np.float32] = to_linear(blurred).reshape(-1, height, width, 3).max(axis=0).mean(axis=2)
     return spread
 
 
-def explain(row: PairRow, data_root: Path, recipe: BlurRecipe, out: Path) -> None:
-    """Make the pair again and write the figure `out`, a PNG.
+def explain(row: PairRow, data_root: Path, recipe: Recipe, out: Path) -> None:
+    """Make the pair again and write the figure `out`, a PNG; of a video or burst it shows the frame in the middle.
 
     Raises:
         UnblurError: the pair's bytes are not the stored ones, so the recipe, the photograph or a library has changed.
     """
-    if row.kind not in recipe.operators:
+    if row.kind not in {stratum.kind for stratum in recipe.strata(_MANY)}:
         msg = f"pair {row.pair}: its kind {row.kind!r} is not in the recipe; compose the recipe that prepared it"
         raise UnblurError(msg)
     blurred, sharp = remake_pair(row, data_root, recipe)
     for image, stored in ((blurred, row.blur_sha256), (sharp, row.sharp_sha256)):
         with TemporaryDirectory() as folder:
-            write_png(Path(folder) / "again.png", image)
-            if sha256_file(Path(folder) / "again.png") != stored:
+            write_pictures(Path(folder) / "again", image)
+            if sha256_pictures(Path(folder) / "again") != stored:
                 msg = f"pair {row.pair}: made again, its bytes are not the stored ones; run `unblur prepare` again"
                 raise UnblurError(msg)
     drawn = Drawn(row.kind, row.strength, row.parameters)
+    blurred, sharp = (image if image.ndim == 3 else image[len(image) // 2] for image in (blurred, sharp))
     figure = Figure(figsize=(15, 4), layout="constrained")
     panels = figure.subplots(1, 4)
     spread = impulses(recipe, drawn, *sharp.shape[:2])

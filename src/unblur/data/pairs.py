@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.blur.recipe import BlurRecipe, Drawn, Stratum
-from unblur.data.images import read_rgb, write_png
+from unblur.blur.recipe import Drawn, Recipe, Stratum
+from unblur.data.images import read_rgb
 from unblur.data.manifest import SPLITS, PairRow, Source, write_manifest
+from unblur.data.pictures import sha256_pictures, write_pictures
 from unblur.errors import UnblurError
-from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import inside
 
 Photo = NDArray[np.uint8]
@@ -25,7 +25,7 @@ def prepare_pairs(
     sources: Sequence[Source],
     data_root: Path,
     prepared_root: Path,
-    recipe: BlurRecipe,
+    recipe: Recipe,
     *,
     pairs_per_photo: Mapping[str, int],
     max_side: Mapping[str, int],
@@ -41,7 +41,8 @@ def prepare_pairs(
     Args:
         sources: photographs, relative to `data_root`.
         data_root: the folder of the photographs.
-        prepared_root: gets {split}/blur/NAME_NN.png and {split}/sharp/NAME_NN.png; earlier pairs there are removed.
+        prepared_root: gets {split}/blur/NAME_NN.png and {split}/sharp/NAME_NN.png, or, of sequences, folders of those
+            names; earlier pairs there are removed.
         recipe: the blur.
         pairs_per_photo: split -> pairs of each of its photographs.
         max_side: split -> largest side; larger photographs are cropped in their middle, never resized; sides become
@@ -75,13 +76,17 @@ def prepare_pairs(
         pair_seed = _pair_seed(seed, source, index)
         drawn = recipe.draw(np.random.default_rng(pair_seed), stratum=stratum)
         name = f"{names[source.file]}_{index:02d}"
-        blur_path, sharp_path = (f"{source.split}/{side}/{name}.png" for side in ("blur", "sharp"))
         blurred, truth = recipe.apply(sharp, drawn)
-        write_png(prepared_root / blur_path, blurred)
-        if last_truth and np.array_equal(truth, last_truth[0]):  # encoding it again would take half of all the time
+        blur_path, sharp_path = (
+            f"{source.split}/{side}/{name}" + (".png" if pictures.ndim == 3 else "")
+            for side, pictures in (("blur", blurred), ("sharp", truth))
+        )
+        write_pictures(prepared_root / blur_path, blurred)
+        if truth.ndim == 3 and last_truth and np.array_equal(truth, last_truth[0]):
+            # Encoding it again would take half of all the time.
             shutil.copyfile(last_truth[1], prepared_root / sharp_path)
         else:
-            write_png(prepared_root / sharp_path, truth)
+            write_pictures(prepared_root / sharp_path, truth)
         last_truth = truth, prepared_root / sharp_path
         rows.append(
             PairRow(
@@ -95,16 +100,16 @@ def prepare_pairs(
                 kind=drawn.kind,
                 strength=drawn.strength,
                 parameters={**drawn.parameters, **crop},
-                blur_sha256=sha256_file(prepared_root / blur_path),
-                sharp_sha256=sha256_file(prepared_root / sharp_path),
+                blur_sha256=sha256_pictures(prepared_root / blur_path),
+                sharp_sha256=sha256_pictures(prepared_root / sharp_path),
             )
         )
     write_manifest(prepared_root, rows)
     return rows
 
 
-def remake_pair(row: PairRow, data_root: Path, recipe: BlurRecipe) -> tuple[Photo, Photo]:
-    """Return (blurred, sharp), (H, W, 3) uint8, made again from the photograph and the numbers in `row`."""
+def remake_pair(row: PairRow, data_root: Path, recipe: Recipe) -> tuple[Photo, Photo]:
+    """Return (blurred, sharp), (H, W, 3) uint8 or frames of it, made again from the photograph and the numbers in `row`."""
     photo = read_rgb(inside(data_root, row.source))
     place = row.parameters
     top, left = place["crop_top"], place["crop_left"]

@@ -69,7 +69,11 @@ def write_panels(
     unfinished.mkdir(parents=True)
     for row in rows:
         blurred, sharp = read_pair(row, prepared_root)
-        restored = restore_checked(MODEL, restore, row.pair, blurred)
+        restored = restore_checked(MODEL, restore, row.pair, blurred, sharp.shape)
+        if sharp.ndim == 5:  # of a video, the frame in the middle
+            blurred, restored, sharp = (images[:, images.shape[1] // 2] for images in (blurred, restored, sharp))
+        elif blurred.ndim == 5:  # of a burst, the reference
+            blurred = blurred[:, 0]
         figures = [f"{value[row.pair, name]:.{decimals(profile)}f} {unit(profile)}" for name in (BLURRED, MODEL)]
         captions = (*(f"{name}   {figure}" for name, figure in zip((BLURRED, MODEL), figures, strict=True)), "truth")
         title = f"{row.pair}   {describe_blur(row.kind, row.strength)}   {profile}"

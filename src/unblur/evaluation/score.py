@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unblur.data.images import read_rgb
 from unblur.data.manifest import PairRow
+from unblur.data.pictures import as_planes, read_pictures
 from unblur.errors import UnblurError
-from unblur.evaluation.score_table import Score, gains, mean_by, mean_table, read_scores_csv, write_scores_csv
+from unblur.evaluation.score_table import TEMPORAL, Score, gains, mean_by, mean_table, read_scores_csv, write_scores_csv
 from unblur.metrics.profiles import get_profile
+from unblur.metrics.temporal import temporal_error
 from unblur.safety.paths import inside
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Score",
     "Stopwatch",
     "Track",
+    "framewise",
     "gains",
     "mean_by",
     "mean_table",
@@ -48,17 +50,20 @@ def score(
     *,
     track: Track = lambda rows: rows,
     workers: int = 1,
+    per_frame: list[Score] | None = None,
 ) -> list[Score]:
     """Restore each blurred image as a whole and compare it with its sharp one.
 
     Args:
         method: the name under which the scores are listed.
         restore: takes and returns (1, 3, H, W) float32 in [0, 1]; values outside are clipped before they are compared.
+            Of videos and bursts it takes (1, T, 3, H, W) and returns what the truth is: all frames, or the first.
         rows: the pairs, as the manifest lists them.
         prepared_root: the folder of the manifest.
         profiles: names of metric profiles.
         track: wraps `rows`, for a progress bar.
         workers: pairs that are worked on at once; they share PyTorch's threads. `restore` must allow for it.
+        per_frame: gets the scores of a video's frames, PAIR/NUMBER; those that are returned are its means.
 
     Raises:
         UnblurError: an unknown profile, a pair whose images differ in size, or an output of another shape or with
@@ -68,13 +73,21 @@ def score(
 
     def score_pair(row: PairRow) -> list[Score]:
         blurred, sharp = read_pair(row, prepared_root)
-        restored = torch.from_numpy(restore_checked(method, restore, row.pair, blurred))
-        truth = torch.from_numpy(sharp)
-        values = [float(profile.compute(restored, truth)[0]) for profile in chosen]
-        return [
+        restored = restore_checked(method, restore, row.pair, blurred, sharp.shape)
+        seen, truth = (torch.from_numpy(images.reshape(-1, *images.shape[-3:])) for images in (restored, sharp))
+        values = [float(profile.compute(seen, truth).mean()) for profile in chosen]  # of a video, over its frames
+        found = [
             Score(row.pair, method, row.kind, row.strength, profile.name, value)
             for profile, value in zip(chosen, values, strict=True)
         ]
+        if sharp.ndim == 5 and sharp.shape[1] > 1:
+            change = float(temporal_error(torch.from_numpy(restored), torch.from_numpy(sharp))[0])
+            found.append(Score(row.pair, method, row.kind, row.strength, TEMPORAL, change))
+        if per_frame is not None and len(truth) > 1:
+            for profile in chosen:
+                for t, value in enumerate(profile.compute(seen, truth).tolist()):
+                    per_frame.append(Score(f"{row.pair}/{t:04d}", method, row.kind, row.strength, profile.name, value))
+        return found
 
     if workers == 1:
         return [found for row in track(rows) for found in score_pair(row)]
@@ -89,27 +102,42 @@ def score(
 
 
 def read_pair(row: PairRow, prepared_root: Path) -> tuple[Batch, Batch]:
-    """Return the blurred and the sharp image of a pair, each (1, 3, H, W) float32 in [0, 1].
+    """Return the blurred and the sharp image of a pair, each (1, 3, H, W) float32 in [0, 1], or (1, T, 3, H, W).
 
     Raises:
         UnblurError: a file is missing, outside `prepared_root` or no image, or the two differ in size.
     """
-    blurred, sharp = (_as_batch(read_rgb(inside(prepared_root, name))) for name in (row.blur, row.sharp))
-    if blurred.shape != sharp.shape:
-        sizes = " and ".join(f"{image.shape[3]}x{image.shape[2]}" for image in (blurred, sharp))
+    blurred, sharp = (as_planes(read_pictures(inside(prepared_root, name)))[None] for name in (row.blur, row.sharp))
+    if blurred.shape[-3:] != sharp.shape[-3:]:
+        sizes = " and ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in (blurred, sharp))
         msg = f"pair {row.pair}: {row.blur} and {row.sharp} differ in size ({sizes}); run `unblur prepare` again"
         raise UnblurError(msg)
     return blurred, sharp
 
 
-def restore_checked(method: str, restore: Restore, pair: str, blurred: Batch) -> Batch:
-    """Return the restored image clipped to [0, 1], same shape as `blurred`.
+def framewise(restore: Restore) -> Restore:
+    """Return a method for single images as one for every frame; a burst is left to `restore_checked`."""
+
+    def restore_frames(batch: Batch) -> Batch:
+        return restore(batch.reshape(-1, *batch.shape[-3:])).reshape(batch.shape)
+
+    return restore_frames
+
+
+def restore_checked(
+    method: str, restore: Restore, pair: str, blurred: Batch, expected: tuple[int, ...] | None = None
+) -> Batch:
+    """Return the restored image clipped to [0, 1], of the shape `expected`, or that of `blurred`.
+
+    Of a burst that was restored shot by shot, the first counts.
 
     Raises:
         UnblurError: the output has another shape, or values that are not finite.
     """
     restored = np.asarray(restore(blurred), dtype=np.float32)
-    if restored.shape != blurred.shape:
+    if expected and len(expected) == blurred.ndim - 1 and restored.shape == blurred.shape:
+        restored = restored[:, 0]
+    if restored.shape != (expected or blurred.shape):
         msg = f"pair {pair}: {method!r} returned {restored.shape} for {blurred.shape}; a method must keep the shape"
         raise UnblurError(msg)
     if not np.isfinite(restored).all():
@@ -128,21 +156,16 @@ class Stopwatch:
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def __call__(self, batch: Batch) -> Batch:
-        """Restore (B, 3, H, W) and add the wall time."""
+        """Restore (B, 3, H, W), or frames of it, and add the wall time."""
         start = time.perf_counter()
         restored = self.restore(batch)
         passed = time.perf_counter() - start
         with self._lock:
             self.seconds += passed
-            self.pixels += batch.shape[0] * batch.shape[2] * batch.shape[3]
+            self.pixels += batch.size // 3
         return restored
 
     @property
     def seconds_per_megapixel(self) -> float:
         """Wall time over all calls; 0 before the first one."""
         return self.seconds * 1e6 / self.pixels if self.pixels else 0.0
-
-
-def _as_batch(image: NDArray[np.uint8]) -> Batch:
-    """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)

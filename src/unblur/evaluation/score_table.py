@@ -19,6 +19,10 @@ MODEL = "model"
 """The trained network."""
 
 
+TEMPORAL = "temporal/error"
+"""Of videos, beside the profiles: `unblur.metrics.temporal`, in 8-bit steps; the smaller the better."""
+
+
 @dataclass(frozen=True)
 class Score:
     """One figure: what `method` reached on `pair` under the metric `profile`.

@@ -26,7 +26,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.evaluation.baselines import get_baselines
     from unblur.evaluation.panels import choose_pairs, write_panels
     from unblur.evaluation.plots import read_history, write_strength_bins, write_strength_gain, write_training
-    from unblur.evaluation.score import Stopwatch, score
+    from unblur.evaluation.score import Stopwatch, framewise, score
     from unblur.evaluation.score_table import MODEL, write_scores_csv
     from unblur.evaluation.strata import strata
     from unblur.restoring.restorer import load_restorer
@@ -44,15 +44,22 @@ def main(cfg: PipelineConfig) -> None:
     baselines = get_baselines(cfg.evaluate.baselines)
     restorer = load_restorer(train / "model")
 
-    watches = {name: Stopwatch(restore) for name, restore in baselines.items()} | {MODEL: Stopwatch(restorer)}
+    watches = {name: Stopwatch(framewise(restore)) for name, restore in baselines.items()} | {
+        MODEL: Stopwatch(restorer)
+    }
     workers = min(MAX_WORKERS, torch.get_num_threads())
     scores: list[Score] = []
+    per_frame: list[Score] = []
     for name, watch in watches.items():
         track = tracker(f"scoring {name}")
-        scores += score(name, watch, rows, prepared, cfg.evaluate.profiles, track=track, workers=workers)
+        scores += score(
+            name, watch, rows, prepared, cfg.evaluate.profiles, track=track, workers=workers, per_frame=per_frame
+        )
     found = strata(scores, MODEL, main_profile)
 
     write_scores_csv(out / "per_image.csv", scores)
+    if per_frame:
+        write_scores_csv(out / "per_frame.csv", per_frame)
     chosen = choose_pairs(scores, main_profile, cfg.evaluate.panels)
     panel_rows = [next(row for row in rows if row.pair == pair) for pair in chosen]
     write_panels(out / "panels", panel_rows, prepared, restorer, scores=scores, profile=main_profile)
@@ -113,11 +120,13 @@ def _show(
     from unblur.evaluation.score_table import decimals, mean_table
     from unblur.stages.console import show_table
 
+    means_of = mean_table(scores)
+    names = [*profiles, *(name for name in next(iter(means_of.values())) if name not in profiles)]
     table = [
-        [method, *(f"{means[name]:.{decimals(name)}f}" for name in profiles), f"{times[method]:.2f}"]
-        for method, means in mean_table(scores).items()
+        [method, *(f"{means[name]:.{decimals(name)}f}" for name in names), f"{times[method]:.2f}"]
+        for method, means in means_of.items()
     ]
-    show_table("Mean over the test pairs", ["method", *(name.replace("/", "/\n") for name in profiles), "s/Mpx"], table)
+    show_table("Mean over the test pairs", ["method", *(name.replace("/", "/\n") for name in names), "s/Mpx"], table)
     digits = decimals(profiles[0])
     rows = [
         [

@@ -1,0 +1,55 @@
+"""The pictures of a pair's side: one in a file, or the frames of a video or burst in a folder."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.data.images import read_rgb, write_png
+from unblur.errors import UnblurError
+from unblur.safety.hashing import sha256_file
+
+Pictures = NDArray[np.uint8]
+"""(H, W, 3) of a file, (T, H, W, 3) of a folder."""
+
+
+def read_pictures(path: Path) -> Pictures:
+    """Return the picture of a file, or the frames of a folder in the order of their names.
+
+    Raises:
+        UnblurError: a file cannot be read, the folder holds no frames, or they differ in size.
+    """
+    if not path.is_dir():
+        return read_rgb(path)
+    frames = [read_rgb(file) for file in sorted(path.glob("*.png"))]
+    sizes = {f"{frame.shape[1]} x {frame.shape[0]}" for frame in frames}
+    if len(sizes) != 1:
+        msg = f"{path}: {len(frames)} frames of {', '.join(sorted(sizes)) or 'no'} pixels; expected frames of one size"
+        raise UnblurError(msg)
+    return np.stack(frames)
+
+
+def write_pictures(path: Path, pictures: Pictures) -> None:
+    """Write a picture to the file `path`, or frames to PATH/0000.png and so on."""
+    if pictures.ndim == 3:
+        write_png(path, pictures)
+        return
+    for number, frame in enumerate(pictures):
+        write_png(path / f"{number:04d}.png", frame)
+
+
+def sha256_pictures(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the SHA-256s of a folder's frames one after the other."""
+    if not path.is_dir():
+        return sha256_file(path)
+    digests = "".join(sha256_file(file) for file in sorted(path.glob("*.png")))
+    return hashlib.sha256(digests.encode()).hexdigest()
+
+
+def as_planes(pictures: NDArray[Any]) -> NDArray[np.float32]:
+    """Return (..., 3, H, W) float32 in [0, 1] of (..., H, W, 3) uint8."""
+    planes = np.ascontiguousarray(np.moveaxis(pictures, -1, -3), dtype=np.float32)
+    planes /= np.float32(255)
+    return planes
