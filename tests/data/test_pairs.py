@@ -5,15 +5,19 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from unblur.blur.camera_motion import CameraMotion
 from unblur.blur.optics import Defocus
 from unblur.blur.recipe import BlurRecipe
 from unblur.blur.sensor import SensorNoise
+from unblur.blur.sequence import BurstRecipe, VideoRecipe
 from unblur.blur.trajectory import CameraShake
 from unblur.config.compose import config_dir
 from unblur.config.instantiate import instantiate
+from unblur.data.datasets import Pairs
 from unblur.data.images import read_rgb, write_png
 from unblur.data.manifest import Source, read_manifest
 from unblur.data.pairs import prepare_pairs, remake_pair
+from unblur.data.pictures import read_pictures, sha256_pictures
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 
@@ -172,3 +176,18 @@ def test_every_configured_recipe_makes_the_stored_bytes_again_from_a_row(data, t
         blur, sharp = remake_pair(row, root, recipe)
         np.testing.assert_array_equal(blur, read_rgb(tmp_path / row.blur))
         np.testing.assert_array_equal(sharp, read_rgb(tmp_path / row.sharp))
+
+
+@pytest.mark.parametrize("recipe", [VideoRecipe(CameraMotion(0, 6), 3), BurstRecipe(CameraMotion(0, 6), 4)])
+def test_sequences_are_folders_of_frames_and_come_again_from_a_row(data, tmp_path, recipe):
+    root, sources = data
+    pairs = prepare_pairs(sources, root, tmp_path, recipe, pairs_per_photo={"val": 2}, max_side={"val": 32}, seed=3)
+    for row in pairs:
+        blur, sharp = remake_pair(row, root, recipe)
+        assert len(blur) == recipe.frames
+        np.testing.assert_array_equal(blur, read_pictures(tmp_path / row.blur))
+        np.testing.assert_array_equal(sharp, read_pictures(tmp_path / row.sharp))
+        assert row.sharp_sha256 == sha256_pictures(tmp_path / row.sharp)
+    item = Pairs(pairs, tmp_path)[0]
+    assert item["blur"].shape[:2] == (recipe.frames, 3)
+    assert item["sharp"].ndim == (4 if recipe.kind == "video" else 3)

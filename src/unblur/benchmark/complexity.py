@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-FRAMES = 4
+from unblur.benchmark.variants import FRAMES
 
 
 @dataclass(frozen=True)

@@ -36,19 +36,31 @@ def _pytorch(folder: Path, threads: int, channels_last: bool, bf16: bool) -> Run
     network = network.to(memory_format=memory)  # type: ignore[call-overload]  # the stub wants a device as well
 
     def run(batch: Images) -> Images:
-        blur = torch.from_numpy(batch).contiguous(memory_format=memory)
+        blur = torch.from_numpy(batch)
+        blur = blur.contiguous(memory_format=memory) if blur.ndim == 4 else blur
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             restored: Images = network(blur).float().numpy()
         return restored
 
-    return run
+    return in_sequences(run, getattr(network, "task", "image"))
 
 
 def _onnxruntime(file: Path, threads: int) -> Run:
-    from unblur.restoring.onnx_runtime import OnnxRestorer
+    from unblur.restoring.restorer import load_restorer
 
-    return OnnxRestorer(file, threads)
+    restorer = load_restorer(file, threads)
+    return in_sequences(restorer, restorer.task)
 
+
+def in_sequences(run: Run, task: str) -> Run:
+    """Return a run on images as one on clips or bursts of FRAMES times the image, where the task asks for them."""
+    if task == "image":
+        return run
+    return lambda images: run(np.repeat(images[:, None], FRAMES, axis=1))
+
+
+FRAMES = 4
+"""Of a clip or burst."""
 
 EAGER = "pytorch"  # the one that the others are compared with
 

@@ -48,9 +48,9 @@ def expose(linear: Linear, parameters: Parameters) -> Linear:
     gains = np.array([parameters.get("wb_red", 1), 1, parameters.get("wb_blue", 1)], np.float32)
     raw: Linear = (seen / gains).astype(np.float32, copy=False)
     if "bayer" not in parameters:
-        noisy: Linear = seen + (SensorNoise.apply(raw, parameters) - raw) * gains
-        return noisy
+        seen += (SensorNoise.apply(raw, parameters) - raw) * gains
+        return seen
     raw = mosaic(raw)
     noise = (SensorNoise.apply(raw, parameters) - raw) * mosaic(np.broadcast_to(gains, seen.shape))
-    noisy = seen + demosaic(noise)
-    return noisy
+    seen += demosaic(noise)
+    return seen

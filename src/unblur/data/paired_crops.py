@@ -34,6 +34,7 @@ class PairedCrops(Dataset[Item]):
         length: what len() says: the items of an epoch.
         seed: of the whole dataset.
         frames: of an item.
+        burst: the truth is that of the first frame alone.
 
     Raises:
         UnblurError: no sequence has that many frames; when an item is read: a file is damaged or too small, or a pair
@@ -50,6 +51,7 @@ class PairedCrops(Dataset[Item]):
         length: int,
         seed: int,
         frames: int = 1,
+        burst: bool = False,
     ) -> None:
         self.windows = _windows(rows, frames)
         if not self.windows:
@@ -61,6 +63,7 @@ class PairedCrops(Dataset[Item]):
         self.length = length
         self.seed = seed
         self.frames = frames
+        self.burst = burst
 
     def __len__(self) -> int:
         return self.length
@@ -81,8 +84,10 @@ class PairedCrops(Dataset[Item]):
         channels = self.augment.draw_channels(rng)
         stack = np.stack(crops)[..., channels]  # (2 * frames, H, W, 3)
         blur, sharp = _tensor(stack[0::2]), _tensor(stack[1::2])
-        if self.frames == 1:
-            blur, sharp = blur[0], sharp[0]
+        if self.frames == 1 and not self.burst:
+            blur = blur[0]
+        if self.frames == 1 or self.burst:
+            sharp = sharp[0]
         return {"blur": blur, "sharp": sharp, "key": f"{window[0].pair}#{index}"}
 
 

@@ -109,7 +109,7 @@ def prepare_pairs(
 
 
 def remake_pair(row: PairRow, data_root: Path, recipe: Recipe) -> tuple[Photo, Photo]:
-    """Return (blurred, sharp), (H, W, 3) uint8 or frames of it, made again from the photograph and the numbers in `row`."""
+    """Return (blurred, sharp), (H, W, 3) uint8 or frames of it, made again from the numbers in `row`."""
     photo = read_rgb(inside(data_root, row.source))
     place = row.parameters
     top, left = place["crop_top"], place["crop_left"]

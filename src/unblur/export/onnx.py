@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -12,20 +12,27 @@ import torch
 from torch import nn
 
 from unblur.errors import UnblurError
+from unblur.export.examples import traced
 from unblur.safety.atomic import replacing
 
-INPUT, OUTPUT = "blur", "restored"
-EXAMPLE = (2, 3, 41, 54)  # a batch of 1 would become a constant; height and width differ, so that they stay apart
-FREE = {0: "batch", 2: "height", 3: "width"}
+FREE = {
+    "image": {0: "batch", 2: "height", 3: "width"},
+    "burst": {0: "batch", 1: "shots", 3: "height", 4: "width"},
+    "video": {0: "batch", 2: "height", 3: "width"},
+}
+"""Names of the free sizes of the input `blur`."""
 
 
 def export_onnx(network: nn.Module, path: Path, opset: int = 18) -> None:
-    """Write `network` as an ONNX model with one input `blur` and one output `restored`, (batch, 3, height, width).
+    """Write `network` as an ONNX model from `blur` to `restored`, (batch, 3, height, width).
+
+    A burst is (batch, shots, 3, height, width). Of a video network it is one step: more inputs and outputs carry its
+    state (`unblur.networks.stream_step`).
 
     The weights are inside the file. What the exporter notes about source files on this machine is left out.
 
     Args:
-        network: takes and returns (B, 3, H, W) float32 in [0, 1]; on the CPU, in eval mode.
+        network: for images, bursts or video, float32 in [0, 1]; on the CPU, in eval mode.
         path: the file to write.
         opset: version of ONNX's standard operators; layer normalisation needs 17.
 
@@ -33,21 +40,23 @@ def export_onnx(network: nn.Module, path: Path, opset: int = 18) -> None:
         UnblurError: the network does something that ONNX at this opset cannot, or the result is not valid ONNX.
     """
     name = type(network).__name__
+    task, trace = getattr(network, "task", "image"), traced(network)
     try:
         with _quiet():
             program = torch.onnx.export(
-                network,
-                (torch.rand(EXAMPLE),),
+                trace.module,
+                trace.inputs,
                 dynamo=True,
-                dynamic_shapes=(FREE,),
-                input_names=[INPUT],
-                output_names=[OUTPUT],
+                dynamic_shapes=(FREE[task], *trace.free[1:]),
+                input_names=list(trace.names),
+                output_names=list(trace.outputs),
                 opset_version=opset,
                 external_data=False,
                 verbose=False,
             )
         model = cast("torch.onnx.ONNXProgram", program).model_proto
-        _clean(model)
+        _clean(model, FREE[task])
+        onnx.helper.set_model_props(model, trace.metadata)
         onnx.checker.check_model(model, full_check=True)
     except (torch.onnx.OnnxExporterError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -57,10 +66,14 @@ def export_onnx(network: nn.Module, path: Path, opset: int = 18) -> None:
         unfinished.write_bytes(model.SerializeToString())
 
 
-def _clean(model: onnx.ModelProto) -> None:
+def _clean(model: onnx.ModelProto, free: Mapping[int, str]) -> None:
     """Call the output's free sizes what the input's are called, and drop the notes on every part of the graph."""
-    for index, name in FREE.items():
-        model.graph.output[0].type.tensor_type.shape.dim[index].dim_param = name
+    sizes = model.graph.input[0].type.tensor_type.shape.dim
+    for index, name in free.items():
+        sizes[index].dim_param = name
+    out = model.graph.output[0].type.tensor_type.shape.dim
+    for index, name in FREE["image"].items():
+        out[index].dim_param = name
     graph = model.graph
     for part in (model, graph, *graph.input, *graph.output, *graph.value_info, *graph.node, *graph.initializer):
         del part.metadata_props[:]

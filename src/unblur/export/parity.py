@@ -15,6 +15,9 @@ from unblur.errors import UnblurError
 from unblur.restoring.restorer import Restorer, load_restorer
 from unblur.safety.atomic import replacing
 
+FRAMES = 4
+"""Of the clips and bursts that are compared."""
+
 T = TypeVar("T")
 Track = Callable[[Sequence[T]], Iterable[T]]
 
@@ -50,14 +53,15 @@ def check_parity(
     Raises:
         UnblurError: a size does not have three numbers of at least 1, or a file cannot be loaded.
     """
-    images = [_random_batch(size) for size in sizes]
+    task = getattr(network, "task", "image")
+    images = [_random_batch(size, task) for size in sizes]
     expected = [_restored(network, image) for image in images]
     rows = []
     for file in track(files):
         restorer = load_restorer(file)
         for image, truth in zip(images, expected, strict=True):
             difference = _difference(restorer, image, truth)
-            batch, _, height, width = image.shape
+            batch, (height, width) = image.shape[0], image.shape[-2:]
             passed = difference <= tolerance
             rows.append(ParityRow(file.suffix.lstrip("."), batch, height, width, difference, passed))
     return rows
@@ -85,12 +89,13 @@ def require_parity(rows: Sequence[ParityRow], tolerance: float) -> None:
     raise UnblurError(msg)
 
 
-def _random_batch(size: Sequence[int]) -> NDArray[np.float32]:
+def _random_batch(size: Sequence[int], task: str) -> NDArray[np.float32]:
     if len(size) != 3 or min(size) < 1:
         msg = f"export.sizes has {list(size)}: expected [batch, height, width], each at least 1"
         raise UnblurError(msg)
     batch, height, width = size
-    return np.random.default_rng(0).random((batch, 3, height, width), dtype=np.float32)
+    frames = () if task == "image" else (FRAMES,)
+    return np.random.default_rng(0).random((batch, *frames, 3, height, width), dtype=np.float32)
 
 
 def _restored(network: nn.Module, image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,26 +16,28 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.export import Dim, ExportedProgram
+from torch.export import ExportedProgram
 
 from unblur.errors import UnblurError
+from unblur.export.examples import traced
 from unblur.safety.atomic import replacing
-
-EXAMPLE = (2, 3, 41, 54)  # no multiple of anything: an aligned example would let the padding fall out of the graph
 
 
 def export_program(network: nn.Module, path: Path) -> None:
-    """Write `network` as a program that takes and returns (B, 3, H, W) float32 in [0, 1], at least 1x1.
+    """Write `network` as a program from (B, 3, H, W), or a burst (B, K, 3, H, W), to (B, 3, H, W) float32 in [0, 1].
 
     The file holds neither an example input (it would be a pickle) nor notes about source files on this machine.
 
     Raises:
-        UnblurError: torch.export cannot trace the network.
+        UnblurError: torch.export cannot trace the network, or it is one for video.
     """
-    free = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+    if getattr(network, "task", "image") == "video":
+        msg = f"{type(network).__name__} is a video network, which goes to ONNX alone; set export.formats=[onnx]"
+        raise UnblurError(msg)
+    trace = traced(network)
     try:
         with torch.no_grad():
-            program = torch.export.export(network, (torch.rand(EXAMPLE),), dynamic_shapes=(free,), strict=False)
+            program = torch.export.export(trace.module, trace.inputs, dynamic_shapes=trace.free, strict=False)
     except (RuntimeError, ValueError) as error:  # UserError and the other refusals of torch.export are RuntimeErrors
         reason = str(error).strip().splitlines()[0]
         msg = f"{type(network).__name__} cannot be exported to pt2: {reason}; take pt2 out of export.formats"

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.benchmark.variants import in_sequences
 from unblur.config.provenance import data_version
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import tracking_client
 from unblur.data.manifest import PairRow, read_manifest
+from unblur.data.pictures import sha256_pictures
 from unblur.errors import UnblurError
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.registry.parity import read_onnx_parity
@@ -74,13 +76,17 @@ def run_gate(
 
 
 def latency_ms(restorer: Restorer, height: int, width: int, runs: int = LATENCY_RUNS) -> float:
-    """Return the median time in ms of restoring one (1, 3, height, width) image, after one run to warm up."""
+    """Return the median time in ms of restoring one (1, 3, height, width) image, after one run to warm up.
+
+    Of video and bursts it is four frames at once.
+    """
     batch = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
-    restorer(batch)
+    run = in_sequences(restorer, restorer.task)
+    run(batch)
     times = []
     for _ in range(runs):
         start = time.perf_counter()
-        restorer(batch)
+        run(batch)
         times.append(time.perf_counter() - start)
     return statistics.median(times) * 1000
 
@@ -124,7 +130,7 @@ def _measure(
 
     def values(method: str, restore: Callable[[Batch], Batch]) -> Values:
         scores = score(method, restore, rows, prepared, [profile], track=track(f"gate: {method}"))
-        return np.array([item.value for item in scores], dtype=np.float64)
+        return np.array([item.value for item in scores if item.profile == profile], dtype=np.float64)
 
     restorer = _load(candidate, cfg.benchmark.threads)
     height, width = cfg.gate.latency_size
@@ -177,7 +183,7 @@ def _check_pairs(rows: Sequence[PairRow], prepared: Path) -> None:
     for row in rows:
         for file, expected in ((row.blur, row.blur_sha256), (row.sharp, row.sharp_sha256)):
             path = inside(prepared, file)
-            if not path.is_file() or sha256_file(path) != expected:
+            if not path.exists() or sha256_pictures(path) != expected:
                 msg = f"{path} is missing or differs from the manifest. Prepare the pairs again: `unblur prepare`."
                 raise UnblurError(msg)
 

@@ -1,6 +1,7 @@
 """Put the exported model into the MLflow registry, once for each SHA-256 of its ONNX file."""
 
 import importlib.metadata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MODEL = "model.onnx"
-SHAPE = (-1, 3, -1, -1)  # (batch, RGB, height, width), free sizes
 REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 
 
@@ -98,21 +98,28 @@ def _log_model(
     """
     import mlflow
     import mlflow.onnx
-    import numpy as np
     import onnx
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("float32"), SHAPE, "blur")]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), SHAPE, "restored")]),
-    )
+    loaded = onnx.load(str(model))
+
+    def schema(values: Iterable[onnx.ValueInfoProto]) -> Schema:
+        """Every tensor by its name, with -1 for free sizes: of a video network its state too."""
+        specs = []
+        for value in values:
+            kind = value.type.tensor_type
+            shape = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in kind.shape.dim)
+            specs.append(TensorSpec(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), shape, value.name))
+        return Schema(specs)
+
+    signature = ModelSignature(inputs=schema(loaded.graph.input), outputs=schema(loaded.graph.output))
     where: dict[str, Any] = {"run_id": training_run}
     if training_run is None or not _run_exists(client, training_run):
         where = {"experiment_id": ensure_experiment(client, experiment), "run_name": "register"}
     with mlflow.start_run(**where) as run:
         logged = mlflow.onnx.log_model(
-            onnx.load(str(model)),
+            loaded,
             name="model",
             signature=signature,
             save_as_external_data=False,

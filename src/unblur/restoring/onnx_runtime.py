@@ -15,47 +15,58 @@ LOAD_ERRORS = (*RUNTIME_ERRORS, errors.InvalidGraph, errors.InvalidProtobuf, err
 
 
 class OnnxRestorer:
-    """An ONNX file with one image in and one image out, on CUDA where ONNX Runtime has it, else on the CPU.
+    """An ONNX file with one image or burst in and one image out, on CUDA where ONNX Runtime has it, else on the CPU.
 
     Raises:
-        UnblurError: the file is no ONNX model, or it is not made for (B, 3, H, W) float images of any size.
+        UnblurError: the file is no ONNX model, or it is not made for float images or bursts of any size.
     """
 
     def __init__(self, path: Path, threads: int | None = None, name: str | None = None) -> None:
         self.name = name or path.name
         self.sha256 = sha256_file(path)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
-        options.log_severity_level = 3  # errors only
-        available = onnxruntime.get_available_providers()
-        providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in available]
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-        except LOAD_ERRORS as error:
-            msg = f"{self.name}: not an ONNX model that can be run ({_one_line(error)}); export it again"
-            raise UnblurError(msg) from error
-        self._input = self._checked_input()
+        self._session = open_session(path, threads, self.name)
+        self._input, self.task = self._checked_input()
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Restore (B, 3, H, W) float32 in [0, 1]."""
+        """Restore (B, 3, H, W) float32 in [0, 1], or the first shot of bursts (B, K, 3, H, W)."""
         try:
             restored: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
         except RUNTIME_ERRORS as error:
-            msg = f"{self.name}: fails on an input of {batch.shape} ({_one_line(error)}); try a smaller --tile"
+            msg = f"{self.name}: fails on an input of {batch.shape} ({one_line(error)}); try a smaller --tile"
             raise UnblurError(msg) from error
         return restored
 
-    def _checked_input(self) -> str:
-        """Return the input's name after a look at its type: symbolic sizes are strings or None."""
+    def _checked_input(self) -> tuple[str, str]:
+        """Return the input's name and the task after a look at its type: symbolic sizes are strings or None."""
         inputs = self._session.get_inputs()
         shape = inputs[0].shape
-        usable = len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(shape) == 4 and shape[1] == 3
-        if not usable or isinstance(shape[2], int) or isinstance(shape[3], int):
+        usable = len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(shape) in (4, 5) and shape[-3] == 3
+        if not usable or any(isinstance(size, int) for size in (*shape[1:-3], *shape[-2:])):
             described = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in inputs)
             msg = f"{self.name}: takes {described}; expected one tensor(float) (batch, 3, height, width) of free size"
             raise UnblurError(msg)
-        return str(inputs[0].name)
+        return str(inputs[0].name), "image" if len(shape) == 4 else "burst"
 
 
-def _one_line(error: Exception) -> str:
+def open_session(path: Path, threads: int | None, name: str) -> onnxruntime.InferenceSession:
+    """Return a session on CUDA where ONNX Runtime has it, else on the CPU; UnblurError if the file is no model."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3  # errors only
+    available = onnxruntime.get_available_providers()
+    providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in available]
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except LOAD_ERRORS as error:
+        msg = f"{name}: not an ONNX model that can be run ({one_line(error)}); export it again"
+        raise UnblurError(msg) from error
+
+
+def one_line(error: Exception) -> str:
+    """Return what the runtime says, short and on one line."""
     return " ".join(str(error).split())[:200]
+
+
+def input_names(path: Path, name: str) -> list[str]:
+    """Return what the inputs of an ONNX file are called; UnblurError if it is no model."""
+    return [each.name for each in open_session(path, 1, name).get_inputs()]

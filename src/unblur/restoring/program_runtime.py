@@ -21,7 +21,7 @@ PAYLOADS = ("weight_", "tensor_")  # names of raw tensors; objects that PyTorch 
 
 
 class ProgramRestorer:
-    """An exported program on the CPU that takes and returns (B, 3, H, W).
+    """An exported program on the CPU that takes and returns (B, 3, H, W), or takes bursts (B, K, 3, H, W).
 
     Args:
         path: what `unblur.export.pt2.export_program` wrote.
@@ -39,10 +39,15 @@ class ProgramRestorer:
         _refuse_pickle(path)
         try:
             # The guards would refuse images of a few pixels, for which the program is right (unblur.export.pt2).
-            self._network = torch.export.load(path).module(check_guards=False)
+            program = torch.export.load(path)
+            self._network = program.module(check_guards=False)
         except (RuntimeError, ValueError, KeyError, AssertionError) as error:
             msg = f"{path}: cannot be loaded as a torch.export program ({' '.join(str(error).split())[:200]})"
             raise UnblurError(msg) from error
+        shapes = [
+            node.meta["val"].shape for node in program.graph.nodes if node.name in program.graph_signature.user_inputs
+        ]
+        self.task = "burst" if len(shapes[0]) == 5 else "image"
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, 3, H, W) float32 in [0, 1]."""

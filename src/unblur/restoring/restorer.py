@@ -1,8 +1,9 @@
 """One face for every runtime: a restorer takes and returns a batch of images; `load_restorer` finds the right one."""
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,26 @@ EXPECTED = "expected an .onnx file, a .pt2 file, a folder with model.safetensors
 class Restorer(Protocol):
     """Takes the blur out of (B, 3, H, W) float32 RGB in [0, 1] and returns the same shape; any H and W from 1 on.
 
-    Values may leave [0, 1] a little: whoever writes a file clips. `sha256` is that of the file with the weights.
+    That is the task "image". With "burst" it takes (B, K, 3, H, W) and returns the first shot, with "video" it takes
+    and returns (B, T, 3, H, W), and has `stream` (see `StreamRestorer`). Values may leave [0, 1] a little: whoever
+    writes a file clips. `sha256` is that of the file with the weights.
     """
 
     name: str
     sha256: str
+    task: str
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore a batch."""
+        ...
+
+
+@runtime_checkable
+class StreamRestorer(Restorer, Protocol):
+    """A restorer of video that can take it frame by frame, in memory that does not grow."""
+
+    def stream(self, frames: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Yield every frame (B, 3, H, W) restored, a few frames later than it is taken."""
         ...
 
 
@@ -63,6 +76,10 @@ def load_restorer(reference: str | os.PathLike[str], threads: int | None = None)
 
 
 def _onnx(path: Path, threads: int | None, name: str) -> Restorer:
-    from unblur.restoring.onnx_runtime import OnnxRestorer
+    from unblur.restoring.onnx_runtime import OnnxRestorer, input_names
 
+    if "hidden" in input_names(path, name):
+        from unblur.restoring.onnx_stream import OnnxStream
+
+        return OnnxStream(path, threads, name=name)
     return OnnxRestorer(path, threads, name=name)

@@ -1,11 +1,14 @@
 """Restores with PyTorch from a folder with model.safetensors and config.json."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unblur.errors import UnblurError
+from unblur.networks.estrnn import ESTRNN
 from unblur.safety.hashing import sha256_file
 from unblur.training.weights import load_model
 
@@ -28,10 +31,25 @@ class TorchRestorer:
         self._bf16 = bf16
         # torch's stub of Module.to does not know that a memory format alone is allowed together with a device.
         self._network = load_model(folder).to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.task = str(getattr(self._network, "task", "image"))
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Restore (B, 3, H, W) float32 in [0, 1]."""
-        blur = torch.from_numpy(batch).to(self._device).contiguous(memory_format=torch.channels_last)
+        """Restore (B, 3, H, W) float32 in [0, 1], bursts (B, K, 3, H, W) or clips (B, T, 3, H, W)."""
+        blur = torch.from_numpy(batch).to(self._device)
+        blur = blur.contiguous(memory_format=torch.channels_last) if blur.ndim == 4 else blur
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             restored: NDArray[np.float32] = self._network(blur).float().cpu().numpy()
         return restored
+
+    def stream(self, frames: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Yield every frame (B, 3, H, W) of a video restored, a few frames later than it is taken.
+
+        Raises:
+            UnblurError: the network is not one for video.
+        """
+        if not isinstance(self._network, ESTRNN):
+            msg = f"{self.name}: is a network for {self.task}s, not for video"
+            raise UnblurError(msg)
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            for restored in self._network.stream(torch.from_numpy(frame).to(self._device) for frame in frames):
+                yield restored.float().cpu().numpy()

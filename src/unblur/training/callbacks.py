@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import MLFlowLogger
 
-from unblur.training.module import Batch, RestorationModule
+from unblur.training.module import Batch, RestorationModule, as_images
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,8 @@ class SamplePanels(L.Callback):
             return
         with torch.inference_mode():
             restored = pl_module(batch["blur"]).float().clamp(0, 1)
-        panel = torch.cat([batch["blur"][0], restored[0], batch["sharp"][0]], dim=-1)  # (3, H, 3W)
+        first = [as_images(images)[0] for images in (batch["blur"], restored, batch["sharp"])]
+        panel = torch.cat(first, dim=-1)  # (3, H, 3W)
         image = (panel.cpu().numpy().transpose(1, 2, 0) * 255).round().astype(np.uint8)
         key = batch["key"][0].replace("/", "_").replace("#", "_")
         logger.experiment.log_image(logger.run_id, image, key=f"panel_{key}", step=trainer.global_step)

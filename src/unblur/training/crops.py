@@ -19,35 +19,37 @@ def training_crops(cfg: PipelineConfig) -> SharpCrops | PairedCrops | ShardedCro
     """Return crops of the training split: out of `data.shards`, of imported pairs, or of sharp photographs.
 
     Raises:
-        UnblurError: there are none, or `data.task` asks for more than single images.
+        UnblurError: there are none, or the blur does not make what `data.task` asks for.
     """
-    if cfg.data.task != "image" or cfg.data.frames != 1:
-        msg = (
-            f"data.task={cfg.data.task} with {cfg.data.frames} frames: only single images can be trained on; "
-            "set data.task=image data.frames=1, each frame is an image then"
-        )
-        raise UnblurError(msg)
     options: dict[str, Any] = {
         "augment": instantiate(cfg.augment),
         "patch_size": cfg.data.patch_size,
         "length": cfg.data.steps_per_epoch * cfg.data.batch_size,
         "seed": cfg.seed,
     }
+    recipe = instantiate(cfg.blur)
+    makes = getattr(recipe, "kind", "image")
     blur = {
-        "recipe": instantiate(cfg.blur),
+        "recipe": recipe,
         "severity": SeverityRamp(cfg.data.severity.start, cfg.data.severity.samples),
     }
     if cfg.data.shards:
+        if makes != "image":
+            msg = f"data.shards with a blur that makes {makes}s: shards hold single images; leave data.shards out"
+            raise UnblurError(msg)
         return ShardedCrops(Shards(shard_store(cfg.data)), **blur, **options)
     if cfg.data.manifest:
         dataset = read_imported(Path(cfg.data.manifest), Path(cfg.data.root) if cfg.data.root else None)
         dataset = dataset.without(cfg.data.exclude)
         root, sources = dataset.root, dataset.sources()
         if pairs := [row for row in dataset.rows if row.split == "train" and row.blur]:
-            return PairedCrops(pairs, root, **options)
+            return PairedCrops(pairs, root, frames=cfg.data.frames, burst=cfg.data.task == "burst", **options)
     else:
         root = Path(cfg.paths.data)
         sources = [source for source in read_sources(root) if source.file not in cfg.data.exclude]
+    if makes != cfg.data.task:
+        msg = f"data.task is {cfg.data.task}, but the blur makes pairs of {makes}; set blur={cfg.data.task} (conf/blur)"
+        raise UnblurError(msg)
     training = [source for source in sources if source.split == "train"]
     if not training:
         msg = f"{root}: holds nothing of the training split; run `unblur data starter`, or `unblur data import`"

@@ -16,7 +16,10 @@ from unblur.metrics.profiles import get_profile
 
 
 class Batch(TypedDict):
-    """Blurred and sharp images (B, 3, H, W) in [0, 1], and where each came from."""
+    """Blurred and sharp images (B, 3, H, W) in [0, 1], and where each came from.
+
+    Of videos both are (B, T, 3, H, W); of bursts only `blur` is.
+    """
 
     blur: Tensor
     sharp: Tensor
@@ -27,8 +30,8 @@ class RestorationModule(L.LightningModule):
     """Trains `network` to turn blurred images into sharp ones.
 
     Args:
-        network: maps (B, 3, H, W) to (B, 3, H, W).
-        loss: maps (restored, sharp) to a scalar.
+        network: maps (B, 3, H, W), or a clip or burst (B, T, 3, H, W), to what the truth is.
+        loss: maps (restored, sharp) to a scalar, both (B, 3, H, W): the frames of videos are images of the batch.
         optimizer: makes an optimizer from parameters.
         scheduler: makes a schedule from `optimizer` and `total_steps`; stepped after every optimizer step.
         channels_last: compute in the channels-last memory layout, which convolutions on CPUs and tensor cores prefer.
@@ -56,8 +59,9 @@ class RestorationModule(L.LightningModule):
         self.val_psnr_blurred = MeanMetric()
 
     def forward(self, blur: Tensor) -> Tensor:
-        """Restore (B, 3, H, W)."""
-        restored: Tensor = self.network(blur.contiguous(memory_format=self.memory_format))
+        """Restore (B, 3, H, W), or (B, T, 3, H, W)."""
+        ordered = blur.contiguous(memory_format=self.memory_format) if blur.ndim == 4 else blur
+        restored: Tensor = self.network(ordered)
         return restored
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -66,7 +70,7 @@ class RestorationModule(L.LightningModule):
         Raises:
             UnblurError: the loss is not finite. The weights are still those from before this batch.
         """
-        loss: Tensor = self.loss(self(batch["blur"]), batch["sharp"])
+        loss: Tensor = self.loss(as_images(self(batch["blur"])), as_images(batch["sharp"]))
         if not torch.isfinite(loss):
             msg = (
                 f"the loss is {loss.item()} at step {self.global_step}; its batch was {', '.join(batch['key'])}. "
@@ -78,9 +82,13 @@ class RestorationModule(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the restored and the blurred images with the validation profile."""
-        restored = self(batch["blur"]).float().clamp(0, 1)
-        self.val_psnr.update(self.profile.compute(restored, batch["sharp"]))
-        self.val_psnr_blurred.update(self.profile.compute(batch["blur"], batch["sharp"]))
+        restored = as_images(self(batch["blur"]).float().clamp(0, 1))
+        blur = (
+            batch["blur"] if batch["blur"].ndim == batch["sharp"].ndim else batch["blur"][:, 0]
+        )  # a burst's reference
+        sharp = as_images(batch["sharp"])
+        self.val_psnr.update(self.profile.compute(restored, sharp))
+        self.val_psnr_blurred.update(self.profile.compute(as_images(blur), sharp))
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over all pairs; the gain is what training is for."""
@@ -113,3 +121,8 @@ class RestorationModule(L.LightningModule):
         total_steps = int(self.trainer.estimated_stepping_batches)
         scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def as_images(images: Tensor) -> Tensor:
+    """Return (B T, 3, H, W) of a clip (B, T, 3, H, W); images stay as they are."""
+    return images.flatten(0, -4) if images.ndim > 4 else images

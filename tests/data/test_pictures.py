@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from unblur.data.images import write_png
+from unblur.data.pictures import as_planes, read_pictures, sha256_pictures, write_pictures
+from unblur.errors import UnblurError
+
+
+def frames(count=3, height=5, width=7):
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+
+
+def test_a_file_is_one_picture_and_a_folder_its_frames_in_order(tmp_path):
+    write_pictures(tmp_path / "clip", frames(12))
+    np.testing.assert_array_equal(read_pictures(tmp_path / "clip"), frames(12))
+    write_pictures(tmp_path / "one.png", frames()[0])
+    np.testing.assert_array_equal(read_pictures(tmp_path / "one.png"), frames()[0])
+
+
+def test_the_hash_of_a_folder_is_that_of_its_frames(tmp_path):
+    for name in ("a", "b"):
+        write_pictures(tmp_path / name, frames())
+    assert sha256_pictures(tmp_path / "a") == sha256_pictures(tmp_path / "b")
+    write_png(tmp_path / "b" / "0002.png", frames()[0])
+    assert sha256_pictures(tmp_path / "a") != sha256_pictures(tmp_path / "b")
+
+
+def test_planes_come_before_pixels():
+    planes = as_planes(frames())
+    assert planes.shape == (3, 3, 5, 7)
+    assert planes[1, 2, 3, 4] == pytest.approx(frames()[1, 3, 4, 2] / 255)
+
+
+def test_frames_of_several_sizes_and_none_are_refused(tmp_path):
+    write_pictures(tmp_path / "clip", frames())
+    write_png(tmp_path / "clip" / "0009.png", frames(1, 4, 4)[0])
+    with pytest.raises(UnblurError, match="expected frames of one size"):
+        read_pictures(tmp_path / "clip")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UnblurError, match="0 frames of no pixels"):
+        read_pictures(tmp_path / "empty")
