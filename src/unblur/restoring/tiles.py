@@ -53,6 +53,7 @@ def restore_tiled(
     *,
     batch_size: int = 1,
     alignment: int = ALIGNMENT,
+    channels: int = 3,
 ) -> NDArray[Pixel]:
     """Restore an (H, W, 3) image tile by tile and return one of the same shape and type.
 
@@ -64,13 +65,14 @@ def restore_tiled(
     equals that on the whole image; global pooling (NAFNet's channel attention) sees the tile instead of the image.
 
     Args:
-        restorer: takes and returns (B, 3, h, w) float32 in [0, 1].
-        image: (H, W, 3) uint8, uint16 or float32, RGB.
+        restorer: takes (B, C, h, w) float32 in [0, 1], returns (B, channels, h, w).
+        image: (H, W, C) uint8, uint16 or float32, RGB.
         tile: largest side of a tile in pixels; all tiles of one image have the same size.
         overlap: smallest overlap of neighbours in pixels, at most half of `tile`.
         track: wraps the steps, for a progress bar.
         batch_size: tiles of one band that go through together.
         alignment: tiles start at multiples of this.
+        channels: that the restorer returns; the image may have more, as that of a burst's shots together does.
 
     Raises:
         UsageError: `tile` and `overlap` do not fit together.
@@ -82,14 +84,14 @@ def restore_tiled(
     groups = [columns[i : i + batch_size] for i in range(0, len(columns), batch_size)]
     following = [row.keep_start for row in rows[1:]] + [height]
 
-    result = np.empty_like(image)
-    carry = np.zeros((0, width, 3), np.float32)  # rows that the next band still adds to
+    result = np.empty((height, width, channels), image.dtype)
+    carry = np.zeros((0, width, channels), np.float32)  # rows that the next band still adds to
     band = carry
     for r, g in track([(r, g) for r in range(len(rows)) for g in range(len(groups))]):
         row, group = rows[r], groups[g]
         if g == 0:
-            band = np.zeros((len(row.weights), width, 3), np.float32)
-        for column, restored in zip(group, _restore(restorer, image, row, group), strict=True):
+            band = np.zeros((len(row.weights), width, channels), np.float32)
+        for column, restored in zip(group, _restore(restorer, image, row, group, channels), strict=True):
             kept = restored[:, row.inner, column.inner].transpose(1, 2, 0)  # (3, h, w) -> (h, w, 3)
             band[:, column.keep_start : column.keep_stop] += kept * column.weights[:, None]
         if g == len(groups) - 1:
@@ -151,13 +153,16 @@ def plan_axis(length: int, tile: int, overlap: int, alignment: int = ALIGNMENT) 
     return spans
 
 
-def _restore(restorer: Callable[[Batch], Batch], image: NDArray[Any], row: Span, group: Sequence[Span]) -> Batch:
-    """Send the tiles of one row and some columns through the network: (B, 3, h, w)."""
+def _restore(
+    restorer: Callable[[Batch], Batch], image: NDArray[Any], row: Span, group: Sequence[Span], channels: int
+) -> Batch:
+    """Send the tiles of one row and some columns through the network: (B, channels, h, w)."""
     tiles = np.stack([_to_float(image[row.start : row.stop, column.start : column.stop]) for column in group])
     restored = restorer(tiles)
     where = f"the tile at row {row.start}, column {group[0].start}"
-    if restored.shape != tiles.shape:
-        msg = f"{where}: the model returned {restored.shape} for {tiles.shape}; it must keep the size and 3 channels"
+    if restored.shape != (len(tiles), channels, *tiles.shape[-2:]):
+        kept = f"it must keep the size and {channels} channels"
+        msg = f"{where}: the model returned {restored.shape} for {tiles.shape}; {kept}"
         raise UnblurError(msg)
     if not np.isfinite(restored).all():
         msg = f"{where}: the model returned values that are not finite; its weights or its precision are broken"

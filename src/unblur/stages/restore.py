@@ -1,4 +1,4 @@
-"""`unblur restore`: take the blur out of a photograph or of a folder of them."""
+"""`unblur restore`: take the blur out of a photograph, a folder of them, a video or a burst."""
 
 import argparse
 import sys
@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.config.entry import command
+from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from unblur.restoring.folder import Outcome
 
 DESCRIPTION = """Take the blur out of a photograph, or of every photograph (JPEG, PNG, WebP, TIFF) in a folder.
 Names, tree, EXIF, colour profile, transparency and 16 bits are kept; EXIF orientation is baked into the pixels.
-What is done already is skipped. Exit code 1 if any file failed."""
+What is done already is skipped. Of a video, frame times, sound, rotation and colour tags are kept. With --burst, IN is
+a folder of shots of one scene. Exit code 1 if any file or frame failed."""
+
+VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 
 
 @command
@@ -21,8 +25,15 @@ def main(argv: list[str]) -> int:
     """Plan the work, load the model, restore file after file, say what went wrong."""
     options = _parse(argv)
 
-    from unblur.restoring.folder import plan_jobs, restore_job
     from unblur.restoring.tiles import plan_axis
+
+    if options.burst or options.source.suffix.lower() in VIDEOS:
+        plan_axis(1, options.tile, options.overlap)
+        from unblur.stages.restore_sequence import restore_burst_command, restore_video_command
+
+        return (restore_burst_command if options.burst else restore_video_command)(options)
+
+    from unblur.restoring.folder import plan_jobs, restore_job
     from unblur.stages.console import console, tracker
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
@@ -40,6 +51,10 @@ def main(argv: list[str]) -> int:
     max_pixels = round(options.max_megapixels * 1e6)
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, below that of today's telephones
     restorer = load_restorer(options.model, options.threads)
+    if restorer.task != "image":
+        hint = "give a video" if restorer.task == "video" else "add --burst"
+        msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; {hint}, or choose another --model"
+        raise UnblurError(msg)
     start = time.perf_counter()
     single = len(jobs) == 1
     over_tiles = tracker(escape(todo[0].source.name)) if single else lambda steps: steps
@@ -65,7 +80,7 @@ def main(argv: list[str]) -> int:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="unblur restore", description=DESCRIPTION)
-    parser.add_argument("source", type=Path, metavar="IN", help="a photograph or a folder")
+    parser.add_argument("source", type=Path, metavar="IN", help="a photograph, a folder of them, or a video")
     parser.add_argument("target", type=Path, metavar="OUT", help="the file or folder to write; never IN itself")
     parser.add_argument(
         "--model",
@@ -77,6 +92,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="threads of the runtime (default: its own choice)")
     parser.add_argument("--max-megapixels", type=float, default=250.0, help="refuse larger photographs (default: 250)")
     parser.add_argument("--overwrite", action="store_true", help="restore again what is done already")
+    parser.add_argument("--burst", action="store_true", help="IN is a folder of shots of one scene, OUT a photograph")
+    parser.add_argument("--reference", help="name of the shot that a burst is aligned to (default: the first by name)")
     parser.add_argument("--compare", action="store_true", help="write NAME.compare.png beside it: before and after")
     return parser.parse_args(argv)
 

@@ -1,0 +1,91 @@
+"""`unblur restore` for a video, and for a burst."""
+
+import argparse
+import sys
+import time
+
+from unblur.errors import UnblurError
+
+
+def restore_video_command(options: argparse.Namespace) -> int:
+    """Restore a video with a progress bar; say which frames could not be read."""
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from unblur.restoring.restorer import load_restorer
+    from unblur.restoring.video import restore_video
+    from unblur.safety.videos import check_video_header
+    from unblur.stages.console import console, show_table, what_next
+
+    if options.target.exists() and not options.overwrite:
+        console.print("nothing to do: it is there already (--overwrite does it again)", highlight=False)
+        return 0
+    header = check_video_header(options.source)
+    restorer = load_restorer(options.model, options.threads)
+    start = time.perf_counter()
+    bar = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn())
+    with Progress(TextColumn("{task.description}"), *bar, console=console) as progress:
+        task = progress.add_task(escape(options.source.name), total=header.frames or None)
+        done = restore_video(
+            restorer,
+            options.source,
+            options.target,
+            tile=options.tile,
+            overlap=options.overlap,
+            track=lambda frames: progress.update(task, completed=frames),
+        )
+    seconds = time.perf_counter() - start
+    for note in done.notes:
+        print(f"note: {options.source}: {note}", file=sys.stderr)
+    if done.broken:
+        numbers = ", ".join(map(str, done.broken[:5])) + (" ..." if len(done.broken) > 5 else "")
+        left = f"{len(done.broken)} frames cannot be read (from frame {numbers}) and are left out"
+        print(f"error: {options.source}: {left}; the one before is shown for longer", file=sys.stderr)
+    rows = [
+        ["frames", str(done.frames)],
+        ["left out", str(len(done.broken))],
+        ["seconds", f"{seconds:.1f}"],
+        ["frames/s", f"{done.frames / seconds:.2f}"],
+    ]
+    show_table(f"restored with {escape(restorer.name)}", ["", "value"], rows)
+    what_next(f"play {escape(str(options.target))}")
+    return 1 if done.broken else 0
+
+
+def restore_burst_command(options: argparse.Namespace) -> int:
+    """Restore the reference of a folder of shots; shots that cannot be used are named and left out."""
+    import numpy as np
+    from rich.markup import escape
+
+    from unblur.restoring.burst import read_burst, restore_burst
+    from unblur.restoring.restorer import load_restorer
+    from unblur.stages.console import show_table, tracker, what_next
+
+    burst = read_burst(options.source, options.reference, round(options.max_megapixels * 1e6))
+    for fault in burst.faults:
+        print(f"error: {fault}", file=sys.stderr)
+    restorer = load_restorer(options.model, options.threads)
+    if restorer.task != "burst":
+        msg = f"{restorer.name}: restores {restorer.task}s, not bursts; choose a burst model with --model"
+        raise UnblurError(msg)
+    start = time.perf_counter()
+    restored = restore_burst(
+        restorer, np.stack(burst.shots), options.tile, options.overlap, tracker(escape(options.source.name))
+    )
+    burst.write(restored, options.target)
+    rows = [
+        ["shots", str(len(burst.shots))],
+        ["left out", str(len(burst.faults))],
+        ["reference", escape(burst.reference.name)],
+        ["seconds", f"{time.perf_counter() - start:.1f}"],
+    ]
+    show_table(f"restored with {escape(restorer.name)}", ["", "value"], rows)
+    what_next(f"open {escape(str(options.target))}")
+    return 1 if burst.faults else 0
