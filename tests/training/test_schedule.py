@@ -34,3 +34,16 @@ def test_warmup_rises_to_the_highest_rate_and_falls_to_the_lowest():
 
 def test_ratio_one_is_constant():
     assert set(rates(5, 0.0, 1.0)) == {2.0}
+
+
+def test_a_hold_keeps_the_highest_rate_before_the_fall():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = WarmupCosine(optimizer, total_steps=100, hold=0.3)
+    rates = []
+    for _ in range(100):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates[:31] == [1.0] * 31
+    assert rates[65] == pytest.approx(0.5, abs=0.01)
+    assert rates[-1] < 0.01

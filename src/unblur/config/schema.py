@@ -36,6 +36,15 @@ class SeverityConfig:
 
 
 @dataclass
+class ProgressiveConfig:
+    """Patches that grow: each stage goes `until` an epoch, with its `patch` size and its `batch`; empty is off."""
+
+    until: list[int] = field(default_factory=list)
+    patch: list[int] = field(default_factory=list)
+    batch: list[int] = field(default_factory=list)
+
+
+@dataclass
 class DataConfig:
     """Which photographs are read, how training crops are drawn, how many fixed pairs are made."""
 
@@ -55,6 +64,7 @@ class DataConfig:
     steps_per_epoch: int = 250
     num_workers: int = 1
     severity: SeverityConfig = field(default_factory=SeverityConfig)
+    progressive: ProgressiveConfig = field(default_factory=ProgressiveConfig)
     shards: str | None = None  # folder or URL that `unblur data pack` wrote: training reads it instead of photographs
     shard_cache: str = "artifacts/shard_cache"  # for shards behind a URL
     shard_cache_gb: float = 20.0
@@ -142,7 +152,6 @@ class TrainConfig:
 class PipelineConfig:
     """Everything that a pipeline stage may read."""
 
-    task: str = "image"
     seed: int = 0
     data: DataConfig = field(default_factory=DataConfig)
     blur: Node = field(default_factory=dict)

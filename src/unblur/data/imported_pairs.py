@@ -4,17 +4,20 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unblur.data.images import read_rgb, write_png
 from unblur.data.imported import Imported
 from unblur.data.manifest import SPLITS, PairRow, write_manifest
+from unblur.data.pictures import sha256_pictures, write_pictures
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import inside
 
+T = TypeVar("T")
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 
@@ -44,17 +47,109 @@ def bring_pairs(
     for split in SPLITS:
         for side in ("blur", "sharp"):
             shutil.rmtree(prepared_root / split / side, ignore_errors=True)
-    chosen = [row for split in ("val", "test") for row in _spread(dataset.rows, split, max_pairs.get(split))]
+    of_split = {split: [row for row in dataset.rows if row.split == split] for split in ("val", "test")}
+    chosen = [row for split, rows in of_split.items() for row in _spread(rows, max_pairs.get(split))]
     rows = [_bring(row, dataset.root, prepared_root, max_side.get(row.split)) for row in track(chosen)]
     write_manifest(prepared_root, rows)
     return rows
 
 
-def _spread(rows: Sequence[PairRow], split: str, count: int | None) -> list[PairRow]:
-    of_split = [row for row in rows if row.split == split]
-    if count is None or count >= len(of_split):
-        return of_split
-    return [of_split[int(place)] for place in np.linspace(0, len(of_split) - 1, count).round()]
+def bring_sequences(
+    dataset: Imported,
+    prepared_root: Path,
+    *,
+    task: str,
+    frames: int,
+    max_side: Mapping[str, int],
+    max_pairs: Mapping[str, int],
+    track: Track = iter,
+) -> list[PairRow]:
+    """Write the validation and test sequences of `dataset` as folders of PNG files and manifest.csv; return its rows.
+
+    A sequence is `frames` neighbouring frames; of a burst the truth is that of the first. Sequences do not overlap, and
+    what is left over at the end of a scene is not used.
+
+    Args:
+        dataset: with blurred files whose rows tell their `frame`.
+        prepared_root: gets {val,test}/{blur,sharp}/PAIR/NNNN.png; earlier pairs there are removed.
+        task: "video" or "burst".
+        frames: of each.
+        max_side: split -> largest side; larger pictures are cropped in their middle, never resized.
+        max_pairs: split -> number of sequences, taken at equal steps; a split that is not named keeps all.
+        track: wraps the sequences, for a progress bar.
+
+    Raises:
+        UnblurError: there is no sequence, a file cannot be read, or pictures differ in size.
+    """
+    (prepared_root / "manifest.csv").unlink(missing_ok=True)
+    for split in SPLITS:
+        for side in ("blur", "sharp"):
+            shutil.rmtree(prepared_root / split / side, ignore_errors=True)
+    found = [
+        window
+        for split in ("val", "test")
+        for window in _spread(_sequences(dataset.rows, split, frames), max_pairs.get(split))
+    ]
+    if not found:
+        msg = f"{dataset.root}: no {frames} neighbouring frames in validation or test; lower data.frames"
+        raise UnblurError(msg)
+    rows = [_bring_sequence(window, dataset.root, prepared_root, max_side, task) for window in track(found)]
+    write_manifest(prepared_root, rows)
+    return rows
+
+
+def _sequences(rows: Sequence[PairRow], split: str, frames: int) -> list[list[PairRow]]:
+    scenes: dict[str, list[PairRow]] = {}
+    for row in rows:
+        if row.split == split and "frame" in row.parameters:
+            scenes.setdefault(row.scene, []).append(row)
+    found = []
+    for scene in scenes.values():
+        scene.sort(key=lambda row: int(row.parameters["frame"]))
+        found += [scene[first : first + frames] for first in range(0, len(scene) - frames + 1, frames)]
+    return found
+
+
+def _bring_sequence(
+    window: list[PairRow], root: Path, prepared_root: Path, max_side: Mapping[str, int], task: str
+) -> PairRow:
+    first = window[0]
+    truths = window[:1] if task == "burst" else window
+    sides = [[read_rgb(inside(root, file)) for file in files] for files in
+             ([row.blur for row in window], [row.sharp for row in truths])]  # fmt: skip
+    sizes = {image.shape for side in sides for image in side}
+    if len(sizes) > 1:
+        msg = f"pair {first.pair}: its {len(window)} frames differ in size; mend them, or name one in data.exclude"
+        raise UnblurError(msg)
+    inner, crop = _middle(sides[0][0], max_side.get(first.split))
+    files = [f"{first.split}/blur/{first.pair}", f"{first.split}/sharp/{first.pair}"]
+    blurred, sharp = (np.stack([image[inner] for image in side]) for side in sides)
+    if task == "burst":
+        files[1] += ".png"
+        sharp = sharp[0]
+    write_pictures(prepared_root / files[0], blurred)
+    write_pictures(prepared_root / files[1], sharp)
+    return replace(
+        first,
+        blur=files[0],
+        sharp=files[1],
+        parameters={**first.parameters, **crop, "frames": len(window)},
+        blur_sha256=sha256_pictures(prepared_root / files[0]),
+        sharp_sha256=sha256_pictures(prepared_root / files[1]),
+    )
+
+
+def _spread(found: list[T], count: int | None) -> list[T]:
+    if count is None or count >= len(found):
+        return found
+    return [found[int(place)] for place in np.linspace(0, len(found) - 1, count).round()]
+
+
+def _middle(image: NDArray[np.uint8], side: int | None) -> tuple[tuple[slice, slice], dict[str, int]]:
+    height, width = (min(length, side or length) for length in image.shape[:2])
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    crop = {"crop_top": top, "crop_left": left, "crop_height": height, "crop_width": width}
+    return (slice(top, top + height), slice(left, left + width)), crop
 
 
 def _bring(row: PairRow, root: Path, prepared_root: Path, side: int | None) -> PairRow:
@@ -63,12 +158,10 @@ def _bring(row: PairRow, root: Path, prepared_root: Path, side: int | None) -> P
         sizes = " and ".join(f"{image.shape[1]} x {image.shape[0]}" for image in pair)
         msg = f"pair {row.pair}: {row.blur} and {row.sharp} have {sizes} pixels; mend them, or name one in data.exclude"
         raise UnblurError(msg)
-    height, width = (min(length, side or length) for length in pair[0].shape[:2])
-    top, left = (pair[0].shape[0] - height) // 2, (pair[0].shape[1] - width) // 2
+    inner, crop = _middle(pair[0], side)
     files = [f"{row.split}/{name}/{row.pair}.png" for name in ("blur", "sharp")]
     for file, image in zip(files, pair, strict=True):
-        write_png(prepared_root / file, np.ascontiguousarray(image[top : top + height, left : left + width]))
-    crop = {"crop_top": top, "crop_left": left, "crop_height": height, "crop_width": width}
+        write_png(prepared_root / file, np.ascontiguousarray(image[inner]))
     return replace(
         row,
         blur=files[0],

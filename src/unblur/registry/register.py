@@ -140,7 +140,7 @@ def _run_exists(client: "MlflowClient", run_id: str) -> bool:
 def _facts_as_tags(cfg: PipelineConfig, facts: CardFacts, model: Path) -> dict[str, str]:
     """Return what people filter versions by; tags of unknown facts are left out."""
     tags = {
-        "task": cfg.task,
+        "task": cfg.data.task,
         "network": facts.network,
         "metric_profile": cfg.gate.profile,
         "parameters": facts.parameters,

@@ -63,15 +63,15 @@ def main(cfg: PipelineConfig) -> None:
 
 def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None:
     """Imported pairs of validation and test -> the prepared folder; those of training stay where they are."""
-    from unblur.data.imported_pairs import bring_pairs
+    from unblur.data.imported_pairs import bring_pairs, bring_sequences
 
-    brought = bring_pairs(
-        dataset,
-        prepared_root,
-        max_side=cfg.data.max_side,
-        max_pairs=cfg.data.max_pairs,
-        track=tracker("copying pairs"),
-    )
+    sizes, track = {"max_side": cfg.data.max_side, "max_pairs": cfg.data.max_pairs}, tracker("copying pairs")
+    if cfg.data.task == "image":
+        brought = bring_pairs(dataset, prepared_root, **sizes, track=track)
+    else:
+        brought = bring_sequences(
+            dataset, prepared_root, task=cfg.data.task, frames=cfg.data.frames, **sizes, track=track
+        )
     there, here = (Counter(row.split for row in rows) for rows in (dataset.rows, brought))
     show_table(
         f"pairs of {cfg.data.manifest}",

@@ -11,6 +11,7 @@ from unblur.config.schema import PipelineConfig
 from unblur.data.datasets import Pairs
 from unblur.data.manifest import read_manifest
 from unblur.data.mixing import MixingCollate
+from unblur.data.progressive import AnyPatch, ProgressiveBatches
 from unblur.data.sampling import StatelessSampler
 from unblur.errors import UnblurError
 from unblur.training.crops import training_crops
@@ -43,6 +44,8 @@ class RestorationData(L.LightningDataModule):
         world, rank = self._world()
         samples = self.cfg.data.steps_per_epoch * self.cfg.data.batch_size * world
         workers = self.cfg.data.num_workers
+        if self.cfg.data.progressive.until:
+            return self._progressive(rank, world)
         sampler = StatelessSampler(samples, rank=rank, world_size=world)
         sampler.skip(self._stopped["epoch"], self._stopped["steps"] * self.cfg.data.batch_size)
         return DataLoader(
@@ -56,6 +59,23 @@ class RestorationData(L.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_one_thread if workers else None,
             drop_last=True,
+        )
+
+    def _progressive(self, rank: int, world: int) -> DataLoader[Any]:
+        stages = self.cfg.data.progressive
+        steps, workers = self.cfg.data.steps_per_epoch, self.cfg.data.num_workers
+        batches = ProgressiveBatches(
+            stages.until, stages.patch, stages.batch, steps_per_epoch=steps, rank=rank, world_size=world
+        )
+        batches.skip(self._stopped["epoch"], self._stopped["steps"])
+        return DataLoader(
+            AnyPatch(self.crops),
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=self._collate(),
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_one_thread if workers else None,
         )
 
     def val_dataloader(self) -> DataLoader[Any]:

@@ -23,6 +23,7 @@ from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import ensure_experiment, tracking_client, tracking_uri
+from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.training.callbacks import History, SamplePanels
 from unblur.training.crops import shard_store
@@ -33,7 +34,7 @@ from unblur.training.weights import save_model
 
 # What decides the weights. Two runs that agree in these may continue each other's checkpoint.
 TRAINING_KEYS = (
-    *("task", "seed", "data", "blur", "augment", "model"),
+    *("seed", "data", "blur", "augment", "model"),
     *("loss", "optimizer", "scheduler", "trainer", "callbacks", "train"),
 )
 
@@ -78,6 +79,11 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
 
     data = RestorationData(cfg)
     network: nn.Module = instantiate(cfg.model)
+    task = getattr(network, "task", "image")
+    if task != cfg.data.task:
+        name = type(network).__name__
+        msg = f"{name} is a network for {task}, data.task is {cfg.data.task}: choose another model, or another data"
+        raise UnblurError(msg)
     module = RestorationModule(
         network,
         loss=instantiate(cfg.loss),
