@@ -1,5 +1,6 @@
 """What every network keeps to. Each conf/model/*.yaml is found by itself, so a new one is tested as it is added."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,10 @@ import torch
 from omegaconf import OmegaConf
 
 from unblur.config.instantiate import instantiate
+from unblur.errors import UnblurError
+from unblur.export.formats import export_model
+from unblur.export.parity import check_parity
+from unblur.restoring.tiles import restore_tiled
 from unblur.training.weights import load_model, save_model
 
 MODELS = sorted((Path(__file__).parents[2] / "conf" / "model").glob("*.yaml"))
@@ -175,3 +180,87 @@ def test_the_fast_family_stays_small():
     for path in MODELS:
         if path.stem.startswith("resunet"):
             assert parameters(configuration(path)) < 5e6
+
+
+TINY = [path for path in SMALL if path.stem.endswith("_tiny")]
+TILE_BOUND = 0.05  # of the mean correction
+PARITY_SIZES = [[1, 8, 24], [2, 41, 54], [1, 33, 17]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", TINY, ids=lambda path: path.stem)
+def test_exported_files_compute_the_same_at_any_size(path, tmp_path):
+    torch.manual_seed(0)
+    network = instantiate(configuration(path)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    formats = ["onnx"] if network.task == "video" else ["onnx", "pt2"]
+    files = [export_model(network, name, tmp_path, 18) for name in formats]
+    rows = check_parity(network, files, PARITY_SIZES, 1e-4)
+    assert len(rows) == len(files) * len(PARITY_SIZES)
+    assert all(row.passed for row in rows), rows
+
+
+def test_a_video_network_is_not_exported_as_a_program_of_its_whole_clip(tmp_path):
+    network = instantiate(configuration(next(path for path in TINY if path.stem == "estrnn_tiny")))
+    with pytest.raises(UnblurError, match=r"goes to ONNX alone; set export\.formats=\[onnx\]"):
+        export_model(network, "pt2", tmp_path, 18)
+
+
+def test_local_statistics_export_too(tmp_path):
+    torch.manual_seed(0)
+    path = next(path for path in TINY if path.stem == "nafnet_tiny")
+    network = instantiate({**configuration(path), "statistics": "local", "train_size": 16}).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    rows = check_parity(network, [export_model(network, "onnx", tmp_path, 18)], PARITY_SIZES, 1e-4)
+    assert all(row.passed for row in rows), rows
+
+
+def seeded(path):
+    """A network away from its start, the same on every machine: its weights are waves, not random numbers."""
+    network = instantiate(configuration(path)).eval()
+    with torch.no_grad():
+        for index, parameter in enumerate(network.parameters()):
+            waves = torch.sin(torch.arange(parameter.numel(), dtype=torch.float64) * 0.7 + index)
+            parameter.copy_((0.2 * waves + (1.0 if parameter.ndim == 1 else 0.0)).reshape(parameter.shape))
+    return network
+
+
+def stored_values(network):
+    frames = 1 if network.task == "image" else 3
+    blur = (torch.arange(frames * 3 * 12 * 20, dtype=torch.float64) * 0.37).sin().float() / 2 + 0.5
+    blur = blur.reshape(1, frames, 3, 12, 20)
+    with torch.no_grad():
+        restored = network(blur[:, 0] if network.task == "image" else blur).flatten()
+    return [float(restored[place]) for place in (0, 57, 111, 240, 399, 611)]
+
+
+@pytest.mark.parametrize("path", TINY, ids=lambda path: path.stem)
+def test_outputs_are_the_stored_ones(path):
+    """references/outputs.json: values of each tiny network as it was when it was added."""
+    stored = json.loads((Path(__file__).parent / "references" / "outputs.json").read_text())[path.stem]
+    assert stored_values(seeded(path)) == pytest.approx(stored, rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("path", TINY, ids=lambda path: path.stem)
+def test_tiles_give_nearly_what_the_whole_gives(path):
+    """Exactly where a network sees no further than a tile's border; global statistics change it a little."""
+    torch.manual_seed(0)
+    network = instantiate(configuration(path)).eval()
+    if network.task != "image":
+        return
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    image = example(network, 160, 192)[0].permute(1, 2, 0).numpy()
+
+    def restore(batch):
+        with torch.no_grad():
+            return network(torch.from_numpy(batch)).numpy()
+
+    whole = restore_tiled(restore, image, tile=256, overlap=64)
+    tiled = restore_tiled(restore, image, tile=112, overlap=48)
+    assert abs(tiled - whole).mean() < TILE_BOUND * abs(whole - image).mean()
