@@ -5,9 +5,10 @@ import pytest
 
 from unblur.data.images import read_rgb, write_png
 from unblur.data.imported import import_dataset
-from unblur.data.imported_pairs import bring_pairs
+from unblur.data.imported_pairs import bring_pairs, bring_sequences
 from unblur.data.layouts.known import LAYOUTS
 from unblur.data.manifest import read_manifest
+from unblur.data.pictures import read_pictures
 from unblur.errors import UnblurError
 
 
@@ -43,3 +44,30 @@ def test_a_pair_of_two_sizes_leaves_no_manifest(gopro, tmp_path):
     with pytest.raises(UnblurError, match=r"8 x 8 and 32 x 24 pixels; .*data\.exclude"):
         bring_pairs(gopro, tmp_path, max_side={}, max_pairs={})
     assert not (tmp_path / "manifest.csv").exists()
+
+
+@pytest.mark.parametrize("task", ["video", "burst"])
+def test_sequences_are_neighbouring_frames_in_order(gopro, tmp_path, task):
+    rows = bring_sequences(gopro, tmp_path, task=task, frames=2, max_side={"val": 16}, max_pairs={"test": 1})
+    assert [row.split for row in rows] == ["val", "test"]  # of three frames, one pair and one left over
+    originals = {(row.scene, row.parameters["frame"]): row for row in gopro.rows}
+    for row in read_manifest(tmp_path):
+        blur, sharp = read_pictures(tmp_path / row.blur), read_pictures(tmp_path / row.sharp)
+        assert len(blur) == row.parameters["frames"] == 2
+        assert sharp.ndim == (4 if task == "video" else 3)
+        crop = row.parameters
+        inside = (
+            slice(crop["crop_top"], crop["crop_top"] + crop["crop_height"]),
+            slice(crop["crop_left"], crop["crop_left"] + crop["crop_width"]),
+        )
+        for number, frame in enumerate(blur):
+            original = originals[row.scene, row.parameters["frame"] + number]
+            np.testing.assert_array_equal(frame, read_rgb(gopro.root / original.blur)[inside])
+        first = originals[row.scene, row.parameters["frame"]]
+        truth = sharp[0] if task == "video" else sharp
+        np.testing.assert_array_equal(truth, read_rgb(gopro.root / first.sharp)[inside])
+
+
+def test_longer_sequences_than_there_are_are_refused(gopro, tmp_path):
+    with pytest.raises(UnblurError, match=r"no 9 neighbouring frames .* lower data\.frames"):
+        bring_sequences(gopro, tmp_path, task="video", frames=9, max_side={}, max_pairs={})

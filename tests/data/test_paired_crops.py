@@ -69,3 +69,10 @@ def test_a_picture_smaller_than_the_crop_and_a_mismatched_pair_are_named(gopro):
     write_png(gopro.root / row.sharp, np.zeros((20, 32, 3), np.uint8))
     with pytest.raises(UnblurError, match=f"pair {row.pair}: pictures of 32 x 20, 32 x 24"):
         crops(replace(gopro, rows=[row]))[0]
+
+
+def test_the_truth_of_a_burst_is_that_of_its_first_frame(gopro):
+    options = {"frames": 2, "augment": PairedAugment(crop=False, flip=False, rotate=False)}
+    burst, video = crops(gopro, burst=True, **options)[4], crops(gopro, **options)[4]
+    assert torch.equal(burst["blur"], video["blur"])
+    assert torch.equal(burst["sharp"], video["sharp"][0])

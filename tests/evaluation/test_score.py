@@ -6,8 +6,11 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 from unblur.data.images import read_rgb, write_png
+from unblur.data.manifest import PairRow
+from unblur.data.pictures import read_pictures, write_pictures
 from unblur.errors import UnblurError
-from unblur.evaluation.score import Stopwatch, score
+from unblur.evaluation.score import Stopwatch, framewise, score
+from unblur.evaluation.score_table import TEMPORAL
 
 PROFILES = ["psnr/literature", "psnr/float"]
 
@@ -104,3 +107,53 @@ def test_stopwatch_counts_time_and_pixels():
     assert watch.pixels == 8000
     assert watch.seconds_per_megapixel == pytest.approx(watch.seconds * 125)
     assert watch.seconds > 0
+
+
+@pytest.fixture
+def clip(tmp_path, make_photo):
+    """One video of four frames, each a little noisier than the one before."""
+    rng = np.random.default_rng(0)
+    sharp = np.stack([make_photo(32, 40, seed) for seed in range(4)])
+    noise = rng.integers(-8, 9, sharp.shape) * np.arange(1, 5)[:, None, None, None] / 4
+    write_pictures(tmp_path / "test/blur/clip", np.clip(sharp + noise, 0, 255).astype(np.uint8))
+    write_pictures(tmp_path / "test/sharp/clip", sharp)
+    row = PairRow("clip", "test", "s", "s.png", "test/blur/clip", "test/sharp/clip", 0, "video", 4.0, {}, "", "")
+    return tmp_path, row
+
+
+def test_a_video_scores_the_mean_of_its_frames_and_its_flicker(clip):
+    root, row = clip
+    frames = []
+    found = score("blurred", lambda batch: batch, [row], root, ["psnr/literature"], per_frame=frames)
+    blurred, sharp = (read_pictures(root / side) for side in (row.blur, row.sharp))
+    each = [peak_signal_noise_ratio(t, b) for t, b in zip(sharp, blurred, strict=True)]
+    assert [frame.pair for frame in frames] == [f"clip/{t:04d}" for t in range(4)]
+    assert [frame.value for frame in frames] == pytest.approx(each, abs=1e-4)
+    error = blurred.astype(float) - sharp
+    flicker = np.abs(np.diff(error, axis=0)).mean()
+    assert {score.profile: score.value for score in found} == pytest.approx(
+        {"psnr/literature": np.mean(each), TEMPORAL: flicker}, abs=1e-3
+    )
+
+
+def test_a_burst_is_scored_by_its_reference(clip):
+    root, row = clip
+    write_pictures(root / "test/sharp/one.png", read_pictures(root / row.sharp)[0])
+    burst = replace(row, sharp="test/sharp/one.png", kind="burst")
+    truth, blurred = read_rgb(root / "test/sharp/one.png"), read_pictures(root / row.blur)
+    expected = pytest.approx(peak_signal_noise_ratio(truth, blurred[0]), abs=1e-4)
+    for method in (framewise(lambda batch: batch), lambda batch: batch[:, 0]):
+        (found,) = score("m", method, [burst], root, ["psnr/literature"])
+        assert found.value == expected
+
+
+def test_methods_for_images_go_through_a_video_frame_by_frame(clip):
+    root, row = clip
+    shapes = []
+
+    def note(batch):
+        shapes.append(batch.shape)
+        return batch
+
+    score("m", framewise(note), [row], root, ["psnr/float"])
+    assert shapes == [(4, 3, 32, 40)]

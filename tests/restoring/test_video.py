@@ -149,6 +149,7 @@ def test_of_a_truncated_video_the_beginning_is_restored(tmp_path, make_video):
     source.write_bytes(source.read_bytes()[: source.stat().st_size * 6 // 10])
     done = restore_video(Same(), source, tmp_path / "out.mkv")
     assert 5 < done.frames < 30
+    assert done.broken or done.cut
     assert len(read(tmp_path / "out.mkv")[1]) == done.frames
 
 

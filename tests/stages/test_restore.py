@@ -8,6 +8,7 @@ import time
 import zlib
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import onnx
@@ -174,3 +175,35 @@ def test_an_onnx_model_needs_no_heavy_import(model, tmp_path, make_photo):
     assert "onnxruntime" in imported
     assert not imported & {"torch", "mlflow", "lightning", "albumentations", "skimage", "hydra", "matplotlib"}
     assert (Path(tmp_path) / "b.png").is_file()
+
+
+def test_a_video_frame_by_frame_with_a_model_for_images(model, tmp_path, make_video, make_photo):
+    frames = [make_photo(48, 64, seed) for seed in range(5)]
+    source = make_video(tmp_path / "in.mkv", frames)
+    done = restore(source, tmp_path / "out.mkv", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert "5/5" in done.stdout
+    with av.open(str(tmp_path / "out.mkv")) as clip:
+        restored = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
+    for frame, sharp in zip(restored, frames, strict=True):
+        assert np.abs(frame.mean(axis=2) - boxed(sharp).mean(axis=2)).mean() < 4  # H.264, half the colours
+    again = restore(source, tmp_path / "out.mkv", "--model", model)
+    assert "nothing to do" in again.stdout
+
+
+def test_a_truncated_video_is_told_and_the_rest_is_there(model, tmp_path, make_video, make_photo):
+    source = make_video(tmp_path / "in.avi", [make_photo(48, 64, seed) for seed in range(20)], "mpeg4", "yuv420p")
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    done = restore(source, tmp_path / "out.mkv", "--model", model)
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "out.mkv").is_file() == (done.returncode in {0, 1} and "frames" in done.stdout)
+
+
+def test_a_burst_needs_a_burst_model(model, tmp_path, make_photo):
+    for name in "ab":
+        (tmp_path / "shots").mkdir(exist_ok=True)
+        Image.fromarray(make_photo(32, 32)).save(tmp_path / "shots" / f"{name}.png")
+    done = restore("--burst", tmp_path / "shots", tmp_path / "out.png", "--model", model)
+    assert done.returncode == 1
+    assert "restores images, not bursts" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from unblur.errors import UnblurError
 from unblur.losses.charbonnier import CharbonnierLoss
-from unblur.training.module import RestorationModule
+from unblur.training.module import RestorationModule, as_images
 from unblur.training.schedule import WarmupCosine
 
 
@@ -94,3 +94,24 @@ def test_clips_the_gradient_of_a_fused_optimizer(precision):
     trainer = make_trainer(precision=precision, gradient_clip_val=0.125)
     trainer.fit(module, DataLoader(items(0.2, 1), batch_size=1))
     assert network.weight.item() == pytest.approx(1 - 0.125, abs=1e-4)  # the raw gradient is about 0.5
+
+
+def test_frames_of_a_video_are_images_of_the_batch_and_of_a_burst_the_first_counts():
+    module = make_module(Scale())
+    clip = {"blur": torch.rand(2, 3, 3, 8, 8), "sharp": torch.rand(2, 3, 3, 8, 8), "key": ["a", "b"]}
+    images = {name: as_images(clip[name]) for name in ("blur", "sharp")} | {"key": ["a"] * 6}
+    assert as_images(clip["blur"]).shape == (6, 3, 8, 8)
+    module.log = lambda *arguments, **options: None
+    assert torch.equal(module.training_step(clip, 0), module.training_step(images, 0))
+    for batch in (clip, {**clip, "sharp": clip["sharp"][:, 0]}):
+        module.network = Scale() if batch is clip else FirstShot()
+        module.validation_step(batch, 0)
+        restored, blurred = module.val_psnr.compute(), module.val_psnr_blurred.compute()
+        assert torch.equal(restored, blurred)  # a scale of one changes nothing
+        module.val_psnr.reset()
+        module.val_psnr_blurred.reset()
+
+
+class FirstShot(nn.Module):
+    def forward(self, burst):
+        return burst[:, 0]

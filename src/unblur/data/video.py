@@ -50,7 +50,7 @@ def read_frames(path: Path, max_pixels: int = MAX_PIXELS, max_frames: int = MAX_
     broken = False
     with open_video(path, max_pixels) as container:
         stream = container.streams.video[0]
-        announced = _announced_seconds(container, stream)
+        announced = announced_seconds(container, stream)
         for picture in _decode(container, stream):
             if isinstance(picture, str) or picture.is_corrupt:
                 damage = damage or (index, picture if isinstance(picture, str) else "its data is damaged")
@@ -64,7 +64,7 @@ def read_frames(path: Path, max_pixels: int = MAX_PIXELS, max_frames: int = MAX_
             if not broken:
                 yield Frame(index, _pixels(picture))
             index += 1
-            ended = _end(picture, stream)
+            ended = shown_until(picture, stream)
         if damage is None and announced - ended > max(2 / float(stream.average_rate or 1), 0.02 * announced):
             damage = index, f"the file ends after {ended:.2f} of {announced:.2f} s"
     if damage:
@@ -133,7 +133,7 @@ def _pixels(picture: av.VideoFrame) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(pixels, quarters)) if quarters else pixels
 
 
-def _announced_seconds(container: InputContainer, stream: VideoStream) -> float:
+def announced_seconds(container: InputContainer, stream: VideoStream) -> float:
     """Return how long the pictures shall last; 0 where that is not told, or told of the sound as well.
 
     Containers that mark a packet as cut off (MP4, AVI, MPEG) need no such comparison; Matroska does.
@@ -147,7 +147,7 @@ def _announced_seconds(container: InputContainer, stream: VideoStream) -> float:
     return 0.0
 
 
-def _end(picture: av.VideoFrame, stream: VideoStream) -> float:
+def shown_until(picture: av.VideoFrame, stream: VideoStream) -> float:
     """Return when the picture's time is over, in seconds from the start of the stream."""
     start = float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
     return (picture.time or 0.0) - start + 1 / float(stream.average_rate or 1)

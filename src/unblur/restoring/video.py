@@ -14,6 +14,7 @@ from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from unblur.data.video import announced_seconds, shown_until
 from unblur.errors import UnblurError
 from unblur.restoring.restorer import Restorer, StreamRestorer
 from unblur.restoring.tiles import restore_tiled
@@ -29,10 +30,11 @@ _HD = 720  # rows
 
 @dataclass
 class Restored:
-    """What became of a video: frames written, and those that could not be read, which are left out."""
+    """What became of a video: frames written, those that could not be read and are left out, where it is cut off."""
 
     frames: int = 0
     broken: list[int] = field(default_factory=list)
+    cut: str | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -106,6 +108,7 @@ def _copy(
     decoded = _Decoder(result)
     pictures: deque[av.VideoFrame] = deque()
     written: VideoStream | None = None
+    announced, ended = announced_seconds(taken, seen), 0.0
 
     def arrays() -> Iterator[NDArray[np.float32]]:
         for packet in taken.demux([seen, *(sound[index] for index in copies)]):
@@ -127,11 +130,14 @@ def _copy(
             made.start_encoding()
         frame = _encoded_like(restored, picture, base)
         made.mux(written.encode(frame))
+        ended = shown_until(picture, seen)
         for packet in waiting:
             made.mux(packet)
         waiting.clear()
         result.frames += 1
         track(result.frames)
+    if announced - ended > max(2 / float(seen.average_rate or 1), 0.02 * announced):
+        result.cut = f"ends after {ended:.2f} of {announced:.2f} s"
     if written is not None:
         made.mux(written.encode(None))
         for packet in waiting:

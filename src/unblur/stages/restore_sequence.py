@@ -41,6 +41,7 @@ def restore_video_command(options: argparse.Namespace) -> int:
             overlap=options.overlap,
             track=lambda frames: progress.update(task, completed=frames),
         )
+        progress.update(task, total=done.frames)
     seconds = time.perf_counter() - start
     for note in done.notes:
         print(f"note: {options.source}: {note}", file=sys.stderr)
@@ -48,6 +49,8 @@ def restore_video_command(options: argparse.Namespace) -> int:
         numbers = ", ".join(map(str, done.broken[:5])) + (" ..." if len(done.broken) > 5 else "")
         left = f"{len(done.broken)} frames cannot be read (from frame {numbers}) and are left out"
         print(f"error: {options.source}: {left}; the one before is shown for longer", file=sys.stderr)
+    if done.cut:
+        print(f"error: {options.source}: {done.cut}; what is there is restored, fetch the file again", file=sys.stderr)
     rows = [
         ["frames", str(done.frames)],
         ["left out", str(len(done.broken))],
@@ -56,7 +59,7 @@ def restore_video_command(options: argparse.Namespace) -> int:
     ]
     show_table(f"restored with {escape(restorer.name)}", ["", "value"], rows)
     what_next(f"play {escape(str(options.target))}")
-    return 1 if done.broken else 0
+    return 1 if done.broken or done.cut else 0
 
 
 def restore_burst_command(options: argparse.Namespace) -> int:
