@@ -25,7 +25,9 @@ PROGRESSIVE = ("data.progressive.until=[1]", "data.progressive.patch=[16]", "dat
 
 # Imported datasets are not here: the photographs of the project take their place, and the networks' small sizes theirs.
 LIGHT = {
-    "gopro_nafnet64": ("model=nafnet_tiny",),
+    "gopro_nafnet": ("data=starter", "model=nafnet_tiny"),
+    "gopro_nafnet32": ("data=starter", "model=nafnet_tiny"),
+    "gopro_nafnet64": ("data=starter", "model=nafnet_tiny"),
     "gopro_uformer": ("data=starter", "model=uformer_tiny", "data.patch_size=16", "data.num_workers=0"),
     "gopro_restormer": ("data=starter", "model=restormer_tiny", *PROGRESSIVE),
     "bsd_estrnn": ("data=starter", "data.task=video", "data.frames=3", "blur=video", "model=estrnn_tiny"),

@@ -58,7 +58,7 @@ def test_local_statistics_are_the_official_ones():
 
 
 NAFNETS = [
-    {"width": 6, "encoder_blocks": [1, 2, 0, 1], "middle_blocks": 3, "decoder_blocks": [1, 1, 2, 1]},
+    {"width": 6, "encoder_blocks": [1, 2, 0, 0], "middle_blocks": 3, "decoder_blocks": [0, 1, 2, 1]},
     {"in_channels": 6, "width": 4, "encoder_blocks": [12], "middle_blocks": 1, "decoder_blocks": [1]},
 ]
 RESTORMERS = [

@@ -128,7 +128,7 @@ def _count(state: State, pattern: str) -> int:
 def _nafnet(state: State, raw: bool) -> Official | None:
     if not any(name.startswith("middle_blks.") for name in state):
         return None
-    levels = _count(state, r"encoders\.(\d+)\.")
+    levels = _count(state, r"downs\.(\d+)\.")  # a level may have no blocks
     arguments = {
         "in_channels": state["intro.weight"].shape[1],
         "out_channels": state["ending.weight"].shape[0],
