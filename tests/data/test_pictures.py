@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from unblur.data.images import write_png
-from unblur.data.pictures import as_planes, read_pictures, sha256_pictures, write_pictures
+from unblur.data.manifest import PairRow
+from unblur.data.pictures import as_planes, check_task, read_pictures, sha256_pictures, write_pictures
 from unblur.errors import UnblurError
 
 
@@ -39,3 +40,15 @@ def test_frames_of_several_sizes_and_none_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UnblurError, match="0 frames of no pixels"):
         read_pictures(tmp_path / "empty")
+
+
+def test_pairs_of_another_task_are_told(tmp_path):
+    write_pictures(tmp_path / "one.png", frames()[0])
+    write_pictures(tmp_path / "many", frames())
+    sides = {"image": ("one.png", "one.png"), "burst": ("many", "one.png"), "video": ("many", "many")}
+    for task, (blur, sharp) in sides.items():
+        row = PairRow("p", "val", "s", "s.png", blur, sharp, 0, "shake", 1.0, {}, "", "")
+        check_task([row], tmp_path, task)
+        for other in sides.keys() - {task}:
+            with pytest.raises(UnblurError, match=f"is one for {task}, not for {other}"):
+                check_task([row], tmp_path, other)

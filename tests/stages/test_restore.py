@@ -189,6 +189,9 @@ def test_a_video_frame_by_frame_with_a_model_for_images(model, tmp_path, make_vi
         assert np.abs(frame.mean(axis=2) - boxed(sharp).mean(axis=2)).mean() < 4  # H.264, half the colours
     again = restore(source, tmp_path / "out.mkv", "--model", model)
     assert "nothing to do" in again.stdout
+    folder = restore(source, tmp_path, "--model", model)
+    assert folder.returncode == 1
+    assert "is a folder; name the file" in folder.stderr
 
 
 def test_a_truncated_video_is_told_and_the_rest_is_there(model, tmp_path, make_video, make_photo):

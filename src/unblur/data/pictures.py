@@ -1,6 +1,7 @@
 """The pictures of a pair's side: one in a file, or the frames of a video or burst in a folder."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.data.images import read_rgb, write_png
+from unblur.data.manifest import PairRow
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
+from unblur.safety.paths import inside
 
 Pictures = NDArray[np.uint8]
 """(H, W, 3) of a file, (T, H, W, 3) of a folder."""
@@ -53,3 +56,13 @@ def as_planes(pictures: NDArray[Any]) -> NDArray[np.float32]:
     planes = np.ascontiguousarray(np.moveaxis(pictures, -1, -3), dtype=np.float32)
     planes /= np.float32(255)
     return planes
+
+
+def check_task(rows: Iterable[PairRow], root: Path, task: str) -> None:
+    """Raise UnblurError unless the pairs in `root` are of that task: image, burst or video."""
+    for row in rows:
+        many = inside(root, row.blur).is_dir(), inside(root, row.sharp).is_dir()
+        found = {(False, False): "image", (True, False): "burst", (True, True): "video"}.get(many)
+        if found != task:
+            msg = f"{root}: pair {row.pair} is one for {found}, not for {task}; run `unblur prepare` as you train"
+            raise UnblurError(msg)

@@ -17,7 +17,7 @@ from unblur.config.provenance import data_version
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import tracking_client
 from unblur.data.manifest import PairRow, read_manifest
-from unblur.data.pictures import sha256_pictures
+from unblur.data.pictures import check_task, sha256_pictures
 from unblur.errors import UnblurError
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.registry.parity import read_onnx_parity
@@ -133,6 +133,7 @@ def _measure(
         return np.array([item.value for item in scores if item.profile == profile], dtype=np.float64)
 
     restorer = _load(candidate, cfg.benchmark.threads)
+    check_task(rows, prepared, restorer.task)
     height, width = cfg.gate.latency_size
     with fetched_onnx(candidate.uri) as file:
         size_mb = file.stat().st_size / 1e6

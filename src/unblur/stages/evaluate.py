@@ -23,6 +23,7 @@ def main(cfg: PipelineConfig) -> None:
     import torch
 
     from unblur.data.manifest import read_manifest
+    from unblur.data.pictures import check_task
     from unblur.evaluation.baselines import get_baselines
     from unblur.evaluation.panels import choose_pairs, write_panels
     from unblur.evaluation.plots import read_history, write_strength_bins, write_strength_gain, write_training
@@ -43,6 +44,7 @@ def main(cfg: PipelineConfig) -> None:
         raise UnblurError(msg)
     baselines = get_baselines(cfg.evaluate.baselines)
     restorer = load_restorer(train / "model")
+    check_task(rows, prepared, restorer.task)
 
     watches = {name: Stopwatch(framewise(restore)) for name, restore in baselines.items()} | {
         MODEL: Stopwatch(restorer)

@@ -24,6 +24,9 @@ def restore_video_command(options: argparse.Namespace) -> int:
     from unblur.safety.videos import check_video_header
     from unblur.stages.console import console, show_table, what_next
 
+    if options.target.is_dir():
+        msg = f"{options.target}: is a folder; name the file to write, such as {options.target / options.source.name}"
+        raise UnblurError(msg)
     if options.target.exists() and not options.overwrite:
         console.print("nothing to do: it is there already (--overwrite does it again)", highlight=False)
         return 0

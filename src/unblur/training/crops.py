@@ -48,7 +48,8 @@ def training_crops(cfg: PipelineConfig) -> SharpCrops | PairedCrops | ShardedCro
         root = Path(cfg.paths.data)
         sources = [source for source in read_sources(root) if source.file not in cfg.data.exclude]
     if makes != cfg.data.task:
-        msg = f"data.task is {cfg.data.task}, but the blur makes pairs of {makes}; set blur={cfg.data.task} (conf/blur)"
+        fitting = "starter" if cfg.data.task == "image" else cfg.data.task
+        msg = f"data.task is {cfg.data.task}, but the blur makes pairs for {makes}; set blur={fitting} (see conf/blur)"
         raise UnblurError(msg)
     training = [source for source in sources if source.split == "train"]
     if not training:

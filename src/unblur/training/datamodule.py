@@ -11,6 +11,7 @@ from unblur.config.schema import PipelineConfig
 from unblur.data.datasets import Pairs
 from unblur.data.manifest import read_manifest
 from unblur.data.mixing import MixingCollate
+from unblur.data.pictures import check_task
 from unblur.data.progressive import AnyPatch, ProgressiveBatches
 from unblur.data.sampling import StatelessSampler
 from unblur.errors import UnblurError
@@ -33,6 +34,7 @@ class RestorationData(L.LightningDataModule):
         if not rows:
             msg = f"{prepared / 'manifest.csv'}: no pair of the split val; see data.pairs_per_photo, or import again"
             raise UnblurError(msg)
+        check_task(rows, prepared, cfg.data.task)
         self.pairs = Pairs(rows, prepared)
         self.crops = training_crops(cfg)
 
