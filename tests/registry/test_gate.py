@@ -198,9 +198,7 @@ def test_without_the_export_folder_parity_comes_from_the_registration(project: A
 
 def test_latency_is_the_median_without_the_first_run() -> None:
     class Slow:
-    task = "image"
-
-        name, sha256, calls = "slow", "", 0
+        name, sha256, task, calls = "slow", "", "image", 0
 
         def __call__(self, batch: np.ndarray) -> np.ndarray:
             import time
