@@ -23,19 +23,28 @@ from rich.table import Table
 
 from unblur.benchmark.complexity import complexity
 from unblur.data.manifest import PairRow, read_manifest
-from unblur.evaluation.score import framewise, read_pair, score
+from unblur.evaluation.score import Batch, Restore, framewise, read_pair, score
 from unblur.evaluation.score_table import mean_table
 from unblur.metrics.profiles import get_profile
 from unblur.restoring.torch_runtime import TorchRestorer
 from unblur.training.weights import load_model
 
-PRESETS = ("starter", "starter_resunet", "starter_restormer", "starter_uformer", "starter_burst", "starter_video")
+PRESETS = {
+    "starter": [],
+    "starter_resunet": [],
+    "starter_restormer": [],
+    "starter_uformer": [],
+    "starter_burst": [],
+    "starter_video": [],
+    "starter_video/alone": ["data.frames=1"],  # the same network, trained and run on single frames: no recurrence
+}
+SHOTS = 8  # of the bursts that are restored; trained with what the preset says
 PROFILE = "psnr/literature"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("presets", nargs="*", default=PRESETS)
+    parser.add_argument("presets", nargs="*", default=list(PRESETS))
     parser.add_argument("--epochs", type=int, default=4, help="of 250 steps")
     parser.add_argument("--rounds", type=int, default=3, help="of the latencies")
     parser.add_argument("--keep", type=Path, help="folder for pairs and models; models there are not trained again")
@@ -50,9 +59,10 @@ def main() -> None:
             folder = trained(preset, options.epochs, work)
             rows, pairs = test_rows(preset, work)
             restorer = TorchRestorer(folder / "model", threads=1)
+            restore = one_by_one(restorer) if preset.endswith("/alone") else restorer
             means = mean_table([
                 *score("blurred", framewise(lambda batch: batch), rows, pairs, [PROFILE]),
-                *score("model", restorer, rows, pairs, [PROFILE]),
+                *score("model", restore, rows, pairs, [PROFILE]),
             ])  # fmt: skip
             blurred, model = means["blurred"][PROFILE], means["model"][PROFILE]
             cost = complexity(load_model(folder / "model"))
@@ -61,11 +71,13 @@ def main() -> None:
             table.add_row(
                 preset, *figures, f"{cost.macs_256 / 1e9:.2f}", f"{1e3 * step['seconds'] / step['steps']:.0f}"
             )
-            notes += sequences(preset, restorer, rows, pairs)
+            notes += bursts(preset, restorer, rows, pairs) if restorer.task == "burst" else []
         Console().print(table)
         for note in notes:
             Console().print(note)
-        Console().print(latencies({name: work / name / "model" for name in options.presets}, options.rounds))
+        Console().print(
+            latencies({name: work / name / "model" for name in options.presets if "/" not in name}, options.rounds)
+        )
 
 
 def trained(preset: str, epochs: int, work: Path) -> Path:
@@ -73,14 +85,18 @@ def trained(preset: str, epochs: int, work: Path) -> Path:
     folder, config = work / preset, work / preset / "pipeline.yaml"
     if not config.is_file():
         paths = [f"paths.train={folder}", f"paths.checkpoints={folder / 'checkpoints'}"]
-        overrides = [f"experiment={preset}", "logger=none", f"trainer.max_epochs={epochs}", *paths]
+        own = [f"experiment={preset.removesuffix('/alone')}", *PRESETS[preset]]
+        overrides = [*own, "logger=none", f"trainer.max_epochs={epochs}", *paths]
         run("compose", *overrides, "--out", str(config))
         settings = OmegaConf.load(config)
-        pairs = work / "pairs" / settings.data.task
-        OmegaConf.update(settings, "paths.prepared", str(pairs))
+        settings.paths.prepared = str(work / "pairs" / settings.data.task)
         OmegaConf.save(settings, config)
-        if not (pairs / "manifest.csv").is_file():
-            run("prepare", "--config", str(config))
+    settings = OmegaConf.load(config)
+    if not (Path(settings.paths.prepared) / "manifest.csv").is_file():
+        shots = [f"data.frames={SHOTS}"] if settings.data.task == "burst" else []
+        overrides = [f"experiment={preset}", *shots, f"paths.prepared={settings.paths.prepared}"]
+        run("compose", *overrides, "--out", str(folder / "pairs.yaml"))
+        run("prepare", "--config", str(folder / "pairs.yaml"))
     if not (folder / "model" / "config.json").is_file():
         run("train", "--config", str(config))
     return folder
@@ -96,29 +112,30 @@ def test_rows(preset: str, work: Path) -> tuple[list[PairRow], Path]:
     return [row for row in read_manifest(pairs) if row.split == "test"], pairs
 
 
-def sequences(preset: str, restorer: TorchRestorer, rows: list[PairRow], pairs: Path) -> list[str]:
-    """Return what bursts of several lengths, and recurrence, bring."""
+def one_by_one(restorer: TorchRestorer) -> Restore:
+    """Return what restores each frame of a clip as if there were no other."""
+    return framewise(lambda batch: restorer(batch[:, None])[:, 0])
+
+
+def bursts(preset: str, restorer: TorchRestorer, rows: list[PairRow], pairs: Path) -> list[str]:
+    """Return what bursts of several lengths bring, beside the best single shot of each."""
     profile = get_profile(PROFILE)
 
-    def psnr(restored, sharp) -> float:
-        images = [torch.from_numpy(np.clip(each, 0, 1).reshape(-1, *each.shape[-3:])) for each in (restored, sharp)]
+    def psnr(restored: Batch, sharp: Batch) -> float:
+        images = [torch.from_numpy(np.clip(each, 0, 1)) for each in (restored, sharp)]
         return float(profile.compute(*images).mean())
 
     read = [read_pair(row, pairs) for row in rows]
-    if restorer.task == "burst":
-        best = np.mean([max(psnr(blur[:, k], sharp) for k in range(blur.shape[1])) for blur, sharp in read])
-        counts = sorted({1, 2, 4, read[0][0].shape[1]})
-        by_count = [np.mean([psnr(restorer(blur[:, :count]), sharp) for blur, sharp in read]) for count in counts]
-        found = ", ".join(f"{count}: {value:.2f}" for count, value in zip(counts, by_count, strict=True))
-        return [f"{preset}: best single shot of each burst {best:.2f} dB; restored from so many shots {found} dB"]
-    if restorer.task == "video":
-        whole = np.mean([psnr(restorer(blur), sharp) for blur, sharp in read])
-        alone = np.mean([
-            psnr(np.concatenate([restorer(blur[:, t : t + 1]) for t in range(blur.shape[1])], axis=1), sharp)
-            for blur, sharp in read
-        ])  # fmt: skip
-        return [f"{preset}: {whole:.2f} dB with recurrence and neighbours, {alone:.2f} dB frame by frame"]
-    return []
+    notes = []
+    for count in (1, 2, 4, SHOTS):
+        best = np.mean([max(psnr(blur[:, k], sharp) for k in range(count)) for blur, sharp in read])
+        alone = np.mean([max(psnr(restorer(blur[:, k : k + 1]), sharp) for k in range(count)) for blur, sharp in read])
+        merged = np.mean([psnr(restorer(blur[:, :count]), sharp) for blur, sharp in read])
+        notes.append(
+            f"{preset}, {count} shots: restored {merged:.2f} dB; best single shot {best:.2f} dB as it is, "
+            f"{alone:.2f} dB restored alone"
+        )
+    return notes
 
 
 def latencies(models: dict[str, Path], rounds: int) -> Table:

@@ -1,10 +1,25 @@
 import csv
 
+import pytest
+
 from unblur.benchmark.latency import Latency
 from unblur.benchmark.memory import FreshStart
-from unblur.benchmark.table import join, speed_against_eager, write_rows
+from unblur.benchmark.quality import Quality
+from unblur.benchmark.table import BenchmarkRow, choose, join, speed_against_eager, write_rows
+from unblur.errors import UnblurError
 
-COLUMNS = "runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb"
+COLUMNS = (
+    "runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb,"
+    "psnr,ssim,colour_shift,lost_db,chosen"
+)
+
+
+def quality(lost):
+    return Quality(psnr=30.0 - lost, ssim=0.9, lost_db=lost, colour_shift=0.1)
+
+
+def row(runtime, ms, lost, height=16):
+    return BenchmarkRow(runtime, height, 6, 2, ms, 1.0, 100.0, 50.0, 90.0, 1.0, 30.0 - lost, 0.9, 0.1, lost)
 
 
 def test_rows_join_what_belongs_together_and_reach_the_file(tmp_path):
@@ -23,7 +38,9 @@ def test_rows_join_what_belongs_together_and_reach_the_file(tmp_path):
         "onnxruntime": [FreshStart(8, 6, 200.0, 25.0, 90.0), FreshStart(16, 6, 200.0, 35.0, 120.0)],
     }
     files = {"pytorch": tmp_path / "model", "onnxruntime": tmp_path / "model.onnx"}
-    rows = join(latencies, fresh, files, threads=2)
+    found = {"pytorch": quality(0.0), "onnxruntime": quality(0.02)}
+    rows = join(latencies, fresh, files, 2, {"test": found, "val": found})
+    assert [row.lost_db for row in rows] == [0.0, 0.02, 0.0, 0.02]
     assert [row.peak_mb for row in rows] == [400.0, 90.0, 500.0, 120.0]
     assert [row.file_mb for row in rows] == [2.0, 1.0, 2.0, 1.0]
     assert list(speed_against_eager(rows).values()) == [1.0, 2.0, 1.0, 3.0]
@@ -35,3 +52,21 @@ def test_rows_join_what_belongs_together_and_reach_the_file(tmp_path):
         read = list(csv.DictReader(stream))
     assert [row["first_ms"] for row in read] == ["55.0", "25.0", "99.0", "35.0"]
     assert {row["threads"] for row in read} == {"2"}
+
+
+def test_the_fastest_within_the_budget_is_chosen_at_the_largest_size():
+    rows = [row("eager", 90, 0.0), row("exact", 50, 0.0), row("rough", 10, 0.3), row("good", 30, 0.09)]
+    small = [row("exact", 1, 0.0, height=8), row("good", 2, 0.09, height=8)]
+    chosen = choose([*rows, *small], ["exact", "rough", "good"], max_lost_db=0.1)
+    assert [(each.runtime, each.height) for each in chosen if each.chosen] == [("good", 16), ("good", 8)]
+    assert [each.runtime for each in choose(rows, ["rough", "exact"], 0.01) if each.chosen] == ["exact"]
+
+
+def test_a_budget_that_nothing_keeps_is_told():
+    with pytest.raises(UnblurError, match=r"no variant loses at most 0\.1 dB .*rough 0\.300"):
+        choose([row("eager", 90, 0.0), row("rough", 10, 0.3)], ["rough"], 0.1)
+
+
+def test_a_loss_that_is_no_number_is_not_within_the_budget():
+    with pytest.raises(UnblurError, match="no variant"):
+        choose([row("broken", 10, float("nan"))], ["broken"], 0.1)

@@ -107,9 +107,10 @@ def _write_artifacts(folder: Path, scores: list[Score]) -> PathsConfig:
         },
         "export/parity.csv": "format,batch,height,width,max_abs_difference,passed\n"
         "onnx,2,33,47,1.5e-06,True\npt2,1,17,9,0.5,False\n",
-        "benchmark/latency.csv": "runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb\n"
-        "pytorch,720,1280,2,900.5,9,300,950,800,2.1\nonnxruntime,64,64,2,3.5,0.1,80,4,90,2.25\n"
-        "onnxruntime,720,1280,2,450.5,4,80,470,400,2.25\n",
+        "benchmark/latency.csv": "runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb,"
+        "psnr,ssim,colour_shift,lost_db,chosen\n"
+        "pytorch,720,1280,2,900.5,9,300,950,800,2.1,31.5,0.91,0,0,\nonnxruntime,64,64,2,3.5,0.1,80,4,90,2.25,31.5,0.91,0.002,0.001,yes\n"
+        "onnxruntime,720,1280,2,450.5,4,80,470,400,2.25,31.5,0.91,0.002,0.001,yes\n",
         "benchmark/complexity.json": {"parameters": 512345, "macs_256": 1.7e9},
         "reports/data.json": {
             "errors": 0,

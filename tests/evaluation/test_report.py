@@ -70,13 +70,13 @@ def test_nothing_is_loaded_from_elsewhere(html, page):
 
 def test_every_image_is_embedded_and_described(page):
     images = page.named("img")
-    assert len(images) == 5  # three plots, two panels
+    assert len(images) == 6  # four plots, two panels
     for attributes in images:
         assert len(attributes["alt"]) > 30
         picture = decode(attributes["src"])
         assert (picture.width, picture.height) == (int(attributes["width"]), int(attributes["height"]))
     dark = page.named("source")
-    assert [attributes["media"] for attributes in dark] == ["(prefers-color-scheme: dark)"] * 3
+    assert [attributes["media"] for attributes in dark] == ["(prefers-color-scheme: dark)"] * 4
     assert all(decode(attributes["srcset"]).size == (960, 540) for attributes in dark)
 
 
@@ -114,7 +114,18 @@ def test_parity_latency_and_data_are_told(page):
     cells = [row for _, row in page.rows]
     assert ["onnx", "2", "33", "47", "1.5e-06", "passed"] in cells
     assert ["pt2", "1", "17", "9", "5.0e-01", "failed"] in cells
-    assert ["onnxruntime", "1280 x 720", "2", "450.5 ms", "4.0 ms", "80 ms", "470.0 ms", "400 MB", "2.25 MB"] in cells
+    speed = [
+        "onnxruntime (deployed)",
+        "1280 x 720",
+        "2",
+        "450.5 ms",
+        "4.0 ms",
+        "80 ms",
+        "470.0 ms",
+        "400 MB",
+        "2.25 MB",
+    ]
+    assert [*speed, "31.50 dB", "0.9100", "0.002", "+0.001 dB"] in cells
     assert ["warning", "grey", "photos/<b>.png", "mode L"] in cells  # escaped: it is text, not a tag
     text = " ".join("".join(page.text).split())
     assert "0.51 million parameters, 1.70 billion multiply-accumulates" in text
@@ -148,7 +159,7 @@ def test_without_curve_and_panels_the_page_still_stands(artifacts_paths, tmp_pat
     for panel in (tmp_path / "evaluate" / "panels").iterdir():
         panel.unlink()
     page = Page(render_report(read_artifacts(artifacts_paths)))
-    assert len(page.named("img")) == 2
+    assert len(page.named("img")) == 3
     assert "training" not in page.ids
     assert "evaluate.panels is 0" in "".join(page.text)
 

@@ -12,4 +12,5 @@ def test_an_unknown_format_gets_the_nearest(tmp_path):
 
 @pytest.mark.slow
 def test_a_format_is_the_suffix_of_its_file(files):
-    assert {name: path.name for name, path in files.items()} == {"onnx": "model.onnx", "pt2": "model.pt2"}
+    names = {"onnx": "model.onnx", "openvino": "model.xml", "pt2": "model.pt2"}
+    assert {name: path.name for name, path in files.items()} == names

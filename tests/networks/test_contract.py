@@ -11,6 +11,7 @@ from unblur.config.instantiate import instantiate
 from unblur.errors import UnblurError
 from unblur.export.formats import export_model
 from unblur.export.parity import check_parity
+from unblur.networks.folding import Foldable, fold
 from unblur.restoring.tiles import restore_tiled
 from unblur.training.weights import load_model, save_model
 
@@ -105,6 +106,21 @@ def test_bfloat16_autocast_is_finite_and_near(case):
     assert (rough - exact).abs().mean() < 0.05 * scale + 1e-3
 
 
+def test_folding_changes_nothing_and_leaves_the_network_alone(case):
+    network, _ = case
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    blur = example(network, 17, 33, batch=2)
+    with torch.no_grad():
+        torch.testing.assert_close(fold(network)(blur), network(blur), rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_blocks_that_can_be_folded_are(case):
+    network, _ = case
+    left = [type(module).__name__ for module in fold(network).modules() if isinstance(module, Foldable)]
+    assert not left
+
+
 def test_channels_last_gives_the_same(case):
     network, config = case
     blur = example(network, 16, 24, batch=2)
@@ -195,7 +211,7 @@ def test_exported_files_compute_the_same_at_any_size(path, tmp_path):
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    formats = ["onnx"] if network.task == "video" else ["onnx", "pt2"]
+    formats = ["onnx", "openvino"] if network.task == "video" else ["onnx", "openvino", "pt2"]
     files = [export_model(network, name, tmp_path, 18) for name in formats]
     rows = check_parity(network, files, PARITY_SIZES, 1e-4)
     assert len(rows) == len(files) * len(PARITY_SIZES)

@@ -171,10 +171,11 @@ def make_project(root: Path, make_photo: Callable[..., NDArray[np.uint8]]) -> Pr
     project.write("artifacts/benchmark/complexity.json", {"parameters": 1234567, "macs_256": 10**9})
     project.write(
         "artifacts/benchmark/latency.csv",
-        "runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb\n"
-        "pytorch,720,1280,2,2000,10,5,2100,900,6.5\n"
-        "onnxruntime,256,256,2,90,1,20,95,200,6.4\n"
-        "onnxruntime,720,1280,2,1010,9,20,1100,700,6.4\n",
+        "runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb,"
+        "psnr,ssim,colour_shift,lost_db,chosen\n"
+        "pytorch,720,1280,2,2000,10,5,2100,900,6.5,31.5,0.91,0,0,\n"
+        "onnxruntime,256,256,2,90,1,20,95,200,6.4,31.5,0.91,0.002,0.001,yes\n"
+        "onnxruntime,720,1280,2,1010,9,20,1100,700,6.4,31.5,0.91,0.002,0.001,yes\n",
     )
     listed = {"a": ("train", "CC0"), "b": ("train", "BSD"), "c": ("val", "CC0"), "d": ("test", "CC0")}
     project.write(

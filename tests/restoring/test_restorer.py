@@ -17,5 +17,5 @@ def test_a_reference_that_leads_nowhere_is_told_with_what_was_expected(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "model.pth").write_bytes(b"x")
     for name, reason in (("none.onnx", "no such model"), ("empty", "not a model"), ("model.pth", "not a model")):
-        with pytest.raises(UnblurError, match=f"{name}: {reason}; expected an .onnx file"):
+        with pytest.raises(UnblurError, match=f"{name}: {reason}; expected an .onnx, .xml or .pt2 file"):
             load_restorer(tmp_path / name)

@@ -84,7 +84,7 @@ def test_a_folder_of_every_kind_with_broken_files_among_them(model, tmp_path, ma
     (folder / "text.jpg").write_text("not a photograph")
     (folder / "huge.png").write_bytes(fake_png(100_000, 100_000))
 
-    done = restore(folder, out, "--model", model)
+    done = restore(folder, out, "--model", model, "--precision", "f32")
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     errors = [line for line in lines if line.startswith("error: ")]

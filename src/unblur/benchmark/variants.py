@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,44 +13,72 @@ Images = NDArray[np.float32]  # (B, 3, H, W) in [0, 1]
 Run = Callable[[Images], Images]
 
 
+class Restores(Protocol):
+    """Restores batches of what its task says: images, bursts or clips."""
+
+    task: str
+
+    def __call__(self, batch: Images) -> Images:
+        """Restore a batch."""
+        ...
+
+
 @dataclass(frozen=True)
 class Variant:
-    """A runtime with its settings: `load(file, threads)` returns what restores a batch."""
+    """A runtime with its settings: `open(file, threads)` returns what restores.
+
+    `runtime` and `precision` are what `unblur restore` is told to get the same; "" where it cannot.
+    """
 
     name: str
     needs: str
-    load: Callable[[Path, int], Run]
+    open: Callable[[Path, int], Restores]
+    runtime: str = ""
+    precision: str = ""
 
     def file(self, model: Path, export: Path) -> Path:
         """Return what is loaded: the folder of the trained model, or an exported file."""
         return model if self.needs == "model" else export / self.needs
 
+    def load(self, file: Path, threads: int) -> Run:
+        """Return what restores images (B, 3, H, W), of other tasks as clips or bursts of equal ones."""
+        restorer = self.open(file, threads)
+        return in_sequences(restorer, restorer.task)
 
-def _pytorch(folder: Path, threads: int, channels_last: bool, bf16: bool) -> Run:
-    import torch
 
-    from unblur.training.weights import load_model
+class Eager:
+    """PyTorch without compilation (see `Restores`)."""
 
-    torch.set_num_threads(threads)
-    memory = torch.channels_last if channels_last else torch.contiguous_format
-    network = load_model(folder)
-    network = network.to(memory_format=memory)  # type: ignore[call-overload]  # the stub wants a device as well
+    def __init__(self, folder: Path, threads: int, channels_last: bool = False, bf16: bool = False) -> None:
+        import torch
 
-    def run(batch: Images) -> Images:
+        from unblur.training.weights import load_model
+
+        torch.set_num_threads(threads)
+        self._memory = torch.channels_last if channels_last else torch.contiguous_format
+        self._bf16 = bf16
+        network = load_model(folder)
+        self.task = str(getattr(network, "task", "image"))
+        self._network = network.to(memory_format=self._memory)  # type: ignore[call-overload]  # the stub wants a device
+
+    def __call__(self, batch: Images) -> Images:
+        """Restore a batch."""
+        import torch
+
         blur = torch.from_numpy(batch)
-        blur = blur.contiguous(memory_format=memory) if blur.ndim == 4 else blur
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            restored: Images = network(blur).float().numpy()
+        blur = blur.contiguous(memory_format=self._memory) if blur.ndim == 4 else blur
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+            restored: Images = self._network(blur).float().numpy()
         return restored
 
-    return in_sequences(run, getattr(network, "task", "image"))
 
+def _graph(name: str, runtime: str, precision: str) -> Variant:
+    def load(file: Path, threads: int) -> Restores:
+        from unblur.restoring.restorer import load_restorer
 
-def _onnxruntime(file: Path, threads: int) -> Run:
-    from unblur.restoring.restorer import load_restorer
+        return load_restorer(file, threads, runtime=runtime, precision=precision, device="cpu")
 
-    restorer = load_restorer(file, threads)
-    return in_sequences(restorer, restorer.task)
+    return Variant(name, "model.onnx", load, runtime, precision)
 
 
 def in_sequences(run: Run, task: str) -> Run:
@@ -68,18 +97,16 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
         variant.name: variant
         for variant in (
-            Variant(EAGER, "model", lambda path, threads: _pytorch(path, threads, channels_last=False, bf16=False)),
-            Variant(
-                "pytorch channels-last",
-                "model",
-                lambda path, threads: _pytorch(path, threads, channels_last=True, bf16=False),
-            ),
+            Variant(EAGER, "model", Eager),
+            Variant("pytorch channels-last", "model", lambda file, threads: Eager(file, threads, channels_last=True)),
             Variant(
                 "pytorch channels-last bf16",
                 "model",
-                lambda path, threads: _pytorch(path, threads, channels_last=True, bf16=True),
+                lambda file, threads: Eager(file, threads, channels_last=True, bf16=True),
             ),
-            Variant("onnxruntime", "model.onnx", _onnxruntime),
+            _graph("onnxruntime", "onnxruntime", "f32"),
+            _graph("openvino", "openvino", "f32"),
+            _graph("openvino bf16", "openvino", "bf16"),
         )
     }
 )

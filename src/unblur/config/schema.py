@@ -97,7 +97,7 @@ class EvaluateConfig:
 class ExportConfig:
     """Formats to export and the sizes at which each is compared with the PyTorch network."""
 
-    formats: list[str] = field(default_factory=lambda: ["onnx", "pt2"])
+    formats: list[str] = field(default_factory=lambda: ["onnx", "openvino", "pt2"])
     sizes: list[list[int]] = field(default_factory=list)
     tolerance: float = 1e-4
     opset: int = 18
@@ -105,12 +105,13 @@ class ExportConfig:
 
 @dataclass
 class BenchmarkConfig:
-    """Latency measurement: sizes as (height, width), interleaved rounds, threads."""
+    """Latency measurement: sizes as (height, width), interleaved rounds, threads; what may be lost."""
 
     sizes: list[list[int]] = field(default_factory=list)
     rounds: int = 7
     warmup: int = 2
     threads: int = 2
+    max_lost_db: float = 0.1
 
 
 @dataclass

@@ -162,6 +162,26 @@ def draw_training(history: History, theme: Theme) -> bytes:
     return _png(figure)
 
 
+def draw_pareto(latency: Sequence[Mapping[str, str]], theme: Theme) -> bytes:
+    """Draw PSNR on the test pairs against latency at the largest size, one point a variant; a star is deployed."""
+    figure, axes = _figure(theme)
+    largest = max(latency, key=lambda row: int(row["height"]) * int(row["width"]))
+    for row in latency:
+        if (row["height"], row["width"]) != (largest["height"], largest["width"]):
+            continue
+        place = float(row["median_ms"]), float(row["psnr"])
+        axes.scatter(*place, s=90 if row["chosen"] else 30, color=theme.model, marker="*" if row["chosen"] else "o")
+        axes.annotate(
+            row["runtime"], place, xytext=(6, 5), textcoords="offset points", color=theme.ink, fontsize=8, rotation=20
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel(f"median ms at {largest['width']} x {largest['height']}, log scale", color=theme.ink)
+    axes.set_ylabel("PSNR on the test pairs (dB)", color=theme.ink)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.margins(0.25)
+    return _png(figure)
+
+
 def _figure(theme: Theme) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6.4, 3.6), dpi=150, layout="constrained", facecolor="none")
     FigureCanvasAgg(figure)

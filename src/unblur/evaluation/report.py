@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from unblur.evaluation.artifacts import Artifacts, deployed_latency, gain_interval
-from unblur.evaluation.plots import DARK, LIGHT, draw_gains, draw_strength_bins, draw_training
+from unblur.evaluation.plots import DARK, LIGHT, draw_gains, draw_pareto, draw_strength_bins, draw_training
 from unblur.evaluation.score_table import BLURRED, MODEL, Score, decimals, gains, mean_table, rank_pairs, unit
 from unblur.evaluation.strata import describe_blur, strata
 from unblur.safety.atomic import replacing
@@ -164,7 +164,7 @@ def _strata(artifacts: Artifacts) -> list[Cells]:
 
 
 def _plots(artifacts: Artifacts) -> dict[str, Cells]:
-    """Return the drawings as {name: {light, dark, width, height, alt}}; without a training curve two of the three."""
+    """Return the drawings as {name: {light, dark, width, height, alt}}; without a training curve one less."""
     scores, main = artifacts.scores, artifacts.profiles[0]
     bins = [stratum for stratum in strata(scores, MODEL, main) if stratum.by == "strength"]
     told = ", ".join(f"{stratum.name} {stratum.gain:+.{decimals(main)}f} {unit(main)}".strip() for stratum in bins)
@@ -180,6 +180,11 @@ def _plots(artifacts: Artifacts) -> dict[str, Cells]:
             [draw_gains(scores, main, unit(main), theme) for theme in (LIGHT, DARK)],
         ),
     }
+    shown = deployed_latency(artifacts)
+    plots["pareto"] = (
+        f"One point for each runtime: PSNR against latency. Deployed: {shown['runtime']}, {shown['median_ms']} ms.",
+        [draw_pareto(artifacts.latency, theme) for theme in (LIGHT, DARK)],
+    )
     if artifacts.history:
         last = artifacts.history[-1]
         plots["training"] = (

@@ -9,20 +9,26 @@ from torch import nn
 from unblur.config.suggest import nearest
 from unblur.errors import UnblurError
 from unblur.export.onnx import export_onnx
+from unblur.export.openvino import export_openvino
 from unblur.export.pt2 import export_program
+from unblur.networks.folding import fold
 
 Export = Callable[[nn.Module, Path, int], None]
 
 FORMATS: Mapping[str, Export] = MappingProxyType(
     {
         "onnx": export_onnx,
+        "openvino": export_openvino,
         "pt2": lambda network, path, opset: export_program(network, path),
     }
 )
 
+SUFFIXES: Mapping[str, str] = MappingProxyType({"openvino": "xml"})
+"""Of formats whose files are not called like them."""
+
 
 def export_model(network: nn.Module, format_name: str, folder: Path, opset: int) -> Path:
-    """Write `folder`/model.FORMAT and return its path.
+    """Write the folded network (`unblur.networks.folding`) as `folder`/model.SUFFIX and return its path.
 
     Raises:
         UnblurError: there is no such format, or the network cannot be exported to it.
@@ -30,6 +36,6 @@ def export_model(network: nn.Module, format_name: str, folder: Path, opset: int)
     if format_name not in FORMATS:
         msg = f"unknown export format {format_name!r}{nearest(format_name, FORMATS)}; known: {', '.join(FORMATS)}"
         raise UnblurError(msg)
-    path = folder / f"model.{format_name}"
-    FORMATS[format_name](network, path, opset)
+    path = folder / f"model.{SUFFIXES.get(format_name, format_name)}"
+    FORMATS[format_name](fold(network), path, opset)
     return path

@@ -18,6 +18,10 @@ from unblur.safety.atomic import replacing
 FRAMES = 4
 """Of the clips and bursts that are compared."""
 
+RUNTIMES = {".onnx": "onnxruntime", ".xml": "openvino"}
+"""That each kind of file is compared with."""
+NAMES = {".xml": "openvino"}
+
 T = TypeVar("T")
 Track = Callable[[Sequence[T]], Iterable[T]]
 
@@ -58,12 +62,13 @@ def check_parity(
     expected = [_restored(network, image) for image in images]
     rows = []
     for file in track(files):
-        restorer = load_restorer(file)
+        restorer = load_restorer(file, runtime=RUNTIMES.get(file.suffix, "auto"), precision="f32")
         for image, truth in zip(images, expected, strict=True):
             difference = _difference(restorer, image, truth)
             batch, (height, width) = image.shape[0], image.shape[-2:]
             passed = difference <= tolerance
-            rows.append(ParityRow(file.suffix.lstrip("."), batch, height, width, difference, passed))
+            name = NAMES.get(file.suffix, file.suffix.lstrip("."))
+            rows.append(ParityRow(name, batch, height, width, difference, passed))
     return rows
 
 

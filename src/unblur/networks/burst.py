@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
-from unblur.networks.layers import crop, pad_to_multiple
+from unblur.networks.layers import SubpixelUp, crop, pad_to_multiple
 from unblur.networks.nafnet import NAFBlock
 
 
@@ -29,6 +29,7 @@ class BurstNet(nn.Module):
     """
 
     task: ClassVar[str] = "burst"
+    inner: ClassVar = ("*.conv1", "*.conv4")
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class BurstNet(nn.Module):
             channels *= 2
         self.middle = SharedLevel(channels, middle_blocks)
         for blocks in decoder_blocks:
-            self.ups.append(nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2)))
+            self.ups.append(SubpixelUp(channels, channels // 2))
             channels //= 2
             self.decoders.append(SharedLevel(channels, blocks))
 

@@ -34,6 +34,20 @@ class SimpleGate(nn.Module):
         return first * second
 
 
+class SubpixelUp(nn.Sequential):
+    """Doubles height and width: a convolution to four times the channels, which become 2x2 pixels (Shi et al. 2016).
+
+    Args:
+        channels: of the input.
+        out: channels of the output.
+        kernel: side of the convolution.
+    """
+
+    def __init__(self, channels: int, out: int, kernel: int = 1) -> None:
+        conv = nn.Conv2d(channels, 4 * out, kernel, padding=kernel // 2, bias=False)
+        super().__init__(conv, nn.PixelShuffle(2))
+
+
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """Append zeros at the right and the bottom of (B, C, H, W) until H and W are multiples of `multiple`.
 

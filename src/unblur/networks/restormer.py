@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
-from unblur.networks.layers import LayerNorm2d, crop, pad_to_multiple
+from unblur.networks.folding import Standardise, after_affine, parts
+from unblur.networks.layers import LayerNorm2d, SubpixelUp, crop, pad_to_multiple
 
 
 class Restormer(nn.Module):
@@ -58,7 +59,7 @@ class Restormer(nn.Module):
         self.ups, self.reduces, self.decoders = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for i in reversed(range(len(blocks) - 1)):
             c = channels[i]
-            self.ups.append(nn.Sequential(nn.Conv2d(2 * c, 4 * c, 3, padding=1, bias=False), nn.PixelShuffle(2)))
+            self.ups.append(SubpixelUp(2 * c, c, kernel=3))
             # At full resolution the concatenated channels stay.
             self.reduces.append(nn.Conv2d(2 * c, c, 1, bias=False) if i else nn.Identity())
             self.decoders.append(level(c if i else 2 * c, blocks[i], heads[i]))
@@ -88,6 +89,8 @@ class Restormer(nn.Module):
 class TransformerBlock(nn.Module):
     """Attention over channels, then the gated feed-forward; each a residual after a layer norm."""
 
+    skippable: ClassVar[bool] = True
+
     def __init__(self, channels: int, heads: int, expansion: float, norm_bias: bool) -> None:
         super().__init__()
         norm = LayerNorm2d if norm_bias else ScaleNorm2d
@@ -102,6 +105,10 @@ class TransformerBlock(nn.Module):
         out: Tensor = x + self.ffn(self.norm2(x))
         return out
 
+    def folded(self) -> nn.Module:
+        """Return a block that computes the same in fewer passes."""
+        return FoldedTransformerBlock(self)
+
 
 class ChannelAttention(nn.Module):
     """Multi-Dconv head transposed attention (MDTA): every channel attends to the others of its head.
@@ -111,7 +118,6 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
         self.qkv_dwconv = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=False)
@@ -119,12 +125,13 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        batch, channels, height, width = x.shape
-        qkv = self.qkv_dwconv(self.qkv(x)).reshape(batch, 3, self.heads, channels // self.heads, height * width)
+        batch, _, height, width = x.shape
+        heads = len(self.temperature)
+        qkv = self.qkv_dwconv(self.qkv(x)).reshape(batch, 3, heads, -1, height * width)
         q, k, v = qkv.unbind(1)  # (B, h, C/h, HW)
         attention = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1)  # (B, h, C/h, C/h)
         attention = (attention * self.temperature).softmax(dim=-1)
-        out: Tensor = self.project_out((attention @ v).reshape(batch, channels, height, width))
+        out: Tensor = self.project_out((attention @ v).reshape(batch, -1, height, width))
         return out
 
 
@@ -142,6 +149,53 @@ class GatedFeedForward(nn.Module):
         first, second = self.dwconv(self.project_in(x)).chunk(2, dim=1)
         out: Tensor = self.project_out(F.gelu(first) * second)
         return out
+
+
+class FoldedTransformerBlock(nn.Module):
+    """A transformer block for inference.
+
+    Norms lie in the convolutions; queries, keys and values, and the gate's halves, come out apart. The lengths of
+    queries and keys divide the small attention map instead of them, and the projection is joined to the map: one matrix
+    for the whole image, through which the values go once.
+    """
+
+    def __init__(self, block: TransformerBlock) -> None:
+        super().__init__()
+        attention, ffn = block.attn, block.ffn
+        self.heads, self.temperature = len(attention.temperature), attention.temperature
+        self.standardise1, qkv = _without_norm(block.norm1, attention.qkv)
+        self.points = nn.ModuleList(parts(qkv, 3))
+        self.depthwise = nn.ModuleList(parts(attention.qkv_dwconv, 3))
+        out = attention.project_out.weight.flatten(1)  # (C, h d)
+        self.project = nn.Parameter(torch.stack(out.chunk(self.heads, dim=1)))  # (h, C, d)
+        self.standardise2, gates = _without_norm(block.norm2, ffn.project_in)
+        self.gates = nn.ModuleList(parts(gates, 2))
+        self.gates_depthwise = nn.ModuleList(parts(ffn.dwconv, 2))
+        self.project_out = ffn.project_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        normed = self.standardise1(x)
+        q, k, v = (d(p(normed)).flatten(2) for p, d in zip(self.points, self.depthwise, strict=True))  # (B, h d, HW)
+        split = (self.heads, -1)
+        lengths = [t.square().sum(-1).sqrt().clamp_min(1e-12).unflatten(1, split) for t in (q, k)]  # (B, h, d)
+        scores = q.unflatten(1, split) @ k.unflatten(1, split).transpose(-2, -1)  # (B, h, d, d)
+        scores = scores / (lengths[0][..., None] * lengths[1][..., None, :])
+        attention = (scores * self.temperature).softmax(dim=-1)
+        mixed = (self.project @ attention).transpose(1, 2).flatten(2)  # (B, C, h d)
+        x = x + (mixed @ v).unflatten(-1, x.shape[-2:])
+
+        normed = self.standardise2(x)
+        first, second = (d(p(normed)) for p, d in zip(self.gates, self.gates_depthwise, strict=True))
+        out: Tensor = x + self.project_out(F.gelu(first) * second)
+        return out
+
+
+def _without_norm(norm: "LayerNorm2d | ScaleNorm2d", conv: nn.Conv2d) -> tuple[Standardise, nn.Conv2d]:
+    """Return what is left of a norm and the convolution after it when the affine part has moved into the latter."""
+    weight, bias = norm.weight, norm.bias if isinstance(norm, LayerNorm2d) else None
+    standardise = Standardise(len(weight), norm.eps, centred=bias is not None)
+    return standardise, after_affine(conv, weight, bias)
 
 
 class ScaleNorm2d(nn.Module):

@@ -27,6 +27,8 @@ class ResUNet(nn.Module):
     """
 
     task: ClassVar[str] = "image"
+    inner: ClassVar = ("*.conv1",)
+    stream_units: ClassVar = ("stem.1", "downs.*")
 
     def __init__(
         self, width: int = 32, blocks: Sequence[int] = (2, 2), middle_blocks: int = 2, shuffle: int = 2
@@ -71,11 +73,13 @@ class ResUNet(nn.Module):
 class ResidualBlock(nn.Module):
     """Two convolutions with a ReLU between, which quantizes without loss; their sum with the input comes out."""
 
+    skippable: ClassVar[bool] = True
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.activation = nn.ReLU(inplace=True)
+        self.activation = nn.ReLU()
         nn.init.kaiming_normal_(self.conv1.weight)
         nn.init.normal_(self.conv2.weight, std=0.1 * (2 / (9 * channels)) ** 0.5)  # nearly the identity at first
 

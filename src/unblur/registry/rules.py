@@ -107,7 +107,7 @@ def _parity_note(measured: Measured) -> str:
 
 def _size_note(rules: GateConfig) -> str:
     height, width = rules.latency_size
-    return f"one {width}x{height} image, ONNX Runtime"
+    return f"one {width}x{height} image, as `unblur restore` would run it"
 
 
 def _verdict(rule: str, limit: float | None, figure: float | None, unit: str, note: str) -> RuleResult | None:

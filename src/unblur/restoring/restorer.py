@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.restoring.mlflow_reference import fetched_onnx, is_mlflow_reference
+from unblur.safety.hashing import check_listed, sha256_file
 
-EXPECTED = "expected an .onnx file, a .pt2 file, a folder with model.safetensors, or models:/NAME@ALIAS"
+EXPECTED = "expected an .onnx, .xml or .pt2 file, a folder with model.safetensors, or models:/NAME@ALIAS"
 
 
 class Restorer(Protocol):
@@ -40,34 +41,51 @@ class StreamRestorer(Restorer, Protocol):
         ...
 
 
-def load_restorer(reference: str | os.PathLike[str], threads: int | None = None) -> Restorer:
+def load_restorer(
+    reference: str | os.PathLike[str],
+    threads: int | None = None,
+    *,
+    runtime: str = "auto",
+    precision: str = "auto",
+    device: str | None = None,
+) -> Restorer:
     """Load a model; PyTorch is imported only for those that need it, MLflow only for its references.
 
     Args:
-        reference: an .onnx file (ONNX Runtime); a .pt2 file (torch.export); a folder with model.safetensors and
-            config.json (PyTorch) or with model.onnx (what MLflow logs); or an MLflow reference to such an ONNX folder:
-            `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
+        reference: an .onnx file; an OpenVINO .xml beside its .bin; a .pt2 file (torch.export); a folder with
+            model.safetensors and config.json (PyTorch) or with model.onnx (what MLflow logs); or an MLflow reference
+            to such an ONNX folder: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
         threads: threads of one operation; None leaves it to the runtime.
+        runtime: onnxruntime or openvino for an .onnx file; auto takes what `unblur benchmark` measured fastest on this
+            machine, else OpenVINO. PyTorch's models have PyTorch alone.
+        precision: f32 or bf16 of what is not quantized; auto goes with the runtime, and is f32 with PyTorch.
+        device: cpu, cuda or tensorrt; None takes a GPU where there is one.
 
     Raises:
-        UnblurError: there is nothing at the reference, or it is no model that can be read.
+        UnblurError: there is nothing at the reference, it is no model that can be read, or what is asked for does not
+            go together with it.
     """
+    choices = runtime, precision, device
     if is_mlflow_reference(str(reference)):
         with fetched_onnx(str(reference)) as path:
-            return _onnx(path, threads, name=str(reference))
+            return _graph(path, threads, choices, name=str(reference))
     path = Path(reference)
     if not path.exists():
         msg = f"{path}: no such model; {EXPECTED}"
         raise UnblurError(msg)
     if (path / "model.safetensors").is_file():
+        _require_torch(path, runtime, device)
+        check_listed(path / "model.safetensors")
         from unblur.restoring.torch_runtime import TorchRestorer
 
-        return TorchRestorer(path, threads)
+        return TorchRestorer(path, threads, bf16=precision == "bf16")
     if (path / "model.onnx").is_file():
-        return _onnx(path / "model.onnx", threads, name=str(path))
-    if path.is_file() and path.suffix == ".onnx":
-        return _onnx(path, threads, name=path.name)
+        return _graph(path / "model.onnx", threads, choices, name=str(path))
+    if path.is_file() and path.suffix in (".onnx", ".xml"):
+        return _graph(path, threads, choices, name=path.name)
     if path.is_file() and path.suffix == ".pt2":
+        _require_torch(path, runtime, device, precision)
+        check_listed(path)
         from unblur.restoring.program_runtime import ProgramRestorer
 
         return ProgramRestorer(path, threads)
@@ -75,11 +93,25 @@ def load_restorer(reference: str | os.PathLike[str], threads: int | None = None)
     raise UnblurError(msg)
 
 
-def _onnx(path: Path, threads: int | None, name: str) -> Restorer:
-    from unblur.restoring.onnx_runtime import OnnxRestorer, input_names
+def _graph(path: Path, threads: int | None, choices: tuple[str, str, str | None], name: str) -> Restorer:
+    """Load an ONNX file or OpenVINO's pair of files with the runtime that was asked for, or the best."""
+    from unblur.restoring.graph import GraphRestorer, GraphStream
+    from unblur.restoring.runtime_choice import choose
+    from unblur.restoring.session import open_session
 
-    if "hidden" in input_names(path, name):
-        from unblur.restoring.onnx_stream import OnnxStream
+    check_listed(path)
+    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
+    check_listed(weights)
+    sha256 = sha256_file(weights)
+    if path.suffix == ".xml" and choices[0] not in ("auto", "openvino"):
+        msg = f"{name}: only OpenVINO reads it, not {choices[0]}; give the .onnx file, or leave the runtime out"
+        raise UnblurError(msg)
+    runtime, precision = choose(sha256, *choices)
+    session = open_session(path, name, runtime=runtime, threads=threads, precision=precision, device=choices[2])
+    return (GraphStream if "hidden" in session.inputs else GraphRestorer)(session, name, sha256)
 
-        return OnnxStream(path, threads, name=name)
-    return OnnxRestorer(path, threads, name=name)
+
+def _require_torch(path: Path, runtime: str, device: str | None, precision: str = "auto") -> None:
+    if runtime not in ("auto", "torch") or device == "tensorrt" or precision == "bf16":
+        msg = f"{path}: is run by PyTorch as it is, not by {runtime} on {device or 'the CPU'} in {precision}; give an "
+        raise UnblurError(msg + ".onnx file, or leave the choice out")

@@ -13,6 +13,7 @@ def main(cfg: PipelineConfig) -> None:
     """Export artifacts/train/model to each format, check parity at each size, write parity.csv."""
     from unblur.export.formats import export_model
     from unblur.export.parity import check_parity, require_parity, write_parity
+    from unblur.safety.hashing import write_listing
     from unblur.training.weights import load_model
 
     folder = Path(cfg.paths.export)
@@ -20,10 +21,13 @@ def main(cfg: PipelineConfig) -> None:
     files = []
     for name in cfg.export.formats:
         start = time.perf_counter()
-        with console.status(f"exporting {name} (about half a minute)"):
+        with console.status(f"exporting {name} (up to a minute)"):
             files.append(export_model(network, name, folder, cfg.export.opset))
-        megabytes = files[-1].stat().st_size / 1e6
+        parts = [files[-1], *([files[-1].with_suffix(".bin")] if files[-1].suffix == ".xml" else [])]
+        megabytes = sum(part.stat().st_size for part in parts) / 1e6
         console.print(f"exported {files[-1]}: {megabytes:.1f} MB in {time.perf_counter() - start:.0f} s")
+
+    write_listing([*files, *(file.with_suffix(".bin") for file in files if file.suffix == ".xml")], folder)
 
     rows = check_parity(network, files, cfg.export.sizes, cfg.export.tolerance, tracker("comparing with PyTorch"))
     write_parity(rows, folder / "parity.csv")

@@ -11,11 +11,17 @@ from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from unblur.restoring.folder import Outcome
+    from unblur.restoring.restorer import Restorer
 
 DESCRIPTION = """Take the blur out of a photograph, or of every photograph (JPEG, PNG, WebP, TIFF) in a folder.
 Names, tree, EXIF, colour profile, transparency and 16 bits are kept; EXIF orientation is baked into the pixels.
 What is done already is skipped. Of a video, frame times, sound, rotation and colour tags are kept. With --burst, IN is
 a folder of shots of one scene. Exit code 1 if any file or frame failed."""
+
+RUNTIME = "default: what `unblur benchmark` measured fastest on this machine, else OpenVINO; PyTorch's files need torch"
+PRECISION = (
+    "of what is not quantized (default: bf16 where the processor has it and OpenVINO runs; f32 for 16-bit files)"
+)
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 
@@ -46,11 +52,9 @@ def main(argv: list[str]) -> int:
     from PIL import Image
     from rich.markup import escape
 
-    from unblur.restoring.restorer import load_restorer
-
     max_pixels = round(options.max_megapixels * 1e6)
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, below that of today's telephones
-    restorer = load_restorer(options.model, options.threads)
+    restorer = load_chosen(options)
     if restorer.task != "image":
         hint = "give a video" if restorer.task == "video" else "add --burst"
         msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; {hint}, or choose another --model"
@@ -78,6 +82,15 @@ def main(argv: list[str]) -> int:
     return 1 if any(outcome.error for outcome in outcomes) else 0
 
 
+def load_chosen(options: argparse.Namespace) -> "Restorer":
+    """Load the model as the options say."""
+    from unblur.restoring.restorer import load_restorer
+
+    return load_restorer(
+        options.model, options.threads, runtime=options.runtime, precision=options.precision, device=options.device
+    )
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="unblur restore", description=DESCRIPTION)
     parser.add_argument("source", type=Path, metavar="IN", help="a photograph, a folder of them, or a video")
@@ -85,10 +98,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--model",
         default="models:/unblur@champion",
-        help="an .onnx or .pt2 file, a folder with model.safetensors, or models:/NAME@ALIAS (default: %(default)s)",
+        help="an .onnx, .xml or .pt2 file, a folder with model.safetensors, or models:/NAME@ALIAS (%(default)s)",
     )
     parser.add_argument("--tile", type=int, default=512, help="largest side of a tile in pixels (default: %(default)s)")
     parser.add_argument("--overlap", type=int, default=64, help="overlap of tiles in pixels (default: %(default)s)")
+    parser.add_argument("--runtime", default="auto", choices=("auto", "onnxruntime", "openvino", "torch"), help=RUNTIME)
+    parser.add_argument("--precision", default="auto", choices=("auto", "f32", "bf16"), help=PRECISION)
+    parser.add_argument("--device", choices=("cpu", "cuda", "tensorrt"), help="default: a GPU where there is one")
     parser.add_argument("--threads", type=int, help="threads of the runtime (default: its own choice)")
     parser.add_argument("--max-megapixels", type=float, default=250.0, help="refuse larger photographs (default: 250)")
     parser.add_argument("--overwrite", action="store_true", help="restore again what is done already")

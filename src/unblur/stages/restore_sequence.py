@@ -19,10 +19,10 @@ def restore_video_command(options: argparse.Namespace) -> int:
         TimeRemainingColumn,
     )
 
-    from unblur.restoring.restorer import load_restorer
     from unblur.restoring.video import restore_video
     from unblur.safety.videos import check_video_header
     from unblur.stages.console import console, show_table, what_next
+    from unblur.stages.restore import load_chosen
 
     if options.target.is_dir():
         msg = f"{options.target}: is a folder; name the file to write, such as {options.target / options.source.name}"
@@ -31,7 +31,7 @@ def restore_video_command(options: argparse.Namespace) -> int:
         console.print("nothing to do: it is there already (--overwrite does it again)", highlight=False)
         return 0
     header = check_video_header(options.source)
-    restorer = load_restorer(options.model, options.threads)
+    restorer = load_chosen(options)
     start = time.perf_counter()
     bar = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn())
     with Progress(TextColumn("{task.description}"), *bar, console=console) as progress:
@@ -71,13 +71,13 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     from rich.markup import escape
 
     from unblur.restoring.burst import read_burst, restore_burst
-    from unblur.restoring.restorer import load_restorer
     from unblur.stages.console import show_table, tracker, what_next
+    from unblur.stages.restore import load_chosen
 
     burst = read_burst(options.source, options.reference, round(options.max_megapixels * 1e6))
     for fault in burst.faults:
         print(f"error: {fault}", file=sys.stderr)
-    restorer = load_restorer(options.model, options.threads)
+    restorer = load_chosen(options)
     if restorer.task != "burst":
         msg = f"{restorer.name}: restores {restorer.task}s, not bursts; choose a burst model with --model"
         raise UnblurError(msg)

@@ -77,13 +77,13 @@ def read_metrics(path: "Path") -> dict[str, Any]:
 
 
 def read_latency(path: "Path") -> dict[str, str] | None:
-    """Return the row of ONNX Runtime at the largest size, or None before the benchmark."""
+    """Return the row of the variant that the benchmark chose at the largest size, or None before the benchmark."""
     import csv
 
     if not path.is_file():
         return None
     with path.open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if "onnx" in row["runtime"].lower()]
+        rows = [row for row in csv.DictReader(stream) if row["chosen"]]
     return max(rows, key=lambda row: int(row["height"]) * int(row["width"]), default=None)
 
 

@@ -1,10 +1,11 @@
 """A trained model on disk: model.safetensors and the config.json that rebuilds its network. No pickle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -21,14 +22,24 @@ CONFIG = "config.json"
 def save_model(network: nn.Module, model_config: Mapping[str, Any], folder: Path) -> str:
     """Write the network's weights and its configuration (`_target_` and arguments) into `folder`.
 
+    Where a network is less than its configuration says, because it was pruned, the shapes of its narrower parameters
+    and the names of the blocks that it skips go with it.
+
     Returns:
         The SHA-256 of the weights' file.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with torch.device("meta"):
+        whole = {name: tensor.shape for name, tensor in instantiate(model_config).state_dict().items()}
+    narrower = {name: list(tensor.shape) for name, tensor in weights.items() if tensor.shape != whole.get(name)}
+    skipped = [name for name, module in network.named_modules() if isinstance(module, nn.Identity)]
+    skipped = [name for name in skipped if any(key.startswith(f"{name}.") for key in whole)]
+    pruned = {"shapes": narrower, "skipped": skipped}
     with replacing(folder / WEIGHTS) as unfinished:
         save_file(weights, unfinished)
+    content = {"model": dict(model_config), **{key: value for key, value in pruned.items() if value}}
     with replacing(folder / CONFIG) as unfinished:
-        unfinished.write_text(json.dumps({"model": dict(model_config)}, indent=2) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return sha256_file(folder / WEIGHTS)
 
 
@@ -38,13 +49,43 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     Raises:
         UnblurError: the folder holds no readable config.json.
     """
+    try:
+        return cast("dict[str, Any]", _read_config(folder)["model"])
+    except (KeyError, TypeError) as error:
+        msg = f"{folder / CONFIG}: is not a model's configuration; expected JSON with a key 'model'"
+        raise UnblurError(msg) from error
+
+
+def narrow(network: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Give parameters other shapes, and tell the layers that they belong to; what they hold is lost.
+
+    Args:
+        network: as its configuration builds it.
+        shapes: of parameters, by their names.
+    """
+    for name, shape in shapes.items():
+        owner, _, own = name.rpartition(".")
+        module = network.get_submodule(owner)
+        setattr(module, own, nn.Parameter(torch.empty(*shape)))
+        if own != "weight":
+            continue
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            depthwise = module.groups > 1
+            outer, inner = (shape[1], shape[0]) if isinstance(module, nn.ConvTranspose2d) else (shape[0], shape[1])
+            module.out_channels, module.in_channels = outer, outer if depthwise else inner
+            module.groups = outer if depthwise else 1
+        elif isinstance(module, nn.Linear):
+            module.out_features, module.in_features = shape
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
-        return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8"))["model"])
+        return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         msg = f"{folder}: holds no model (no {CONFIG}); train one with `unblur train`"
         raise UnblurError(msg) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         msg = f"{path}: is not a model's configuration; expected JSON with a key 'model'"
         raise UnblurError(msg) from error
 
@@ -58,9 +99,17 @@ def load_model(folder: Path) -> nn.Module:
     network = cast("nn.Module", instantiate(read_model_config(folder)))
     path = folder / WEIGHTS
     try:
-        network.load_state_dict(load_file(path))
+        weights = load_file(path)
+        config = _read_config(folder)
+        for name in config.get("skipped", []):
+            network.set_submodule(name, nn.Identity(), strict=True)
+        narrow(network, {name: weights[name].shape for name in config.get("shapes", {})})
+        network.load_state_dict(weights)
     except (OSError, SafetensorError) as error:
         msg = f"{path}: is missing or not a safetensors file ({str(error).splitlines()[0]}); train again or fetch it"
+        raise UnblurError(msg) from error
+    except (KeyError, AttributeError) as error:
+        msg = f"{path}: does not fit {CONFIG} beside it: {error} is not there"
         raise UnblurError(msg) from error
     except RuntimeError as error:
         reason = " ".join(line.strip() for line in str(error).splitlines()[1:3])

@@ -6,13 +6,18 @@ import pytest
 from scipy.ndimage import uniform_filter
 
 from unblur.errors import UnblurError
-from unblur.restoring.onnx_runtime import OnnxRestorer
+from unblur.restoring.restorer import load_restorer
 from unblur.safety.hashing import sha256_file
 
 
-def test_it_computes_what_the_graph_says_at_any_size(box_onnx):
+@pytest.fixture(params=["onnxruntime", "openvino"])
+def runtime(request):
+    return request.param
+
+
+def test_it_computes_what_the_graph_says_at_any_size(box_onnx, runtime):
     path = box_onnx(side=3)
-    restorer = OnnxRestorer(path, threads=1)
+    restorer = load_restorer(path, threads=1, runtime=runtime, precision="f32")
     assert (restorer.name, restorer.sha256) == ("box.onnx", sha256_file(path))
     rng = np.random.default_rng(0)
     for shape in ((1, 3, 20, 33), (2, 3, 7, 5), (1, 3, 1, 1)):
@@ -21,23 +26,23 @@ def test_it_computes_what_the_graph_says_at_any_size(box_onnx):
         np.testing.assert_allclose(restorer(batch), expected, atol=1e-6)
 
 
-def test_a_file_that_is_no_model(tmp_path):
+def test_a_file_that_is_no_model(tmp_path, runtime):
     path = tmp_path / "bad.onnx"
     path.write_bytes(b"no protobuf at all")
     with pytest.raises(UnblurError, match=r"bad\.onnx: not an ONNX model") as caught:
-        OnnxRestorer(path)
+        load_restorer(path, runtime=runtime)
     assert "\n" not in str(caught.value)
 
 
-def test_a_fixed_size_is_refused(box_onnx):
-    with pytest.raises(UnblurError, match=r"\['batch', 3, 64, 'width'\]; expected one tensor\(float\)"):
-        OnnxRestorer(box_onnx(height=64))
+def test_a_fixed_size_is_refused(box_onnx, runtime):
+    with pytest.raises(UnblurError, match=r"\['\?', 3, 64, '\?'\]; expected one float"):
+        load_restorer(box_onnx(height=64), runtime=runtime)
 
 
-def test_neither_torch_nor_mlflow_is_imported(box_onnx):
+def test_neither_torch_nor_mlflow_is_imported(box_onnx, runtime):
     code = (
         "import sys; from unblur.restoring.restorer import load_restorer;"
-        f"load_restorer({str(box_onnx())!r}, threads=1);"
+        f"load_restorer({str(box_onnx())!r}, threads=1, runtime={runtime!r});"
         "print(sorted({'torch', 'mlflow', 'onnx', 'lightning'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
