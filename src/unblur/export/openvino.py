@@ -11,6 +11,7 @@ from torch import nn
 
 from unblur.errors import UnblurError
 from unblur.export.onnx import export_onnx
+from unblur.restoring.openvino_session import openvino_core
 from unblur.safety.atomic import replacing
 
 NOTES = "unblur"  # where the remarks of the ONNX file go in the .xml
@@ -37,7 +38,7 @@ def convert_onnx(file: Path, path: Path) -> None:
     import onnx
 
     try:
-        model = openvino.Core().read_model(file)
+        model = openvino_core().read_model(file)
     except RuntimeError as error:
         msg = f"{file}: OpenVINO cannot read it ({' '.join(str(error).split())[:200]}); take it out of export.formats"
         raise UnblurError(msg) from error

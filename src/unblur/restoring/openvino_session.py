@@ -1,6 +1,7 @@
 """Runs a graph with OpenVINO on the CPU; needs neither PyTorch nor MLflow."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,12 @@ class OpenVinoSession:
     """An .onnx file, or an .xml beside its .bin (see `Session`)."""
 
     def __init__(self, path: Path, threads: int | None, precision: str = "f32") -> None:
-        core = openvino.Core()
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = core.read_model(path)
-            self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+            model = openvino_core().read_model(path)
+            self._request = openvino_core().compile_model(model, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             raise SessionError(error) from error
         self.inputs: Mapping[str, Shape] = {
@@ -43,9 +43,20 @@ class OpenVinoSession:
         return [np.array(tensor.data) for tensor in self._request.output_tensors]
 
 
+@cache
+def openvino_core() -> openvino.Core:
+    """Return the one Core of this process.
+
+    Each Core gives the thread a stack for its signal handlers, and on its end brings back the one before. Of two whose
+    lives overlap that one may be gone by then, and the next signal that Python handles, such as Ctrl-C or the end of a
+    child, ends the process with a segmentation fault.
+    """
+    return openvino.Core()
+
+
 def has_bf16() -> bool:
     """Tell whether this CPU computes bfloat16 by itself: then it is about twice as fast as float32."""
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _notes(model: openvino.Model, path: Path) -> dict[str, str]:
