@@ -22,6 +22,8 @@ COMMANDS = {
     "prepare": Command("unblur.stages.prepare", "make the fixed validation and test pairs"),
     "train": Command("unblur.stages.train", "train a network"),
     "evaluate": Command("unblur.stages.evaluate", "score the trained network and the baselines on the test pairs"),
+    "prune": Command("unblur.stages.prune", "make a smaller network of the trained one, which teaches it"),
+    "quantize": Command("unblur.stages.quantize", "store networks in fewer bits, within a budget in dB"),
     "export": Command("unblur.stages.export", "write ONNX and torch.export files, checked against PyTorch"),
     "benchmark": Command("unblur.stages.benchmark", "measure latency, memory and size of every variant"),
     "report": Command("unblur.stages.report", "write the HTML report and the metrics that DVC compares"),

@@ -1,4 +1,4 @@
-"""A very small trained model and its ONNX file, as the stages before the benchmark leave them."""
+"""A very small trained model, its ONNX file and one of 16 bits, as the stages before the benchmark leave them."""
 
 import pytest
 import torch
@@ -17,7 +17,10 @@ CONFIG = {
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory):
-    """A folder with train/model and export/model.onnx."""
+    """A folder with train/model, quantize/trained_fp16 and export/."""
+    import onnx
+
+    from unblur.compression.graph_parts import halved
     from unblur.export.onnx import export_onnx
 
     folder = tmp_path_factory.mktemp("artifacts")
@@ -27,13 +30,30 @@ def artifacts(tmp_path_factory):
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     save_model(network, CONFIG, folder / "train" / "model")
-    export_onnx(network, folder / "export" / "model.onnx")
+    export_onnx(network, folder / "export" / "trained" / "model.onnx")
+    half = halved(onnx.load(folder / "export" / "trained" / "model.onnx"), smallest=2)
+    for place in ("quantize", "export"):
+        (folder / place / "trained_fp16").mkdir(parents=True)
+        onnx.save(half, folder / place / "trained_fp16" / "model.onnx")
     return folder
 
 
 @pytest.fixture(scope="session")
-def variant_files(artifacts):
-    """What each variant loads."""
-    from unblur.benchmark.variants import VARIANTS
+def paths(artifacts):
+    """Where they are."""
+    from unblur.config.schema import PathsConfig
 
-    return {name: v.file(artifacts / "train" / "model", artifacts / "export") for name, v in VARIANTS.items()}
+    return PathsConfig(
+        train=str(artifacts / "train"),
+        prune=str(artifacts / "prune"),
+        quantize=str(artifacts / "quantize"),
+        export=str(artifacts / "export"),
+    )
+
+
+@pytest.fixture(scope="session")
+def entered(paths):
+    """The entrants by name."""
+    from unblur.benchmark.entrants import entrants, named
+
+    return named(entrants(paths))

@@ -16,9 +16,9 @@ def test_peak_memory_sees_an_allocation_and_keeps_it():
 
 
 @pytest.mark.slow
-def test_a_fresh_process_reports_each_size_and_does_not_inherit_our_memory(variant_files):
+def test_a_fresh_process_reports_each_size_and_does_not_inherit_our_memory(entered):
     ballast = np.ones(2_000_000_000 // 8)
-    starts = measure_fresh_start("onnxruntime", variant_files["onnxruntime"], [(64, 64), (16, 24)], threads=1)
+    starts = measure_fresh_start("onnxruntime", entered["trained onnxruntime"].file, [(64, 64), (16, 24)], threads=1)
     del ballast
     assert [(s.height, s.width) for s in starts] == [(16, 24), (64, 64)]  # from small to large
     assert all(s.first_ms > 0 and s.load_ms > 0 for s in starts)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from unblur.benchmark.entrants import REFERENCE
 from unblur.benchmark.quality import measure_quality
 from unblur.data.manifest import PairRow
 from unblur.data.pictures import write_pictures
@@ -28,10 +29,10 @@ def row(tmp_path):
 
 
 def test_losses_and_colour_shifts_are_those_that_were_made(row, tmp_path):
-    restorers = {"pytorch": Shifted(0, 0, 0), "redder": Shifted(2 / 255, 0, 0), "worse": Shifted(*[-10 / 255] * 3)}
+    restorers = {REFERENCE: Shifted(0, 0, 0), "redder": Shifted(2 / 255, 0, 0), "worse": Shifted(*[-10 / 255] * 3)}
     found = measure_quality(restorers, [row], tmp_path)
-    assert found["pytorch"].lost_db == found["pytorch"].colour_shift == 0
-    assert found["pytorch"].psnr == pytest.approx(20 * np.log10(255 / 10), abs=1e-3)
+    assert found[REFERENCE].lost_db == found[REFERENCE].colour_shift == 0
+    assert found[REFERENCE].psnr == pytest.approx(20 * np.log10(255 / 10), abs=1e-3)
     assert found["worse"].lost_db == pytest.approx(20 * np.log10(2), abs=1e-3)
     assert found["redder"].lost_db < 0  # nearer to the truth
     assert found["redder"].colour_shift == pytest.approx(2, abs=1e-4)

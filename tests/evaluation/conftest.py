@@ -105,12 +105,14 @@ def _write_artifacts(folder: Path, scores: list[Score]) -> PathsConfig:
             "nearly_sharp_change": nearly_sharp_change(found),
             "seconds_per_megapixel": {"blurred": 0.0, "wiener": 0.25, "model": 1.5},
         },
-        "export/parity.csv": "format,batch,height,width,max_abs_difference,passed\n"
-        "onnx,2,33,47,1.5e-06,True\npt2,1,17,9,0.5,False\n",
-        "benchmark/latency.csv": "runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb,"
-        "psnr,ssim,colour_shift,lost_db,chosen\n"
-        "pytorch,720,1280,2,900.5,9,300,950,800,2.1,31.5,0.91,0,0,\nonnxruntime,64,64,2,3.5,0.1,80,4,90,2.25,31.5,0.91,0.002,0.001,yes\n"
-        "onnxruntime,720,1280,2,450.5,4,80,470,400,2.25,31.5,0.91,0.002,0.001,yes\n",
+        "export/parity.csv": "variant,format,compared,figure,limit,unit,passed\n"
+        "trained,onnx,2x33x47,1.5e-06,0.0001,,True\ntrained,pt2,1x17x9,0.5,0.0001,,False\n"
+        "trained_int8,onnx,12 pairs,0.0123,0.05,dB,True\n",
+        "benchmark/latency.csv": "variant,runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,"
+        "file_mb,psnr,ssim,colour_shift,lost_db,chosen\n"
+        "trained,pytorch,720,1280,2,900.5,9,300,950,800,2.1,31.5,0.91,0,0,\n"
+        "trained,onnxruntime,64,64,2,3.5,0.1,80,4,90,2.25,31.5,0.91,0.002,0.001,yes\n"
+        "trained,onnxruntime,720,1280,2,450.5,4,80,470,400,2.25,31.5,0.91,0.002,0.001,yes\n",
         "benchmark/complexity.json": {"parameters": 512345, "macs_256": 1.7e9},
         "reports/data.json": {
             "errors": 0,

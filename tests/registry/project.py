@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from unblur.benchmark.chosen import Chosen, write_chosen
 from unblur.config.provenance import data_version
 from unblur.config.schema import GateConfig, PipelineConfig
 from unblur.config.tracking import ensure_experiment, tracking_client
@@ -32,6 +33,7 @@ from unblur.registry.rules import RuleResult
 from unblur.registry.versions import read_aliases, read_version
 from unblur.safety.hashing import sha256_file
 
+WEIGHTS = hashlib.sha256(b"weights").hexdigest()
 DATA_MD5 = "0123456789abcdef0123456789abcdef.dir"
 GAIN = 0.8  # an amount that gains on the pairs below
 
@@ -44,15 +46,19 @@ class Project:
     cfg: PipelineConfig
 
     def export(self, amount: float, *, difference: float = 2e-6, passed: bool = True) -> str:
-        """Write model.onnx and parity.csv as the export stage does, and return the SHA-256 of the model."""
-        path = self.root / self.cfg.paths.export / "model.onnx"
+        """Write model.onnx, parity.csv and chosen.json as export and benchmark do; return the SHA-256 of the model."""
+        path = self.root / self.cfg.paths.export / "trained" / "model.onnx"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_unsharp(path, amount)
-        (path.parent / "parity.csv").write_text(
-            "format,batch,height,width,max_abs_difference,passed\n"
-            f"onnx,1,32,32,1e-06,True\nonnx,2,33,47,{difference},{passed}\npt2,1,32,32,0.5,False\n"
+        (path.parents[1] / "parity.csv").write_text(
+            "variant,format,compared,figure,limit,unit,passed\n"
+            f"trained,onnx,1x32x32,1e-06,0.0001,,True\ntrained,onnx,2x33x47,{difference},0.0001,,{passed}\n"
+            "trained,pt2,1x32x32,0.5,0.0001,,False\npruned,onnx,1x32x32,0.5,0.0001,,False\n"
         )
-        return sha256_file(path)
+        sha256 = sha256_file(path)
+        chosen = Chosen("trained", "float", "openvino", "f32", "trained/model.onnx", sha256, "", WEIGHTS, 0.001)
+        write_chosen(chosen, self.root / self.cfg.paths.benchmark)
+        return sha256
 
     def judged(self, *, passed: bool = True) -> None:
         """Make a candidate without a model in it, and give it the verdict that the gate would give it now."""
@@ -145,11 +151,10 @@ def make_project(root: Path, make_photo: Callable[..., NDArray[np.uint8]]) -> Pr
     project.write("dvc.yaml", "stages: {}\n")
     project.write("data.dvc", f"outs:\n- md5: {DATA_MD5}\n  path: data\n")
     project.write("artifacts/config/pipeline.yaml", "seed: 0\n")
-    weights = hashlib.sha256(b"weights").hexdigest()
     project.write(
         "artifacts/train/run.json",
         {"run_id": "0" * 32, "git_sha": "a" * 40, "git_dirty": "false", "data_md5": DATA_MD5, "seed": 3, "steps": 500}
-        | {"seconds": 90.0, "val_psnr": 27.0, "model_sha256": weights},
+        | {"seconds": 90.0, "val_psnr": 27.0, "model_sha256": WEIGHTS},
     )
     means = {"blurred": (25.3, 0.75), "unsharp": (24.9, 0.74), "model": (26.8, 0.81)}
     project.write(
@@ -157,7 +162,7 @@ def make_project(root: Path, make_photo: Callable[..., NDArray[np.uint8]]) -> Pr
         {
             "profile": "psnr/literature",
             "pairs": 6,
-            "model_sha256": weights,
+            "model_sha256": WEIGHTS,
             "test": {name: {"psnr/literature": a, "ssim/matlab3d": b} for name, (a, b) in means.items()},
             "strata": {
                 "kind": {
@@ -171,11 +176,11 @@ def make_project(root: Path, make_photo: Callable[..., NDArray[np.uint8]]) -> Pr
     project.write("artifacts/benchmark/complexity.json", {"parameters": 1234567, "macs_256": 10**9})
     project.write(
         "artifacts/benchmark/latency.csv",
-        "runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb,"
+        "variant,runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb,"
         "psnr,ssim,colour_shift,lost_db,chosen\n"
-        "pytorch,720,1280,2,2000,10,5,2100,900,6.5,31.5,0.91,0,0,\n"
-        "onnxruntime,256,256,2,90,1,20,95,200,6.4,31.5,0.91,0.002,0.001,yes\n"
-        "onnxruntime,720,1280,2,1010,9,20,1100,700,6.4,31.5,0.91,0.002,0.001,yes\n",
+        "trained,pytorch,720,1280,2,2000,10,5,2100,900,6.5,31.5,0.91,0,0,\n"
+        "trained,onnxruntime,256,256,2,90,1,20,95,200,6.4,31.5,0.91,0.002,0.001,yes\n"
+        "trained,onnxruntime,720,1280,2,1010,9,20,1100,700,6.4,31.5,0.91,0.002,0.001,yes\n",
     )
     listed = {"a": ("train", "CC0"), "b": ("train", "BSD"), "c": ("val", "CC0"), "d": ("test", "CC0")}
     project.write(
@@ -196,6 +201,7 @@ def lenient_gate() -> GateConfig:
         max_sharp_loss=6.0,
         max_regression=0.1,
         max_parity=1e-4,
+        max_lost_db=0.1,
         max_latency_ms=20_000.0,
         latency_size=[24, 32],
         max_size_mb=1.0,

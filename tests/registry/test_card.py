@@ -1,5 +1,6 @@
 """The generated model card."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,12 +10,12 @@ from unblur.registry.card import CardFacts, collect_facts, describe, render, wri
 from unblur.registry.lineage import Lineage
 from unblur.registry.parity import Parity
 
-LINEAGE = Lineage("a" * 40, "true", "abc.dir", "c" * 64, "d" * 64)
+LINEAGE = Lineage("a" * 40, "true", "abc.dir", "c" * 64, "d" * 64, "pruned_int8", "e" * 64, "f" * 64)
 
 
 def facts(project: Any) -> CardFacts:
     training = {"seed": 3, "steps": 500, "seconds": 90.0}
-    return collect_facts(project.cfg, project.root, training, LINEAGE, Parity(2e-6, True, 3))
+    return collect_facts(project.cfg, project.root, training, LINEAGE, Parity(2e-6, "", True, 3))
 
 
 def test_every_figure_stands_in_the_card_with_its_split_and_data(project: Any) -> None:
@@ -66,3 +67,10 @@ def test_a_broken_file_is_an_error(project: Any) -> None:
     project.write("artifacts/evaluate/metrics.json", "{")
     with pytest.raises(UnblurError, match=r"metrics\.json is not valid JSON"):
         facts(project)
+
+
+def test_a_model_of_fewer_bits_tells_what_it_loses(project: Any) -> None:
+    found = replace(facts(project), parity=Parity(0.0123, "dB", True, 1))
+    card = render(found)
+    assert "The ONNX file loses +0.012 dB against its PyTorch network on the validation pairs." in card
+    assert "| this model | pruned_int8 |" in card

@@ -184,7 +184,7 @@ def test_a_stored_file_that_was_exchanged_is_an_error(project: Any) -> None:
     candidate(project, GAIN)
     (stored,) = (project.root / "mlartifacts").rglob("model.onnx")
     project.export(0.1)
-    stored.write_bytes((project.root / "artifacts/export/model.onnx").read_bytes())
+    stored.write_bytes((project.root / "artifacts/export/trained/model.onnx").read_bytes())
     with pytest.raises(UnblurError, match="has changed the stored file"):
         gate(project)
 

@@ -46,7 +46,7 @@ def test_a_new_model_becomes_a_version_with_its_lineage(project: Any) -> None:
 
     batch = np.random.default_rng(0).random((2, 3, 9, 7), dtype=np.float32)
     restored = mlflow.pyfunc.load_model("models:/unblur@candidate").predict({"blur": batch})["restored"]
-    session = onnxruntime.InferenceSession(project.root / "artifacts/export/model.onnx")
+    session = onnxruntime.InferenceSession(project.root / "artifacts/export/trained/model.onnx")
     np.testing.assert_array_equal(restored, session.run(None, {"blur": batch})[0])
 
 
@@ -106,5 +106,16 @@ def test_figures_of_other_weights_are_refused(project: Any) -> None:
 
 
 def test_nothing_exported_is_an_error(project: Any) -> None:
+    with pytest.raises(UnblurError, match=r"chosen\.json is missing.*unblur benchmark"):
+        register(project.cfg, project.root)
+    project.export(0.8)
+    (project.root / "artifacts/export/trained/model.onnx").unlink()
     with pytest.raises(UnblurError, match=r"model\.onnx is missing.*unblur export"):
+        register(project.cfg, project.root)
+
+
+def test_a_file_that_was_exported_after_the_benchmark_is_refused(project: Any) -> None:
+    project.export(0.8)
+    (project.root / "artifacts/export/trained/model.onnx").write_bytes(b"another")
+    with pytest.raises(UnblurError, match=r"not the file that was chosen.*unblur benchmark"):
         register(project.cfg, project.root)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unblur.config.schema import GateConfig
+from unblur.registry.parity import Parity
 from unblur.registry.rules import Measured, RuleResult, judge
 
 MEASURED = Measured(
@@ -17,7 +18,7 @@ MEASURED = Measured(
     candidate=np.array([22.0, 25.0, 29.8, 33.9]),
     champion=None,
     nearly_sharp=np.array([False, False, True, True]),
-    parity=2e-5,
+    parity=Parity(2e-5, "", True, 3),
     latency_ms=800.0,
     size_mb=6.5,
 )
@@ -103,3 +104,10 @@ def test_a_constant_loss_passes_exactly_up_to_the_limit(loss: float, limit: floa
     result = verdict(measured, max_regression=limit, bootstrap_samples=20)
     if abs(loss - limit) > 1e-9:
         assert result.passed == (loss < limit)
+
+
+def test_a_model_of_fewer_bits_is_held_to_what_it_loses() -> None:
+    measured = replace(MEASURED, parity=Parity(0.06, "dB", True, 1))
+    (rule,) = judge(GateConfig(max_parity=1e-4, max_lost_db=0.05), measured)
+    assert (rule.rule, rule.passed) == ("max_lost_db", False)
+    assert rule.shortfall() == "max_lost_db: 0.06 dB, at most 0.05 wanted, missed by 0.01 dB"

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from unblur.benchmark.variants import VARIANTS
+from unblur.benchmark.chosen import read_chosen
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import BenchmarkConfig, PathsConfig, PipelineConfig
 from unblur.data.manifest import PairRow, write_manifest
@@ -47,6 +47,8 @@ def config(tmp_path, monkeypatch):
     return PipelineConfig(
         paths=PathsConfig(
             train=str(tmp_path / "train"),
+            prune=str(tmp_path / "prune"),
+            quantize=str(tmp_path / "quantize"),
             export=str(tmp_path / "export"),
             benchmark=str(tmp_path / "benchmark"),
             prepared=str(prepared(tmp_path / "prepared")),
@@ -60,7 +62,7 @@ def test_every_variant_is_measured_at_every_size(config, tmp_path, capsys):
     from unblur.export.onnx import export_onnx
 
     network = load_model(tmp_path / "train" / "model")
-    export_onnx(network, tmp_path / "export" / "model.onnx")
+    export_onnx(network, tmp_path / "export" / "trained" / "model.onnx")
     benchmark.__wrapped__(config)
     with (tmp_path / "benchmark" / "latency.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -73,8 +75,12 @@ def test_every_variant_is_measured_at_every_size(config, tmp_path, capsys):
     assert written["parameters"] == sum(p.numel() for p in network.parameters())
     assert written["macs_256"] > 0
     (deployed,) = {row["runtime"] for row in rows if row["chosen"]}
-    variant = VARIANTS[deployed]
-    assert choose(sha256_file(tmp_path / "export" / "model.onnx")) == (variant.runtime, variant.precision)
+    found = read_chosen(tmp_path / "benchmark")
+    assert (found.variant, found.file, found.parent) == ("trained", "trained/model.onnx", "")
+    assert deployed.startswith(found.runtime)
+    assert found.sha256 == sha256_file(tmp_path / "export" / "trained" / "model.onnx")
+    assert found.teacher == sha256_file(tmp_path / "train" / "model" / "model.safetensors")
+    assert choose(found.sha256) == (found.runtime, found.precision)
     assert (tmp_path / "benchmark" / "pareto.png").read_bytes().startswith(b"\x89PNG")
     shown = capsys.readouterr().out
     assert "x eager" in shown
@@ -82,5 +88,5 @@ def test_every_variant_is_measured_at_every_size(config, tmp_path, capsys):
 
 
 def test_the_benchmark_says_what_has_to_run_before(config):
-    with pytest.raises(UnblurError, match=r"model\.onnx is not there; run `unblur train` and `unblur export` first"):
+    with pytest.raises(UnblurError, match=r"trained/model\.onnx is not there; run `unblur export` first"):
         benchmark.__wrapped__(config)

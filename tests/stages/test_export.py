@@ -22,8 +22,9 @@ MODEL = {
 @pytest.fixture
 def config(tmp_path):
     save_model(instantiate(MODEL), MODEL, tmp_path / "train" / "model")
+    names = ("train", "prune", "quantize", "export")
     return PipelineConfig(
-        paths=PathsConfig(train=str(tmp_path / "train"), export=str(tmp_path / "export")),
+        paths=PathsConfig(**{name: str(tmp_path / name) for name in names}),
         export=ExportConfig(formats=["onnx", "pt2"], sizes=[[1, 16, 24], [2, 7, 13]]),
     )
 
@@ -36,14 +37,14 @@ def read(path):
 @pytest.mark.slow
 def test_every_format_is_written_and_compared(config, tmp_path, capsys):
     export.__wrapped__(config)
-    assert (tmp_path / "export" / "model.onnx").is_file()
-    assert (tmp_path / "export" / "model.pt2").is_file()
+    assert (tmp_path / "export" / "trained" / "model.onnx").is_file()
+    assert (tmp_path / "export" / "trained" / "model.pt2").is_file()
     rows = read(tmp_path / "export" / "parity.csv")
-    assert [(row["format"], row["height"], row["passed"]) for row in rows] == [
-        ("onnx", "16", "True"),
-        ("onnx", "7", "True"),
-        ("pt2", "16", "True"),
-        ("pt2", "7", "True"),
+    assert [(row["variant"], row["format"], row["compared"], row["passed"]) for row in rows] == [
+        ("trained", "onnx", "1x16x24", "True"),
+        ("trained", "onnx", "2x7x13", "True"),
+        ("trained", "pt2", "1x16x24", "True"),
+        ("trained", "pt2", "2x7x13", "True"),
     ]
     assert "What next?" in capsys.readouterr().out
 

@@ -59,7 +59,7 @@ def test_the_champion_is_served_to_processes_that_know_nothing_of_unblur(project
     project.export(0.8)
     main.__wrapped__(project.cfg)
     batch = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)
-    session = onnxruntime.InferenceSession(project.root / "artifacts/export/model.onnx")
+    session = onnxruntime.InferenceSession(project.root / "artifacts/export/trained/model.onnx")
     expected = session.run(None, {"blur": batch})[0]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # `mlflow models serve` calls uvicorn
     environment = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{project.root / 'mlflow.db'}"}

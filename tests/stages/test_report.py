@@ -39,10 +39,10 @@ def cfg(tmp_path, make_photo):
             "nearly_sharp_change": -0.5,
             "seconds_per_megapixel": {"blurred": 0, "unsharp": 0.1, "model": 1},
         },
-        "export/parity.csv": "format,batch,height,width,max_abs_difference,passed\nonnx,1,8,8,1e-6,True\n",
-        "benchmark/latency.csv": "runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb,"
-        "psnr,ssim,colour_shift,lost_db,chosen\n"
-        "onnxruntime,64,64,2,12.5,1,1,1,1,2.5,31.5,0.91,0.002,0.001,yes\n",
+        "export/parity.csv": "variant,format,compared,figure,limit,unit,passed\ntrained,onnx,1x8x8,1e-6,0.0001,,True\n",
+        "benchmark/latency.csv": "variant,runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,"
+        "file_mb,psnr,ssim,colour_shift,lost_db,chosen\n"
+        "trained,onnxruntime,64,64,2,12.5,1,1,1,1,2.5,31.5,0.91,0.002,0.001,yes\n",
         "benchmark/complexity.json": {"parameters": 1234, "macs_256": 1e8},
         "reports/data.json": {"errors": 0, "warnings": 0, "pictures": 4, "others": 0, "splits": {}, "findings": []},
     }

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from unblur.benchmark.variants import FRAMES
+FRAMES = 4
+"""Of the clip or burst whose operations are counted."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from unblur.benchmark.variants import Images, Run
+from unblur.benchmark.runtimes import Images, Run
 from unblur.errors import UnblurError
+from unblur.restoring.tiles import restore_tiled
 
 T = TypeVar("T")
 Track = Callable[[Sequence[T]], Iterable[T]]
 
+TILED = 2_000_000  # pixels
+FEW = 3  # rounds of images that large
 PAUSE = 0.02  # seconds between two calls: the last one's idle threads stop spinning before the next is timed
 
 
@@ -21,7 +24,7 @@ PAUSE = 0.02  # seconds between two calls: the last one's idle threads stop spin
 class Latency:
     """Milliseconds for one image, RGB float32 in and out: the median and the interquartile range of the rounds."""
 
-    runtime: str
+    name: str
     height: int
     width: int
     median_ms: float
@@ -35,13 +38,15 @@ def measure_latency(
     warmup: int,
     track: Track[tuple[int, ...]] = lambda items: items,
 ) -> list[Latency]:
-    """Time every variant at every size.
+    """Time every entrant at every size.
 
-    Each round runs all variants once, in an order that rotates: a machine that slows down for a while slows all of
+    Each round runs all of them once, in an order that rotates: a machine that slows down for a while slows all of
     them alike, and none always follows the same neighbour. The first `warmup` rounds are not counted.
 
+    Images of more than TILED pixels go through in tiles, as `unblur restore` does it, in at most FEW rounds.
+
     Args:
-        runs: what restores a batch, by the variant's name.
+        runs: what restores a batch, by name.
         sizes: (height, width) of each image.
         rounds: rounds that count, at least 1.
         warmup: rounds before them.
@@ -56,11 +61,14 @@ def measure_latency(
     images = {(height, width): random_image(height, width) for height, width in map(checked_size, sizes)}
     seconds: dict[tuple[str, int, int], list[float]] = {}
     names = list(runs)
-    steps: list[tuple[int, ...]] = [(*size, index) for size in images for index in range(warmup + rounds)]
+    steps: list[tuple[int, ...]] = [
+        (*size, index) for size in images for index in range(warmup + min(rounds, FEW if large(size) else rounds))
+    ]
     for height, width, index in track(steps):
         shift = index % len(names)
         for name in names[shift:] + names[:shift]:
-            taken = _timed(runs[name], images[height, width])
+            run = in_tiles(runs[name]) if large((height, width)) else runs[name]
+            taken = _timed(run, images[height, width])
             if index >= warmup:
                 seconds.setdefault((name, height, width), []).append(taken)
     return [
@@ -77,6 +85,20 @@ def checked_size(size: Sequence[int]) -> tuple[int, int]:
         msg = f"benchmark.sizes has {list(size)}: expected [height, width], each at least 1"
         raise UnblurError(msg)
     return size[0], size[1]
+
+
+def large(size: Sequence[int]) -> bool:
+    """Tell whether an image of this (height, width) goes through in tiles."""
+    return size[0] * size[1] > TILED
+
+
+def in_tiles(run: Run) -> Run:
+    """Return what restores one image (1, 3, H, W) tile by tile, as `unblur restore` does by default."""
+
+    def tiled(image: Images) -> Images:
+        return restore_tiled(run, image[0].transpose(1, 2, 0)).transpose(2, 0, 1)[None]
+
+    return tiled
 
 
 def random_image(height: int, width: int) -> Images:

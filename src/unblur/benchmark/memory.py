@@ -1,6 +1,6 @@
 """What a fresh process needs: time to load, time of the first image, peak memory.
 
-Each variant gets a process of its own (`python -m unblur.benchmark.memory`): in a shared one the peak would be that
+Each entrant gets a process of its own (`python -m unblur.benchmark.memory`): in a shared one the peak would be that
 of the largest, and the first call would find everything warm.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from unblur.benchmark.latency import checked_size, random_image
-from unblur.benchmark.variants import VARIANTS
+from unblur.benchmark.latency import checked_size, in_tiles, large, random_image
+from unblur.benchmark.runtimes import RUNTIMES
 from unblur.errors import UnblurError
 
 
@@ -39,24 +39,24 @@ class FreshStart:
 
 
 def measure_fresh_start(
-    variant: str, file: Path, sizes: Sequence[Sequence[int]], threads: int, timeout: float = 600
+    runtime: str, file: Path, sizes: Sequence[Sequence[int]], threads: int, timeout: float = 600
 ) -> list[FreshStart]:
-    """Run `variant` in a process of its own, at each size from small to large.
+    """Run a model in a runtime, in a process of its own, at each size from small to large.
 
     Raises:
         UnblurError: the process failed, or took longer than `timeout` seconds.
     """
     ordered = sorted(map(checked_size, sizes), key=lambda size: size[0] * size[1])
-    task = json.dumps({"variant": variant, "file": str(file), "sizes": ordered, "threads": threads})
+    task = json.dumps({"runtime": runtime, "file": str(file), "sizes": ordered, "threads": threads})
     command = [sys.executable, "-m", "unblur.benchmark.memory", task]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as error:
-        msg = f"{variant}: no result after {timeout:.0f} s; choose smaller benchmark.sizes"
+        msg = f"{runtime}: no result after {timeout:.0f} s; choose smaller benchmark.sizes"
         raise UnblurError(msg) from error
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}; out of memory?"])[-1]
-        msg = f"{variant}: cannot run {file} in a fresh process: {reason}"
+        msg = f"{runtime}: cannot run {file} in a fresh process: {reason}"
         raise UnblurError(msg)
     return [FreshStart(**item) for item in json.loads(done.stdout.splitlines()[-1])]
 
@@ -78,13 +78,14 @@ def _main() -> None:
     """Do one task and write its figures to stdout as JSON."""
     start = time.perf_counter()
     task = json.loads(sys.argv[1])
-    run = VARIANTS[task["variant"]].load(Path(task["file"]), task["threads"])
+    run = RUNTIMES[task["runtime"]].load(Path(task["file"]), task["threads"])
     load_ms = 1e3 * (time.perf_counter() - start)
     figures = []
     for height, width in task["sizes"]:
         image = random_image(height, width)
+        restore = in_tiles(run) if large((height, width)) else run
         start = time.perf_counter()
-        run(image)
+        restore(image)
         first_ms = 1e3 * (time.perf_counter() - start)
         figures.append(asdict(FreshStart(height, width, load_ms, first_ms, peak_memory() / 1e6)))
     sys.stdout.write(json.dumps(figures) + "\n")

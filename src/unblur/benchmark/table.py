@@ -1,14 +1,14 @@
-"""One row for each runtime and size: what latency.csv holds."""
+"""One row for each model, runtime and size: what latency.csv holds."""
 
 import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from unblur.benchmark.latency import Latency
+from unblur.benchmark.entrants import REFERENCE, Entrant
+from unblur.benchmark.latency import Latency, large
 from unblur.benchmark.memory import FreshStart
 from unblur.benchmark.quality import Quality
-from unblur.benchmark.variants import EAGER
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 
@@ -17,10 +17,11 @@ from unblur.safety.atomic import replacing
 class BenchmarkRow:
     """Times in milliseconds, sizes in 10^6 bytes; `load_ms`, `first_ms` and `peak_mb` come from a fresh process.
 
-    `psnr`, `ssim` and `colour_shift` are means of the test pairs, `lost_db` that of the validation pairs (see
-    `unblur.benchmark.quality`), which decide: `chosen` is "yes" for the variant that is deployed.
+    `variant` is the model's name. `psnr`, `ssim` and `colour_shift` are means of the test pairs, `lost_db` that of the
+    validation pairs (see `unblur.benchmark.quality`), which decide: `chosen` is "yes" for what is deployed.
     """
 
+    variant: str
     runtime: str
     height: int
     width: int
@@ -41,27 +42,29 @@ class BenchmarkRow:
 def join(
     latencies: Sequence[Latency],
     fresh: Mapping[str, Sequence[FreshStart]],
-    files: Mapping[str, Path],
+    entered: Mapping[str, Entrant],
     threads: int,
     quality: Mapping[str, Mapping[str, Quality]],
 ) -> list[BenchmarkRow]:
-    """Put together what was measured for each runtime and size.
+    """Put together what was measured for each entrant and size.
 
     Args:
-        latencies: of every runtime and size.
-        fresh: by runtime.
-        files: by runtime, what it loads.
+        latencies: of every entrant and size.
+        fresh: by the entrant's name.
+        entered: the entrants by name.
         threads: that were used.
-        quality: by split, "test" and "val", and by runtime.
+        quality: by split, "test" and "val", and by the entrant's name.
     """
     test, validation = quality["test"], quality["val"]
     starts = {(name, start.height, start.width): start for name, found in fresh.items() for start in found}
     rows = []
     for timed in latencies:
-        start = starts[timed.runtime, timed.height, timed.width]
+        entrant = entered[timed.name]
+        start = starts[timed.name, timed.height, timed.width]
         rows.append(
             BenchmarkRow(
-                timed.runtime,
+                entrant.model.name,
+                entrant.runtime.name,
                 timed.height,
                 timed.width,
                 threads,
@@ -70,41 +73,48 @@ def join(
                 round(start.load_ms, 1),
                 round(start.first_ms, 2),
                 round(start.peak_mb, 1),
-                round(_megabytes(files[timed.runtime]), 3),
-                round(test[timed.runtime].psnr, 4),
-                round(test[timed.runtime].ssim, 5),
-                round(test[timed.runtime].colour_shift, 4),
-                round(validation[timed.runtime].lost_db, 4),
+                round(_megabytes(entrant.file), 3),
+                round(test[timed.name].psnr, 4),
+                round(test[timed.name].ssim, 5),
+                round(test[timed.name].colour_shift, 4),
+                round(validation[timed.name].lost_db, 4),
             )
         )
     return rows
 
 
-def choose(rows: Sequence[BenchmarkRow], candidates: Collection[str], max_lost_db: float) -> list[BenchmarkRow]:
-    """Return the rows, those marked that belong to the fastest candidate at the largest size within the budget.
+def choose(
+    rows: Sequence[BenchmarkRow], candidates: Collection[tuple[str, str]], max_lost_db: float
+) -> list[BenchmarkRow]:
+    """Return the rows, those marked that belong to the fastest candidate within the budget.
+
+    Decided at the largest size that goes through in one piece; what is larger is measured in fewer rounds.
 
     Args:
         rows: of `join`.
-        candidates: names of variants that can be deployed.
-        max_lost_db: what a variant may lose on the validation pairs.
+        candidates: (model, runtime) of what can be deployed.
+        max_lost_db: what it may lose on the validation pairs.
 
     Raises:
         UnblurError: no candidate keeps to the budget.
     """
-    largest = max(row.height * row.width for row in rows)
-    kept = [row for row in rows if row.runtime in candidates and row.lost_db <= max_lost_db]
+    whole = [row for row in rows if not large((row.height, row.width))] or rows
+    largest = max(row.height * row.width for row in whole)
+    kept = [row for row in rows if (row.variant, row.runtime) in candidates and row.lost_db <= max_lost_db]
     if not kept:
-        lost = ", ".join(f"{row.runtime} {row.lost_db:.3f}" for row in rows if row.runtime in candidates)
-        msg = f"no variant loses at most {max_lost_db:g} dB on the validation pairs ({lost}); raise the limit"
+        found = {(row.variant, row.runtime): row.lost_db for row in rows if (row.variant, row.runtime) in candidates}
+        lost = ", ".join(f"{variant} {runtime} {db:.3f}" for (variant, runtime), db in found.items())
+        msg = f"nothing loses at most {max_lost_db:g} dB on the validation pairs ({lost}); raise the limit"
         raise UnblurError(msg)
-    best = min((row for row in kept if row.height * row.width == largest), key=lambda row: row.median_ms).runtime
-    return [replace(row, chosen="yes") if row.runtime == best else row for row in rows]
+    best = min((row for row in kept if row.height * row.width == largest), key=lambda row: row.median_ms)
+    winner = best.variant, best.runtime
+    return [replace(row, chosen="yes") if (row.variant, row.runtime) == winner else row for row in rows]
 
 
 def speed_against_eager(rows: Iterable[BenchmarkRow]) -> dict[BenchmarkRow, float]:
-    """Return how many times as fast as eager PyTorch each row is at its size; above 1 is faster."""
+    """Return how many times as fast as the trained network in eager PyTorch each row is at its size."""
     rows = list(rows)
-    eager = {(row.height, row.width): row.median_ms for row in rows if row.runtime == EAGER}
+    eager = {(row.height, row.width): row.median_ms for row in rows if f"{row.variant} {row.runtime}" == REFERENCE}
     return {row: eager[row.height, row.width] / row.median_ms for row in rows}
 
 

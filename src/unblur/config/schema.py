@@ -21,6 +21,8 @@ class PathsConfig:
     train: str = "artifacts/train"
     checkpoints: str = "checkpoints"
     evaluate: str = "artifacts/evaluate"
+    prune: str = "artifacts/prune"
+    quantize: str = "artifacts/quantize"
     export: str = "artifacts/export"
     benchmark: str = "artifacts/benchmark"
     registry: str = "artifacts/registry"
@@ -94,6 +96,44 @@ class EvaluateConfig:
 
 
 @dataclass
+class FinetuneConfig:
+    """How a compressed network is trained again, taught by the one that it came from."""
+
+    epochs: int = 5
+    lr: float | None = None
+    output_weight: float = 1.0
+    feature_weight: float = 0.1
+
+
+@dataclass
+class PruneConfig:
+    """How small a network is made, what is taken out, and how it is trained again; see conf/prune/default.yaml."""
+
+    target: float | None = 0.5
+    blocks: int = 2
+    importance: str = "taylor"
+    multiple: int = 16
+    smallest: float = 0.25
+    stream: bool = True
+    rounds: int = 1
+    batches: int = 8
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+
+
+@dataclass
+class QuantizeConfig:
+    """Which weights and activations become eight bits, and what that may cost; see conf/quantize/default.yaml."""
+
+    kinds: list[str] = field(default_factory=lambda: ["int8", "int8_weights", "fp16"])
+    batches: int = 8
+    pairs: int = 12
+    max_lost_db: float = 0.05
+    max_colour_shift: float = 0.25
+    ends: bool = False
+    finetune: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(epochs=2))
+
+
+@dataclass
 class ExportConfig:
     """Formats to export and the sizes at which each is compared with the PyTorch network."""
 
@@ -126,6 +166,7 @@ class GateConfig:
     confidence: float = 0.95
     bootstrap_samples: int = 2000
     max_parity: float | None = None
+    max_lost_db: float | None = None
     max_latency_ms: float | None = None
     latency_size: list[int] = field(default_factory=lambda: [720, 1280])
     max_size_mb: float | None = None
@@ -167,6 +208,8 @@ class PipelineConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    prune: PruneConfig = field(default_factory=PruneConfig)
+    quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
     gate: GateConfig = field(default_factory=GateConfig)

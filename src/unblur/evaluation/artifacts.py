@@ -15,11 +15,14 @@ from unblur.evaluation.bootstrap import Interval, paired_bootstrap
 from unblur.evaluation.plots import read_history
 from unblur.evaluation.score_table import BLURRED, MODEL, Score, gains, mean_table, read_scores_csv
 
-PARITY_COLUMNS = ("format", "batch", "height", "width", "max_abs_difference", "passed")
+PARITY_COLUMNS = ("variant", "format", "compared", "figure", "limit", "unit", "passed")
 LATENCY_COLUMNS = (
-    "runtime", "height", "width", "threads", "median_ms", "spread_ms", "load_ms", "first_ms", "peak_mb", "file_mb",
-    "psnr", "ssim", "colour_shift", "lost_db", "chosen",
+    "variant", "runtime", "height", "width", "threads", "median_ms", "spread_ms", "load_ms", "first_ms", "peak_mb",
+    "file_mb", "psnr", "ssim", "colour_shift", "lost_db", "chosen",
 )  # fmt: skip
+
+WHOLE = 2_000_000
+"""Pixels from which on the benchmark restores in tiles."""
 
 CsvRow = Mapping[str, str]
 
@@ -83,9 +86,18 @@ def gain_interval(artifacts: Artifacts) -> Interval:
 
 
 def deployed_latency(artifacts: Artifacts) -> CsvRow:
-    """Return the latency row of what the benchmark chose, at the largest size."""
-    rows = [row for row in artifacts.latency if row["chosen"]] or artifacts.latency
-    return max(rows, key=lambda row: int(row["height"]) * int(row["width"]))
+    """Return the latency row of what the benchmark chose, at the largest size that goes through in one piece."""
+    return deployed(artifacts.latency)
+
+
+def deployed(rows: Sequence[CsvRow]) -> CsvRow:
+    """Return the row of latency.csv that is marked as chosen, at the largest size that goes through in one piece."""
+    found = sorted([row for row in rows if row["chosen"]] or rows, key=_pixels)
+    return next((row for row in reversed(found) if _pixels(row) <= WHOLE), found[0])
+
+
+def _pixels(row: CsvRow) -> int:
+    return int(row["height"]) * int(row["width"])
 
 
 def headline(artifacts: Artifacts) -> dict[str, float | int]:

@@ -110,7 +110,7 @@ def draw_strength_bins(scores: Sequence[Score], profile: str, unit: str, theme: 
     rows = strength_bin_rows(scores, profile)
     bins = list(dict.fromkeys(str(row["strength"]) for row in rows))
     methods = sorted(dict.fromkeys(str(row["method"]) for row in rows), key=lambda name: name != MODEL)
-    figure, axes = _figure(theme)
+    figure, axes = blank_figure(theme)
     width = 0.8 / len(methods)
     for index, method in enumerate(methods):
         heights = [float(row["gain"] or 0) for row in rows if row["method"] == method]
@@ -127,14 +127,14 @@ def draw_strength_bins(scores: Sequence[Score], profile: str, unit: str, theme: 
     axes.set_xticks(range(len(bins)), bins)
     axes.set_ylabel(f"gain over the blurred input ({unit})", color=theme.ink)
     axes.legend(frameon=False, labelcolor=theme.ink, ncols=2, fontsize=9)
-    return _png(figure)
+    return png(figure)
 
 
 def draw_gains(scores: Sequence[Score], profile: str, unit: str, theme: Theme) -> bytes:
     """Draw one dot a pair: the blurred input against the model's gain; below the line the model did harm."""
     rows = strength_gain_rows(scores, profile)
     kinds = sorted({str(row["kind"]) for row in rows})
-    figure, axes = _figure(theme)
+    figure, axes = blank_figure(theme)
     for kind, marker in zip(kinds, "osD^vPX*" * (1 + len(kinds) // 8), strict=False):
         chosen = [row for row in rows if row["kind"] == kind]
         x, y = ([float(row[name] or 0) for row in chosen] for name in ("blurred", "gain"))
@@ -143,12 +143,12 @@ def draw_gains(scores: Sequence[Score], profile: str, unit: str, theme: Theme) -
     axes.set_xlabel(f"blurred input ({unit})", color=theme.ink)
     axes.set_ylabel(f"gain of the model ({unit})", color=theme.ink)
     axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9)
-    return _png(figure)
+    return png(figure)
 
 
 def draw_training(history: History, theme: Theme) -> bytes:
     """Draw the validation PSNR and, on its own axis, the training loss over the steps."""
-    figure, axes = _figure(theme)
+    figure, axes = blank_figure(theme)
     loss_axes = axes.twinx()
     _style(loss_axes, theme)
     loss_axes.grid(visible=False)
@@ -159,31 +159,47 @@ def draw_training(history: History, theme: Theme) -> bytes:
     axes.set_xlabel("step", color=theme.ink)
     axes.set_ylabel("validation PSNR (dB), solid", color=theme.model)
     loss_axes.set_ylabel("training loss, dashed", color=theme.quiet)
-    return _png(figure)
+    return png(figure)
 
 
 def draw_pareto(latency: Sequence[Mapping[str, str]], theme: Theme) -> bytes:
-    """Draw PSNR on the test pairs against latency at the largest size, one point a variant; a star is deployed."""
-    figure, axes = _figure(theme)
+    """Draw PSNR on the test pairs against latency at the largest size.
+
+    One point for each model and runtime; a star is deployed. Those have a name that no other beats in both.
+    """
+    figure, axes = blank_figure(theme, height=4.4)
     largest = max(latency, key=lambda row: int(row["height"]) * int(row["width"]))
-    for row in latency:
-        if (row["height"], row["width"]) != (largest["height"], largest["width"]):
+    size = largest["height"], largest["width"]
+    points = [
+        (float(row["median_ms"]), float(row["psnr"]), row) for row in latency if (row["height"], row["width"]) == size
+    ]
+    first = points[0][2]
+    for ms, psnr, row in points:
+        axes.scatter(ms, psnr, s=110 if row["chosen"] else 26, color=theme.model if row["chosen"] else theme.quiet,
+                     marker="*" if row["chosen"] else "o")  # fmt: skip
+        beaten = any(other < ms and better > psnr for other, better, _ in points)
+        if beaten and not row["chosen"] and row is not first:
             continue
-        place = float(row["median_ms"]), float(row["psnr"])
-        axes.scatter(*place, s=90 if row["chosen"] else 30, color=theme.model, marker="*" if row["chosen"] else "o")
         axes.annotate(
-            row["runtime"], place, xytext=(6, 5), textcoords="offset points", color=theme.ink, fontsize=8, rotation=20
+            f"{row['variant']}, {row['runtime']}",
+            (ms, psnr),
+            xytext=(6, 5),
+            textcoords="offset points",
+            color=theme.ink,
+            fontsize=8,
+            rotation=20,
         )
     axes.set_xscale("log")
     axes.set_xlabel(f"median ms at {largest['width']} x {largest['height']}, log scale", color=theme.ink)
     axes.set_ylabel("PSNR on the test pairs (dB)", color=theme.ink)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.margins(0.25)
-    return _png(figure)
+    return png(figure)
 
 
-def _figure(theme: Theme) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 3.6), dpi=150, layout="constrained", facecolor="none")
+def blank_figure(theme: Theme, height: float = 3.6) -> tuple[Figure, Axes]:
+    """Return a figure, 6.4 inches wide and `height` inches high, and its axes."""
+    figure = Figure(figsize=(6.4, height), dpi=150, layout="constrained", facecolor="none")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     _style(axes, theme)
@@ -204,7 +220,8 @@ def _within(tick: float, axes: Axes) -> bool:
     return bool(low <= tick <= high)
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG file."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", transparent=True)
     return stream.getvalue()

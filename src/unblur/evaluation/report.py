@@ -50,12 +50,18 @@ def render_report(artifacts: Artifacts) -> str:
         strata=_strata(artifacts),
         plots=_plots(artifacts),
         panels=_panels(artifacts),
-        parity=[{**row, "ok": row["passed"].lower() in {"true", "1"}} for row in artifacts.parity],
+        parity=[_parity_cells(row) for row in artifacts.parity],
         latency=artifacts.latency,
         parameters=f"{int(artifacts.complexity['parameters']) / 1e6:.2f}",
         gigamacs=f"{float(artifacts.complexity['macs_256']) / 1e9:.2f}",
         data=artifacts.data,
     )
+
+
+def _parity_cells(row: Mapping[str, str]) -> Cells:
+    figure = float(row["figure"])
+    shown = f"{figure:+.3f} dB" if row["unit"] else f"{figure:.1e}"
+    return {**row, "shown": shown, "ok": row["passed"].lower() in {"true", "1"}}
 
 
 def _provenance(run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -116,7 +122,8 @@ def _headline(artifacts: Artifacts) -> list[Cells]:
             "name": f"latency at {row['width']} x {row['height']}",
             "figure": f"{float(row['median_ms']):.0f}",
             "unit": "ms",
-            "note": f"{row['runtime']}, {row['threads']} thread{'' if row['threads'] == '1' else 's'}",
+            "note": f"{row['variant']}, {row['runtime']}, {row['threads']} "
+            f"thread{'' if row['threads'] == '1' else 's'}",
         },
     ]
 
@@ -182,7 +189,8 @@ def _plots(artifacts: Artifacts) -> dict[str, Cells]:
     }
     shown = deployed_latency(artifacts)
     plots["pareto"] = (
-        f"One point for each runtime: PSNR against latency. Deployed: {shown['runtime']}, {shown['median_ms']} ms.",
+        "One point for each model and runtime: PSNR against latency. "
+        f"Deployed: {shown['variant']}, {shown['runtime']}, {shown['median_ms']} ms.",
         [draw_pareto(artifacts.latency, theme) for theme in (LIGHT, DARK)],
     )
     if artifacts.history:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unblur.data.manifest import PairRow
+from unblur.data.manifest import PairRow, read_manifest
 from unblur.data.pictures import as_planes, read_pictures
 from unblur.errors import UnblurError
 from unblur.evaluation.score_table import TEMPORAL, Score, gains, mean_by, mean_table, read_scores_csv, write_scores_csv
@@ -30,6 +30,7 @@ __all__ = [
     "mean_by",
     "mean_table",
     "read_pair",
+    "read_pairs",
     "read_scores_csv",
     "restore_checked",
     "score",
@@ -113,6 +114,19 @@ def read_pair(row: PairRow, prepared_root: Path) -> tuple[Batch, Batch]:
         msg = f"pair {row.pair}: {row.blur} and {row.sharp} differ in size ({sizes}); run `unblur prepare` again"
         raise UnblurError(msg)
     return blurred, sharp
+
+
+def read_pairs(prepared_root: Path, split: str, count: int) -> list[tuple[Batch, Batch]]:
+    """Return the first `count` pairs of a split, as `read_pair` gives them.
+
+    Raises:
+        UnblurError: there is none.
+    """
+    rows = [row for row in read_manifest(prepared_root) if row.split == split][:count]
+    if not rows:
+        msg = f"{prepared_root / 'manifest.csv'}: no pair of the split {split}; see data.pairs_per_photo"
+        raise UnblurError(msg)
+    return [read_pair(row, prepared_root) for row in rows]
 
 
 def framewise(restore: Restore) -> Restore:

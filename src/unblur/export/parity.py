@@ -1,4 +1,4 @@
-"""Does an exported file compute what the PyTorch network computes? One row for each file and size."""
+"""Does an exported file do what the PyTorch network does? One row for each file and size, or for its pairs."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from unblur.errors import UnblurError
+from unblur.metrics.profiles import get_profile
 from unblur.restoring.restorer import Restorer, load_restorer
 from unblur.safety.atomic import replacing
 
@@ -21,37 +22,54 @@ FRAMES = 4
 RUNTIMES = {".onnx": "onnxruntime", ".xml": "openvino"}
 """That each kind of file is compared with."""
 NAMES = {".xml": "openvino"}
+PROFILE = "psnr/literature"
 
 T = TypeVar("T")
+Images = NDArray[np.float32]
 Track = Callable[[Sequence[T]], Iterable[T]]
 
 
 @dataclass(frozen=True)
 class ParityRow:
-    """One comparison: the largest absolute difference over all pixels of a random batch; values are in [0, 1]."""
+    """One comparison of a file with the network in float32 that it was made of.
 
+    Attributes:
+        variant: the model's name.
+        format: of the file.
+        compared: what was restored: BATCHxHEIGHTxWIDTH of random images, or how many validation pairs.
+        figure: of random images the largest absolute difference of any value, which are in [0, 1]; of pairs the PSNR
+            that is lost, in dB.
+        limit: largest figure that passes; NaN never does.
+        unit: "" or "dB".
+        passed: whether it did.
+    """
+
+    variant: str
     format: str
-    batch: int
-    height: int
-    width: int
-    max_abs_difference: float
+    compared: str
+    figure: float
+    limit: float
+    unit: str
     passed: bool
 
 
 def check_parity(
+    variant: str,
     network: nn.Module,
     files: Sequence[Path],
     sizes: Sequence[Sequence[int]],
     tolerance: float,
+    *,
     track: Track[Path] = lambda items: items,
 ) -> list[ParityRow]:
     """Compare each exported file, run as a user would run it, with `network` in fp32 on random images.
 
     Args:
+        variant: the network's name.
         network: the reference, on the CPU.
         files: exported files; the suffix is the row's format.
         sizes: [batch, height, width] of each comparison.
-        tolerance: largest absolute difference that still passes; NaN never does.
+        tolerance: largest absolute difference that still passes.
         track: called on `files`, for a progress bar.
 
     Raises:
@@ -62,13 +80,40 @@ def check_parity(
     expected = [_restored(network, image) for image in images]
     rows = []
     for file in track(files):
-        restorer = load_restorer(file, runtime=RUNTIMES.get(file.suffix, "auto"), precision="f32")
-        for image, truth in zip(images, expected, strict=True):
-            difference = _difference(restorer, image, truth)
-            batch, (height, width) = image.shape[0], image.shape[-2:]
-            passed = difference <= tolerance
-            name = NAMES.get(file.suffix, file.suffix.lstrip("."))
-            rows.append(ParityRow(name, batch, height, width, difference, passed))
+        restorer = _loaded(file)
+        for size, image, truth in zip(sizes, images, expected, strict=True):
+            figure = _difference(restorer, image, truth)
+            compared = "x".join(map(str, size))
+            rows.append(ParityRow(variant, _format(file), compared, figure, tolerance, "", figure <= tolerance))
+    return rows
+
+
+def check_budget(
+    variant: str,
+    network: nn.Module,
+    files: Sequence[Path],
+    pairs: Sequence[tuple[Images, Images]],
+    max_lost_db: float,
+    *,
+    track: Track[Path] = lambda items: items,
+) -> list[ParityRow]:
+    """Compare each file of fewer bits with the network in fp32 by the PSNR that it loses on pairs.
+
+    Args:
+        variant: the model's name.
+        network: that the model was made of, on the CPU.
+        files: exported files.
+        pairs: blurred and sharp, as `unblur.evaluation.score.read_pair` gives them.
+        max_lost_db: that still passes.
+        track: called on `files`, for a progress bar.
+    """
+    best = np.mean([_psnr(_restored(network, blurred), sharp) for blurred, sharp in pairs])
+    rows = []
+    for file in track(files):
+        restorer = _loaded(file)
+        lost = float(best - np.mean([_psnr(restorer(blurred), sharp) for blurred, sharp in pairs]))
+        compared = f"{len(pairs)} pairs"
+        rows.append(ParityRow(variant, _format(file), compared, lost, max_lost_db, "dB", lost <= max_lost_db))
     return rows
 
 
@@ -80,21 +125,34 @@ def write_parity(rows: Sequence[ParityRow], path: Path) -> None:
         table.writerows(asdict(row) for row in rows)
 
 
-def require_parity(rows: Sequence[ParityRow], tolerance: float) -> None:
+def require_parity(rows: Sequence[ParityRow]) -> None:
     """Raise an UnblurError that names the worst comparison if any did not pass."""
     failed = [row for row in rows if not row.passed]
     if not failed:
         return
-    worst = max(failed, key=lambda row: np.nan_to_num(row.max_abs_difference, nan=np.inf))
+    worst = max(failed, key=lambda row: np.nan_to_num(row.figure / row.limit, nan=np.inf))
     msg = (
-        f"{len(failed)} of {len(rows)} parity checks failed; the worst: {worst.format} at {worst.batch}x3x"
-        f"{worst.height}x{worst.width} differs from the PyTorch network by {worst.max_abs_difference:.3g} "
-        f"(allowed: {tolerance:g}); do not ship this file, or raise export.tolerance if that much is acceptable"
+        f"{len(failed)} of {len(rows)} parity checks failed; the worst: {worst.variant}, {worst.format}, "
+        f"{worst.compared}: {shown(worst)} from the PyTorch network (allowed: {worst.limit:g}); do not ship this file, "
+        f"or raise {'quantize.max_lost_db' if worst.unit else 'export.tolerance'} if that much is acceptable"
     )
     raise UnblurError(msg)
 
 
-def _random_batch(size: Sequence[int], task: str) -> NDArray[np.float32]:
+def shown(row: ParityRow) -> str:
+    """Return the figure as people read it."""
+    return f"{row.figure:+.3f} dB lost" if row.unit else f"{row.figure:.1e}"
+
+
+def _loaded(file: Path) -> Restorer:
+    return load_restorer(file, runtime=RUNTIMES.get(file.suffix, "auto"), precision="f32")
+
+
+def _format(file: Path) -> str:
+    return NAMES.get(file.suffix, file.suffix.lstrip("."))
+
+
+def _random_batch(size: Sequence[int], task: str) -> Images:
     if len(size) != 3 or min(size) < 1:
         msg = f"export.sizes has {list(size)}: expected [batch, height, width], each at least 1"
         raise UnblurError(msg)
@@ -103,14 +161,19 @@ def _random_batch(size: Sequence[int], task: str) -> NDArray[np.float32]:
     return np.random.default_rng(0).random((batch, *frames, 3, height, width), dtype=np.float32)
 
 
-def _restored(network: nn.Module, image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _restored(network: nn.Module, image: Images) -> Images:
     with torch.inference_mode():
-        restored: NDArray[np.float32] = network(torch.from_numpy(image)).numpy()
+        restored: Images = network(torch.from_numpy(image)).numpy()
     return restored
 
 
-def _difference(restorer: Restorer, image: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
+def _difference(restorer: Restorer, image: Images, truth: Images) -> float:
     restored = restorer(image)
     if restored.shape != truth.shape:
         return float("inf")
     return float(np.abs(restored.astype(np.float64) - truth).max())
+
+
+def _psnr(restored: Images, sharp: Images) -> float:
+    seen, truth = (torch.from_numpy(np.clip(each, 0, 1).reshape(-1, *each.shape[-3:])) for each in (restored, sharp))
+    return float(get_profile(PROFILE).compute(seen, truth).mean())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.benchmark.variants import in_sequences
+from unblur.benchmark.runtimes import in_sequences
 from unblur.config.provenance import data_version
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import tracking_client
@@ -20,7 +20,7 @@ from unblur.data.manifest import PairRow, read_manifest
 from unblur.data.pictures import check_task, sha256_pictures
 from unblur.errors import UnblurError
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
-from unblur.registry.parity import read_onnx_parity
+from unblur.registry.parity import Parity, read_onnx_parity
 from unblur.registry.record import GateRecord, Subject, differences, find_record, publish, write_record
 from unblur.registry.rules import Measured, Values, judge
 from unblur.registry.versions import CHALLENGER, CHAMPION, Version, candidate_version, read_aliases, read_version
@@ -189,10 +189,11 @@ def _check_pairs(rows: Sequence[PairRow], prepared: Path) -> None:
                 raise UnblurError(msg)
 
 
-def _parity(export: Path, candidate: Version) -> float | None:
-    """Return the difference from parity.csv if it belongs to this file, else the one noted at registration."""
-    model = export / "model.onnx"
-    if model.is_file() and sha256_file(model) == candidate.sha256:
-        return read_onnx_parity(export).largest
+def _parity(export: Path, candidate: Version) -> Parity | None:
+    """Return what parity.csv says if it belongs to this file, else what was noted at registration."""
+    variant = candidate.tags.get("variant", "")
+    model = export / variant / "model.onnx"
+    if variant and model.is_file() and sha256_file(model) == candidate.sha256:
+        return read_onnx_parity(export, variant)
     noted = candidate.tags.get("parity")
-    return float(noted) if noted else None
+    return Parity(float(noted), candidate.tags.get("parity_unit", ""), True, 1) if noted else None

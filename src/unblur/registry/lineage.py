@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from unblur.benchmark.chosen import Chosen
 from unblur.config.provenance import data_version, git_state
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
@@ -14,10 +15,12 @@ CONFIG = Path("artifacts/config/pipeline.yaml")
 
 @dataclass(frozen=True)
 class Lineage:
-    """The five facts that identify a model; "unknown" where a fact cannot be told.
+    """The facts that identify a model; "unknown" where a fact cannot be told.
 
     `git_sha` and `git_dirty` are those of the training, `data_md5` is the one that data.dvc recorded then,
-    `config_hash` is the SHA-256 of the composed configuration, `model_sha256` that of the ONNX file.
+    `config_hash` is the SHA-256 of the composed configuration, `model_sha256` that of the ONNX file. `variant` is the
+    model's name in the pipeline; `parent_sha256` is of the weights that it was made of, `teacher_sha256` of the
+    trained ones.
     """
 
     git_sha: str
@@ -25,14 +28,17 @@ class Lineage:
     data_md5: str
     config_hash: str
     model_sha256: str
+    variant: str
+    parent_sha256: str
+    teacher_sha256: str
 
     def tags(self) -> dict[str, str]:
         """Return the facts as tags of a model version."""
         return asdict(self)
 
 
-def collect_lineage(root: Path, training: dict[str, Any], model: Path) -> Lineage:
-    """Collect the lineage of the ONNX file `model`.
+def collect_lineage(root: Path, training: dict[str, Any], chosen: Chosen) -> Lineage:
+    """Collect the lineage of the ONNX file that was chosen.
 
     What the training wrote down (`training`, from run.json) wins over the state of the working tree now: a model
     may be registered later than it was trained, or come out of DVC's run cache.
@@ -50,7 +56,10 @@ def collect_lineage(root: Path, training: dict[str, Any], model: Path) -> Lineag
         git_dirty=str(training.get("git_dirty", now.dirty)).lower(),
         data_md5=str(training.get("data_md5", data_version(root))),
         config_hash=sha256_file(config),
-        model_sha256=sha256_file(model),
+        model_sha256=chosen.sha256,
+        variant=chosen.variant,
+        parent_sha256=chosen.parent or chosen.teacher,
+        teacher_sha256=chosen.teacher,
     )
 
 

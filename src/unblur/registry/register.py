@@ -1,4 +1,4 @@
-"""Put the exported model into the MLflow registry, once for each SHA-256 of its ONNX file."""
+"""Put the model that the benchmark chose into the MLflow registry, once for each SHA-256 of its ONNX file."""
 
 import importlib.metadata
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.exceptions import MlflowException
 
+from unblur.benchmark.chosen import Chosen, read_chosen
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import ensure_experiment, tracking_client
 from unblur.errors import UnblurError
@@ -20,7 +21,6 @@ from unblur.safety.hashing import sha256_file
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-MODEL = "model.onnx"
 REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 
 
@@ -34,7 +34,7 @@ class Registration:
 
 
 def register(cfg: PipelineConfig, root: Path) -> Registration:
-    """Register the exported ONNX file and give its version the alias `candidate`.
+    """Register the ONNX file that the benchmark chose and give its version the alias `candidate`.
 
     A file whose SHA-256 is in the registry already is not logged again; its version becomes the candidate.
 
@@ -47,33 +47,39 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
             missing or of another model.
     """
     export = root / cfg.paths.export
-    model = export / MODEL
+    chosen = read_chosen(root / cfg.paths.benchmark)
+    model = export / chosen.file
     if not model.is_file():
         msg = f"{model} is missing: there is nothing to register. Run `unblur export`."
         raise UnblurError(msg)
-    parity = read_onnx_parity(export)
+    if sha256_file(model) != chosen.sha256:
+        msg = f"{model} is not the file that was chosen: it was exported since. Run `unblur benchmark` again."
+        raise UnblurError(msg)
+    parity = read_onnx_parity(export, chosen.variant)
     if not parity.passed:
+        limit = "quantize.max_lost_db" if parity.unit else "export.tolerance"
         msg = (
-            f"{model} differs from its PyTorch network by {parity.largest:.2e}, more than export.tolerance: not "
-            f"registered. See {export / 'parity.csv'}."
+            f"{model} differs from its PyTorch network by {parity.largest:.2e} {parity.unit}".rstrip()
+            + f", more than {limit}: not registered. See {export / 'parity.csv'}."
         )
         raise UnblurError(msg)
     client = tracking_client()
     name = cfg.registry.model_name
-    known = find_by_sha256(client, name, sha256_file(model))
-    version = known or _create(client, cfg, root, model, parity)
+    known = find_by_sha256(client, name, chosen.sha256)
+    version = known or _create(client, cfg, root, chosen, parity)
     if read_aliases(client, name).get(CANDIDATE) != version.number:
         client.set_registered_model_alias(name, CANDIDATE, str(version.number))
     return Registration(version, read_aliases(client, name), created=known is None)
 
 
-def _create(client: "MlflowClient", cfg: PipelineConfig, root: Path, model: Path, parity: Parity) -> Version:
+def _create(client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, parity: Parity) -> Version:
     """Log the model, its card and its report, and make a version of them."""
     name = cfg.registry.model_name
     training = read_training(root / cfg.paths.train)
-    lineage = collect_lineage(root, training, model)
+    model = root / cfg.paths.export / chosen.file
+    lineage = collect_lineage(root, training, chosen)
     facts = collect_facts(cfg, root, training, lineage, parity)
-    tags = lineage.tags() | _facts_as_tags(cfg, facts, model)
+    tags = lineage.tags() | _facts_as_tags(cfg, facts, model, chosen)
     run_id, uri = _log_model(client, cfg.registry.experiment, training.get("run_id"), model, lineage)
     client.log_artifact(run_id, str(write_card(facts, root / cfg.paths.registry)))
     report = root / cfg.paths.reports / "report.html"
@@ -137,7 +143,7 @@ def _run_exists(client: "MlflowClient", run_id: str) -> bool:
         return False
 
 
-def _facts_as_tags(cfg: PipelineConfig, facts: CardFacts, model: Path) -> dict[str, str]:
+def _facts_as_tags(cfg: PipelineConfig, facts: CardFacts, model: Path, chosen: Chosen) -> dict[str, str]:
     """Return what people filter versions by; tags of unknown facts are left out."""
     tags = {
         "task": cfg.data.task,
@@ -146,6 +152,9 @@ def _facts_as_tags(cfg: PipelineConfig, facts: CardFacts, model: Path) -> dict[s
         "parameters": facts.parameters,
         "file_bytes": model.stat().st_size,
         "parity": f"{facts.parity.largest:.3e}",
+        "parity_unit": facts.parity.unit or None,
+        "fastest_in": f"{chosen.runtime} {chosen.precision}",
+        "lost_db": f"{chosen.lost_db:.4f}",
         "seed": facts.training.get("seed"),
         "steps": facts.training.get("steps"),
         "weights_sha256": facts.training.get("model_sha256"),

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from unblur.config.schema import GateConfig
 from unblur.evaluation.bootstrap import paired_bootstrap
+from unblur.registry.parity import Parity
 
 Values = NDArray[np.float64]
 
@@ -36,8 +37,8 @@ class RuleResult:
 class Measured:
     """What the gate has measured. The arrays hold one value a test pair, in the same order: (N,).
 
-    `nearly_sharp` tells the pairs whose input is hardly blurred (evaluation/strata.py). `parity` is the largest
-    absolute difference between the ONNX file and the PyTorch network; None where nobody has compared them.
+    `nearly_sharp` tells the pairs whose input is hardly blurred (evaluation/strata.py). `parity` is how
+    far the ONNX file is from the PyTorch network; None where nobody has compared them.
     """
 
     unit: str
@@ -45,7 +46,7 @@ class Measured:
     candidate: Values
     champion: Values | None
     nearly_sharp: NDArray[np.bool_]
-    parity: float | None
+    parity: Parity | None
     latency_ms: float | None
     size_mb: float
 
@@ -59,7 +60,9 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
     - max_regression: passes when the lower end of the confidence interval of (candidate - champion), a paired
       bootstrap over the pairs, is not below -max_regression. So a candidate is refused unless the test pairs show
       that it is not worse than that. Without a champion there is nothing to regress from: it passes.
-    - max_parity, max_latency_ms, max_size_mb: ceilings.
+    - max_parity: of the difference to the PyTorch network; of a model of fewer bits it is max_lost_db, by the PSNR that
+      it loses on the validation pairs.
+    - max_latency_ms, max_size_mb: ceilings.
     """
     results = [
         _verdict("min_psnr", rules.min_psnr, float(measured.candidate.mean()), measured.unit, "mean of the test pairs"),
@@ -72,7 +75,7 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
         ),
         _sharp_loss(rules.max_sharp_loss, measured),
         _regression(rules, measured, seed),
-        _verdict("max_parity", rules.max_parity, measured.parity, "", _parity_note(measured)),
+        _parity(rules, measured.parity),
         _verdict("max_latency_ms", rules.max_latency_ms, measured.latency_ms, "ms", _size_note(rules)),
         _verdict("max_size_mb", rules.max_size_mb, measured.size_mb, "MB", "the ONNX file, 1 MB = 10^6 bytes"),
     ]
@@ -101,8 +104,13 @@ def _regression(rules: GateConfig, measured: Measured, seed: int) -> RuleResult 
     return _verdict("max_regression", limit, -found.low, measured.unit, note)
 
 
-def _parity_note(measured: Measured) -> str:
-    return "against the PyTorch network" if measured.parity is not None else "no parity.csv belongs to this file"
+def _parity(rules: GateConfig, parity: Parity | None) -> RuleResult | None:
+    if parity is None:
+        return _verdict("max_parity", rules.max_parity, None, "", "no parity.csv belongs to this file")
+    note = f"against the PyTorch network, {parity.comparisons} comparisons"
+    if parity.unit:
+        return _verdict("max_lost_db", rules.max_lost_db, parity.largest, parity.unit, note)
+    return _verdict("max_parity", rules.max_parity, parity.largest, "", note)
 
 
 def _size_note(rules: GateConfig) -> str:

@@ -1,95 +1,121 @@
-"""`unblur benchmark`: latency, memory, size and quality of the model in each runtime, side by side on the CPU."""
+"""`unblur benchmark`: latency, memory, size and quality of every model in every runtime, side by side on the CPU."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
-from unblur.errors import UnblurError
 from unblur.stages.console import console, show_table, tracker, what_next
+
+if TYPE_CHECKING:
+    from unblur.benchmark.chosen import Chosen
+    from unblur.benchmark.complexity import Complexity
+    from unblur.benchmark.table import BenchmarkRow
 
 
 @stage
 def main(cfg: PipelineConfig) -> None:
-    """Write latency.csv, complexity.json and pareto.png to artifacts/benchmark; remember the fastest here."""
+    """Write latency.csv, complexity.json, chosen.json and pareto.png to artifacts/benchmark; remember the fastest."""
+    from unblur.benchmark.chosen import chosen, write_chosen
     from unblur.benchmark.complexity import complexity
+    from unblur.benchmark.entrants import entrants, named
     from unblur.benchmark.latency import measure_latency
     from unblur.benchmark.memory import measure_fresh_start
-    from unblur.benchmark.quality import measure_quality
-    from unblur.benchmark.table import choose, join, speed_against_eager, write_rows
-    from unblur.benchmark.variants import VARIANTS, in_sequences
-    from unblur.data.manifest import read_manifest
-    from unblur.data.pictures import check_task
+    from unblur.benchmark.runtimes import in_sequences
+    from unblur.benchmark.table import choose, join, write_rows
     from unblur.evaluation.plots import LIGHT, draw_pareto
+    from unblur.export.variants import all_models
     from unblur.restoring.runtime_choice import remember
     from unblur.safety.atomic import replacing
-    from unblur.safety.hashing import sha256_file
     from unblur.training.weights import load_model
 
-    settings = cfg.benchmark
-    model, folder = Path(cfg.paths.train) / "model", Path(cfg.paths.benchmark)
-    files = {name: variant.file(model, Path(cfg.paths.export)) for name, variant in VARIANTS.items()}
-    for file in files.values():
-        if not file.exists():
-            msg = f"{file} is not there; run `unblur train` and `unblur export` first"
-            raise UnblurError(msg)
-
-    size = complexity(load_model(model))
-    with replacing(folder / "complexity.json") as unfinished:
-        unfinished.write_text(json.dumps(asdict(size), indent=2) + "\n", encoding="utf-8")
-    console.print(f"{size.parameters / 1e6:.2f} M parameters, {size.macs_256 / 1e9:.2f} GMACs at 256x256")
+    settings, folder = cfg.benchmark, Path(cfg.paths.benchmark)
+    entered = named(entrants(cfg.paths))
+    models = {model.name: model for model in all_models(cfg.paths)}
 
     fresh = {
-        name: measure_fresh_start(name, files[name], settings.sizes, settings.threads)
-        for name in tracker("fresh processes")(list(VARIANTS))
+        name: measure_fresh_start(entered[name].runtime.name, entered[name].file, settings.sizes, settings.threads)
+        for name in tracker("fresh processes")(list(entered))
     }
-    restorers = {name: variant.open(files[name], settings.threads) for name, variant in VARIANTS.items()}
+    restorers = {name: each.runtime.open(each.file, settings.threads) for name, each in entered.items()}
     runs = {name: in_sequences(restorer, restorer.task) for name, restorer in restorers.items()}
     latencies = measure_latency(runs, settings.sizes, settings.rounds, settings.warmup, tracker("interleaved rounds"))
-    prepared = Path(cfg.paths.prepared)
-    pairs = read_manifest(prepared)
-    quality = {}
-    for split in ("val", "test"):
-        own = [row for row in pairs if row.split == split]
-        check_task(own, prepared, next(iter(restorers.values())).task)
-        quality[split] = measure_quality(restorers, own, prepared, tracker(f"quality, {split} pairs"))
-    rows = join(latencies, fresh, files, settings.threads, quality)
-    rows = choose(rows, [name for name, variant in VARIANTS.items() if variant.runtime], settings.max_lost_db)
+    rows = join(latencies, fresh, entered, settings.threads, _quality(cfg, restorers))
+    candidates = [(each.model.name, each.runtime.name) for each in entered.values() if each.runtime.restored_by]
+    rows = choose(rows, candidates, settings.max_lost_db)
     write_rows(rows, folder / "latency.csv")
     with replacing(folder / "pareto.png") as unfinished:
         cells = [{key: str(value) for key, value in asdict(row).items()} for row in rows]
         unfinished.write_bytes(draw_pareto(cells, LIGHT))
-    chosen = next(VARIANTS[row.runtime] for row in rows if row.chosen)
-    remember(sha256_file(files[chosen.name]), chosen.runtime, chosen.precision)
 
+    winner = next(row for row in rows if row.chosen)
+    found = chosen(entered[f"{winner.variant} {winner.runtime}"], winner, models)
+    write_chosen(found, folder)
+    remember(found.sha256, found.runtime, found.precision)
+    sizes = {name: complexity(load_model(model.source)) for name, model in models.items() if model.kind == "float"}
+    own = sizes[models[found.variant].parent or found.variant] if found.kind != "float" else sizes[found.variant]
+    with replacing(folder / "complexity.json") as unfinished:
+        record = {**asdict(own), "models": {name: asdict(size) for name, size in sizes.items()}}
+        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    _show(cfg, rows, sizes, found)
+
+
+def _quality(cfg: PipelineConfig, restorers: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure what each restorer loses on the validation and on the test pairs."""
+    from unblur.benchmark.quality import measure_quality
+    from unblur.data.manifest import read_manifest
+    from unblur.data.pictures import check_task
+
+    prepared, quality = Path(cfg.paths.prepared), {}
+    for split in ("val", "test"):
+        pairs = [row for row in read_manifest(prepared) if row.split == split]
+        check_task(pairs, prepared, next(iter(restorers.values())).task)
+        quality[split] = measure_quality(restorers, pairs, prepared, tracker(f"quality, {split} pairs"))
+    return quality
+
+
+def _show(
+    cfg: PipelineConfig, rows: Sequence["BenchmarkRow"], sizes: Mapping[str, "Complexity"], found: "Chosen"
+) -> None:
+    """Show the tables: what the literature tells, and what was measured."""
+    from unblur.benchmark.latency import large
+    from unblur.benchmark.table import speed_against_eager
+
+    show_table(
+        "By the literature's convention",
+        ["model", "M parameters", "GMACs at 256x256"],
+        [[name, f"{size.parameters / 1e6:.2f}", f"{size.macs_256 / 1e9:.2f}"] for name, size in sizes.items()],
+    )
     speed = speed_against_eager(rows)
     for height, width in dict.fromkeys((row.height, row.width) for row in rows):
+        tiles = ", in tiles" if large((height, width)) else ""
         show_table(
-            f"{width}x{height}, {settings.threads} threads, median of {settings.rounds} interleaved rounds",
-            ["runtime", "ms", "spread", "x eager", "load ms", "peak MB", "dB lost", ""],
+            f"{width}x{height}{tiles}, {cfg.benchmark.threads} threads, medians of interleaved rounds",
+            ["model, runtime", "ms", "x eager", "peak MB", "dB lost"],
             [
                 [
-                    row.runtime,
+                    f"{row.variant}, {row.runtime}" + (" [bold]*[/bold]" if row.chosen else ""),
                     f"{row.median_ms:.0f}",
-                    f"{row.spread_ms:.0f}",
                     f"{speed[row]:.2f}",
-                    f"{row.load_ms:.0f}",
                     f"{row.peak_mb:.0f}",
                     f"{row.lost_db:+.3f}",
-                    "chosen" if row.chosen else "",
                 ]
                 for row in rows
                 if (row.height, row.width) == (height, width)
             ],
         )
-    console.print("x eager: times as fast as PyTorch without any setting; all figures are for the CPU")
+    console.print("* is deployed; x eager: times as fast as the trained network in PyTorch, without any setting")
     console.print(
-        f"{chosen.name} is the fastest that loses at most {settings.max_lost_db:g} dB on the validation pairs"
+        f"[bold]{found.variant}, {found.runtime} {found.precision}[/bold] is the fastest that loses at most "
+        f"{cfg.benchmark.max_lost_db:g} dB on the validation pairs: {found.lost_db:+.3f} dB"
     )
+    folder = Path(cfg.paths.benchmark)
     what_next(
-        f"{folder / 'latency.csv'}: every figure, the first call and the files' sizes too",
-        "unblur report: the whole pipeline on one page",
+        f"{folder / 'latency.csv'}, {folder / 'pareto.png'}: every figure, and quality against latency",
+        "unblur report: the whole pipeline on one page; unblur register: what was chosen goes to the gate",
         "unblur benchmark benchmark.sizes=[[1080,1920]] benchmark.threads=4",
     )
 

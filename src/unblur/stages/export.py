@@ -1,5 +1,6 @@
-"""`unblur export`: the trained network as ONNX and torch.export files, each compared with the PyTorch network."""
+"""`unblur export`: every model as ONNX, OpenVINO and torch.export files, each compared with its PyTorch network."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -10,47 +11,62 @@ from unblur.stages.console import console, show_table, tracker, what_next
 
 @stage
 def main(cfg: PipelineConfig) -> None:
-    """Export artifacts/train/model to each format, check parity at each size, write parity.csv."""
+    """Export the trained network and what was made of it, each into a folder of its name; write parity.csv."""
+    from unblur.evaluation.score import read_pairs
     from unblur.export.formats import export_model
-    from unblur.export.parity import check_parity, require_parity, write_parity
+    from unblur.export.openvino import convert_onnx
+    from unblur.export.parity import check_budget, check_parity, require_parity, shown, write_parity
+    from unblur.export.variants import all_models
     from unblur.safety.hashing import write_listing
     from unblur.training.weights import load_model
 
-    folder = Path(cfg.paths.export)
-    network = load_model(Path(cfg.paths.train) / "model")
-    files = []
-    for name in cfg.export.formats:
-        start = time.perf_counter()
-        with console.status(f"exporting {name} (up to a minute)"):
-            files.append(export_model(network, name, folder, cfg.export.opset))
-        parts = [files[-1], *([files[-1].with_suffix(".bin")] if files[-1].suffix == ".xml" else [])]
-        megabytes = sum(part.stat().st_size for part in parts) / 1e6
-        console.print(f"exported {files[-1]}: {megabytes:.1f} MB in {time.perf_counter() - start:.0f} s")
+    folder, rows = Path(cfg.paths.export), []
+    shutil.rmtree(folder, ignore_errors=True)
+    models = all_models(cfg.paths)
+    fewer = any(model.kind != "float" for model in models)
+    pairs = read_pairs(Path(cfg.paths.prepared), "val", cfg.quantize.pairs) if fewer else []
+    for model in models:
+        own, start, files = folder / model.name, time.perf_counter(), []
+        with console.status(f"exporting {model.name} (up to a minute)"):
+            if model.kind == "float":
+                network = load_model(model.source)
+                files = [export_model(network, name, own, cfg.export.opset) for name in cfg.export.formats]
+            else:  # of the network before it, which is its parent
+                own.mkdir(parents=True)
+                if "onnx" in cfg.export.formats:
+                    files.append(Path(shutil.copyfile(model.source, own / "model.onnx")))
+                if "openvino" in cfg.export.formats:
+                    convert_onnx(model.source, own / "model.xml")
+                    files.append(own / "model.xml")
+        weights = [file.with_suffix(".bin") for file in files if file.suffix == ".xml"]
+        write_listing([*files, *weights], own)
+        megabytes = ", ".join(f"{file.name} {_megabytes(file):.1f} MB" for file in files)
+        console.print(f"{model.name}: {megabytes} in {time.perf_counter() - start:.0f} s")
+        track = tracker(f"{model.name}: comparing with PyTorch")
+        if model.kind == "float":
+            rows += check_parity(model.name, network, files, cfg.export.sizes, cfg.export.tolerance, track=track)
+        else:
+            rows += check_budget(model.name, network, files, pairs, cfg.quantize.max_lost_db, track=track)
 
-    write_listing([*files, *(file.with_suffix(".bin") for file in files if file.suffix == ".xml")], folder)
-
-    rows = check_parity(network, files, cfg.export.sizes, cfg.export.tolerance, tracker("comparing with PyTorch"))
     write_parity(rows, folder / "parity.csv")
     show_table(
-        f"Parity with the PyTorch network (allowed: {cfg.export.tolerance:g})",
-        ["format", "batch", "height", "width", "largest difference", "passed"],
+        "Parity with the PyTorch network: largest difference of random images, or PSNR lost on validation pairs",
+        ["model", "format", "compared", "difference", "allowed", "passed"],
         [
-            [
-                r.format,
-                str(r.batch),
-                str(r.height),
-                str(r.width),
-                f"{r.max_abs_difference:.1e}",
-                "yes" if r.passed else "NO",
-            ]
+            [r.variant, r.format, r.compared, shown(r), f"{r.limit:g} {r.unit}", "yes" if r.passed else "NO"]
             for r in rows
         ],
     )
-    require_parity(rows, cfg.export.tolerance)
+    require_parity(rows)
     what_next(
-        "unblur benchmark: how fast each runtime is, and how much memory it takes",
-        f"unblur restore PHOTO OUT --model {files[0]}" if files else "unblur export export.formats=[onnx]",
+        "unblur benchmark: how fast each is, how much memory it takes, what it loses",
+        f"unblur restore PHOTO OUT --model {folder / models[0].name}",
     )
+
+
+def _megabytes(file: Path) -> float:
+    parts = [file, file.with_suffix(".bin")] if file.suffix == ".xml" else [file]
+    return sum(part.stat().st_size for part in parts) / 1e6
 
 
 if __name__ == "__main__":

@@ -18,10 +18,8 @@ Names, tree, EXIF, colour profile, transparency and 16 bits are kept; EXIF orien
 What is done already is skipped. Of a video, frame times, sound, rotation and colour tags are kept. With --burst, IN is
 a folder of shots of one scene. Exit code 1 if any file or frame failed."""
 
-RUNTIME = "default: what `unblur benchmark` measured fastest on this machine, else OpenVINO; PyTorch's files need torch"
-PRECISION = (
-    "of what is not quantized (default: bf16 where the processor has it and OpenVINO runs; f32 for 16-bit files)"
-)
+RUNTIME = "default: what `unblur benchmark` measured fastest on this machine, else OpenVINO; torch for its own files"
+PRECISION = "of what is not quantized (default: bf16 where the processor has it; give f32 for 16-bit photographs)"
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 

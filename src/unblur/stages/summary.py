@@ -26,7 +26,8 @@ def run(cfg: PipelineConfig) -> None:
         [method_row(method, metrics, profiles, latency) for method in metrics["test"]],
     )
     if latency:
-        console.print(f"MB and ms: {latency['runtime']}, {latency['threads']} threads. s/Mpx: as in the evaluation.")
+        deployed = f"{latency['variant']}, {latency['runtime']}, {latency['threads']} threads"
+        console.print(f"MB and ms: {deployed}. s/Mpx: as in the evaluation.")
     aliases = read_registry(cfg.registry.model_name)
     for number in sorted(set(aliases.values()), reverse=True):
         held = ", ".join(alias for alias in sorted(aliases) if aliases[alias] == number)
@@ -77,14 +78,16 @@ def read_metrics(path: "Path") -> dict[str, Any]:
 
 
 def read_latency(path: "Path") -> dict[str, str] | None:
-    """Return the row of the variant that the benchmark chose at the largest size, or None before the benchmark."""
+    """Return the row of what the benchmark chose, at the largest whole size, or None before the benchmark."""
     import csv
+
+    from unblur.evaluation.artifacts import deployed
 
     if not path.is_file():
         return None
     with path.open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["chosen"]]
-    return max(rows, key=lambda row: int(row["height"]) * int(row["width"]), default=None)
+    return dict(deployed(rows)) if rows else None
 
 
 def read_registry(name: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The ways to run one trained model on a CPU that the benchmark compares."""
+"""The ways to run a model on a CPU that the benchmark compares."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,21 +24,22 @@ class Restores(Protocol):
 
 
 @dataclass(frozen=True)
-class Variant:
-    """A runtime with its settings: `open(file, threads)` returns what restores.
+class Runtime:
+    """A way to run a model: `open(file, threads)` returns what restores.
 
-    `runtime` and `precision` are what `unblur restore` is told to get the same; "" where it cannot.
+    Attributes:
+        name: what it is called.
+        needs: "network" for the folder with model.safetensors, or the name of an exported file.
+        open: loads it.
+        restored_by: runtime and precision that `unblur restore` is told to get the same; None where it cannot.
+        kinds: of models that are run so (see `unblur.export.variants.ModelVariant`); others gain nothing from it.
     """
 
     name: str
     needs: str
     open: Callable[[Path, int], Restores]
-    runtime: str = ""
-    precision: str = ""
-
-    def file(self, model: Path, export: Path) -> Path:
-        """Return what is loaded: the folder of the trained model, or an exported file."""
-        return model if self.needs == "model" else export / self.needs
+    restored_by: tuple[str, str] | None = None
+    kinds: tuple[str, ...] = ("float",)
 
     def load(self, file: Path, threads: int) -> Run:
         """Return what restores images (B, 3, H, W), of other tasks as clips or bursts of equal ones."""
@@ -72,13 +73,13 @@ class Eager:
         return restored
 
 
-def _graph(name: str, runtime: str, precision: str) -> Variant:
+def _graph(name: str, runtime: str, precision: str, kinds: tuple[str, ...]) -> Runtime:
     def load(file: Path, threads: int) -> Restores:
         from unblur.restoring.restorer import load_restorer
 
         return load_restorer(file, threads, runtime=runtime, precision=precision, device="cpu")
 
-    return Variant(name, "model.onnx", load, runtime, precision)
+    return Runtime(name, "model.onnx", load, (runtime, precision), kinds)
 
 
 def in_sequences(run: Run, task: str) -> Run:
@@ -93,20 +94,23 @@ FRAMES = 4
 
 EAGER = "pytorch"  # the one that the others are compared with
 
-VARIANTS: Mapping[str, Variant] = MappingProxyType(
+COMPUTED = ("float", "int8")
+"""Kinds of models that differ in what is computed; the others only store their weights differently."""
+
+RUNTIMES: Mapping[str, Runtime] = MappingProxyType(
     {
-        variant.name: variant
-        for variant in (
-            Variant(EAGER, "model", Eager),
-            Variant("pytorch channels-last", "model", lambda file, threads: Eager(file, threads, channels_last=True)),
-            Variant(
+        runtime.name: runtime
+        for runtime in (
+            Runtime(EAGER, "network", Eager),
+            Runtime("pytorch channels-last", "network", lambda file, threads: Eager(file, threads, channels_last=True)),
+            Runtime(
                 "pytorch channels-last bf16",
-                "model",
+                "network",
                 lambda file, threads: Eager(file, threads, channels_last=True, bf16=True),
             ),
-            _graph("onnxruntime", "onnxruntime", "f32"),
-            _graph("openvino", "openvino", "f32"),
-            _graph("openvino bf16", "openvino", "bf16"),
+            _graph("onnxruntime", "onnxruntime", "f32", COMPUTED),
+            _graph("openvino", "openvino", "f32", COMPUTED),
+            _graph("openvino bf16", "openvino", "bf16", (*COMPUTED, "int8_weights", "fp16")),
         )
     }
 )

@@ -1,0 +1,120 @@
+"""What of an ONNX graph is quantized, and to which part of the network it belongs."""
+
+from collections.abc import Iterable, Mapping
+
+import onnx
+from onnx import numpy_helper
+
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+POOLS = ("ReduceMean", "GlobalAveragePool")
+NORM = "standardise"
+"""In the names of a folded layer norm's convolutions (`unblur.networks.folding`): eight bits are too few for those."""
+
+
+def quantizable(model: onnx.ModelProto, ends: bool = False) -> dict[str, str]:
+    """Return the layers worth quantizing: name of the node -> name of the part of the network that it belongs to.
+
+    Those are convolutions and products with weights, where the time goes. Not among them are norms, products of two
+    activations (attention maps, gates), sums, and layers behind a global pool, which see one pixel.
+
+    Args:
+        model: as `unblur.export.onnx` writes it: weights are called after their place in the network.
+        ends: the first and the last layer as well.
+    """
+    weights = {each.name: each for each in model.graph.initializer}
+    source = {output: node for node in model.graph.node for output in node.output}
+    found: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.op_type not in LAYERS or node.input[1] not in weights:
+            continue
+        pooled = node.input[0] in source and source[node.input[0]].op_type in POOLS
+        if NORM not in node.input[1] and not pooled:
+            found[node.name] = part_of(node.input[1])
+    return found if ends else dict(list(found.items())[1:-1])
+
+
+def part_of(weight: str) -> str:
+    """Return the part of a network to which a weight of this name belongs: a block, or a layer outside of blocks.
+
+    Names go down to the last number: "encoders.0.1.conv3.weight" is of "encoders.0.1", "intro.weight" of "intro".
+    """
+    places = weight.split(".")[:-1]
+    numbers = [index for index, place in enumerate(places) if place.isdigit()]
+    return ".".join(places[: numbers[-1] + 1] if numbers else places[:1]) or weight
+
+
+def released(
+    quantized: onnx.ModelProto, original: onnx.ModelProto, nodes: Iterable[str], *, weights: bool = True
+) -> onnx.ModelProto:
+    """Return a copy of the quantized graph in which some layers take in what they took before.
+
+    Args:
+        quantized: made of `original`, whose nodes it holds under the same names.
+        original: in float32.
+        nodes: names of the layers that go back to float.
+        weights: False leaves their weights in int8, and brings back the activations alone.
+    """
+    before = {node.name: node for node in original.graph.node}
+    floats = {each.name: each for each in original.graph.initializer}
+    result = onnx.ModelProto()
+    result.CopyFrom(quantized)
+    here = {each.name for each in result.graph.initializer}
+    chosen = set(nodes)
+    for node in result.graph.node:
+        if node.name not in chosen:
+            continue
+        for place, name in enumerate(before[node.name].input[:2]):
+            if name in floats and not weights:
+                continue
+            node.input[place] = name
+            if name in floats and name not in here:
+                result.graph.initializer.append(floats[name])
+                here.add(name)
+    drop_unused(result)
+    return result
+
+
+def drop_unused(model: onnx.ModelProto) -> None:
+    """Remove nodes and weights of which nothing depends."""
+    graph = model.graph
+    source: Mapping[str, onnx.NodeProto] = {output: node for node in graph.node for output in node.output}
+    needed: set[str] = set()
+    waiting = [output.name for output in graph.output]
+    while waiting:
+        name = waiting.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        if name in source:
+            waiting += source[name].input
+    nodes = [node for node in graph.node if needed.intersection(node.output)]
+    kept = [each for each in graph.initializer if each.name in needed]
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(kept)
+
+
+def halved(model: onnx.ModelProto, smallest: int = 1024) -> onnx.ModelProto:
+    """Return a copy whose larger weights are stored in 16 bits; what is computed stays in float32.
+
+    Runtimes bring the weights back when they load the file.
+
+    Args:
+        model: in float32.
+        smallest: number of values from which on a weight is stored so.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    casts = []
+    for each in graph.initializer:
+        values = numpy_helper.to_array(each)
+        if each.data_type != onnx.TensorProto.FLOAT or values.size < smallest:
+            continue
+        name = each.name
+        each.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [each.name], [name], f"{name}.cast", to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return result

@@ -1,0 +1,74 @@
+"""`unblur prune`: a smaller network out of the trained one, which teaches it."""
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from unblur.config.entry import stage
+from unblur.config.schema import PipelineConfig
+from unblur.stages.console import console, show_table, what_next
+
+
+@stage
+def main(cfg: PipelineConfig) -> None:
+    """Write the pruned network, its curve and prune.json to artifacts/prune; without a target it is the trained one."""
+    import logging
+    import shutil
+
+    from unblur.benchmark.complexity import complexity
+    from unblur.compression.prune import Pruned, prune
+    from unblur.safety.atomic import replacing
+    from unblur.safety.hashing import sha256_file
+    from unblur.training.weights import WEIGHTS, load_model, read_model_config, save_model
+
+    if not console.is_terminal:  # no progress bar there: a line for each validation instead
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("unblur").setLevel(logging.INFO)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # no advertisements
+    source, folder = Path(cfg.paths.train) / "model", Path(cfg.paths.prune)
+    network = load_model(source)
+    pruned = Pruned(network, [], [], [])
+    if cfg.prune.target is not None:
+        pruned = prune(cfg, network, lambda each: complexity(each).macs_256, console.print)
+    shutil.rmtree(folder / "model", ignore_errors=True)
+    digest = save_model(pruned.network, read_model_config(source), folder / "model")
+    before, after = complexity(network), complexity(pruned.network)
+    record = {
+        "sha256": digest,
+        "parent_sha256": sha256_file(source / WEIGHTS),
+        "parameters": [before.parameters, after.parameters],
+        "macs_256": [before.macs_256, after.macs_256],
+        "shares": pruned.shares,
+        "val_psnr": pruned.psnr,
+        **asdict(cfg.prune),
+    }
+    with replacing(folder / "prune.json") as unfinished:
+        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / "history.csv") as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, ["step", "train_loss", "val_psnr"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(pruned.history)
+    show_table(
+        "Pruned" if pruned.shares else "Nothing pruned: prune.target is null",
+        ["", "trained", "pruned", "share"],
+        [
+            _row("parameters, M", before.parameters / 1e6, after.parameters / 1e6),
+            _row("GMACs at 256x256", before.macs_256 / 1e9, after.macs_256 / 1e9),
+        ],
+    )
+    for share, psnr in zip(pruned.shares, pruned.psnr, strict=True):
+        console.print(f"{share:.1%} of the MACs: validation PSNR {'-' if psnr is None else f'{psnr:.2f} dB'}")
+    what_next(
+        f"the model is in {folder / 'model'}: every command takes it as --model, or as paths.train={folder}",
+        "unblur export     write it beside the trained one; unblur benchmark says which is deployed",
+        "unblur prune prune.target=0.3 prune.rounds=2 prune.finetune.epochs=8     smaller, in two rounds",
+    )
+
+
+def _row(name: str, before: float, after: float) -> list[str]:
+    return [name, f"{before:.3f}", f"{after:.3f}", f"{after / before:.1%}"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`unblur quantize`: the trained and the pruned network in fewer bits, each within its budget or not at all."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unblur.config.entry import stage
+from unblur.config.schema import PipelineConfig
+from unblur.stages.console import console, show_table, tracker, what_next
+
+if TYPE_CHECKING:
+    from unblur.compression.post_training import Quantized
+
+
+@stage
+def main(cfg: PipelineConfig) -> None:
+    """Write NAME_KIND/model.onnx, the cost of each part, and quantize.json to artifacts/quantize."""
+    from unblur.compression.post_training import quantize_network
+    from unblur.export.variants import float_models
+    from unblur.safety.atomic import replacing
+    from unblur.training.weights import load_model
+
+    folder = Path(cfg.paths.quantize)
+    shutil.rmtree(folder, ignore_errors=True)
+    record: dict[str, Any] = {}
+    rows = []
+    for model in float_models(cfg.paths):
+        network = load_model(model.source)
+        track = tracker(f"{model.name}: cost of each part")
+        found = quantize_network(cfg, network, model.name, console.print, track)
+        record[model.name] = write_quantized(found, model.name, model.source, folder)
+        rows += [
+            [
+                f"{model.name} {kind}",
+                f"{cost.lost_db:+.4f}",
+                f"{cost.colour_shift:.3f}",
+                f"{found.layers[0]} of {found.layers[1]}" if kind == "int8" else "",
+                "yes" if kind in found.graphs else "REFUSED",
+            ]
+            for kind, cost in found.costs.items()
+        ]
+    with replacing(folder / "quantize.json") as unfinished:
+        unfinished.write_text(json.dumps({"models": record, **asdict(cfg.quantize)}, indent=2) + "\n", encoding="utf-8")
+    limits = f"{cfg.quantize.max_lost_db:g} dB and a colour shift of {cfg.quantize.max_colour_shift:g} of 255"
+    show_table(
+        f"Quantized, on {cfg.quantize.pairs} validation pairs; allowed: {limits}",
+        ["", "dB lost", "colour shift", "layers in int8", "kept"],
+        rows,
+    )
+    what_next(
+        f"{folder}/*_sensitivity.png: which parts of the network eight bits hurt",
+        "unblur export     write every model in every format; unblur benchmark says which is deployed",
+        "unblur quantize quantize.max_lost_db=0.02     more parts stay in float",
+    )
+
+
+def write_quantized(found: "Quantized", name: str, source: Path, folder: Path) -> dict[str, Any]:
+    """Write one network's graphs, the table and the plot of its parts, and return what is told about them."""
+    import onnx
+
+    from unblur.compression.sensitivity import draw_sensitivity, write_sensitivity
+    from unblur.safety.atomic import replacing
+    from unblur.training.weights import read_model_config, save_model
+
+    for kind, graph in found.graphs.items():
+        with replacing(folder / f"{name}_{kind}" / "model.onnx") as unfinished:
+            onnx.save(graph, unfinished)
+    if found.trained is not None:
+        save_model(found.trained, read_model_config(source), folder / f"{name}_trained_for_int8")
+    if found.parts:
+        write_sensitivity(found.parts, folder / f"{name}_sensitivity.csv")
+        with replacing(folder / f"{name}_sensitivity.png") as unfinished:
+            unfinished.write_bytes(draw_sensitivity(found.parts))
+    return {
+        "costs": {kind: asdict(cost) for kind, cost in found.costs.items()},
+        "kept": sorted(found.graphs),
+        "layers_int8": found.layers[0],
+        "layers": found.layers[1],
+        "parts_in_float": found.floats,
+        "trained_for_int8": found.trained is not None,
+        "calibration": list(found.samples),
+    }
+
+
+if __name__ == "__main__":
+    main()
