@@ -106,18 +106,27 @@ def remake_average(row: PairRow, root: Path) -> tuple[Photo, Photo]:
     """Return (blurred, sharp), (H, W, 3) uint8, made again from the video below `root` and the numbers in `row`.
 
     Raises:
+        UnblurError: as `exposed_frames`.
+    """
+    frames = exposed_frames(row, root)
+    return FrameAveraging(row.parameters["frames"], row.parameters["gamma"], row.parameters["interpolate"])(frames)
+
+
+def exposed_frames(row: PairRow, root: Path) -> list[Photo]:
+    """Return the frames (H, W, 3) uint8 of a pair's exposure, read from the video below `root` again.
+
+    Raises:
         UnblurError: the row is of another kind, or the video lacks its frames.
     """
     if row.kind != KIND:
         msg = f"{row.pair}: a pair of the kind {row.kind!r}, not an average of frames"
         raise UnblurError(msg)
-    numbers = row.parameters
-    averaging = FrameAveraging(numbers["frames"], numbers["gamma"], numbers["interpolate"])
-    first, last = numbers["first_frame"], numbers["first_frame"] + averaging.frames
+    first = row.parameters["first_frame"]
+    last = first + row.parameters["frames"]
     path = inside(root, row.source)
     try:
         read = itertools.takewhile(lambda frame: frame.index < last, read_frames(path))
-        return averaging([frame.pixels for frame in read if frame.index >= first])
+        return [frame.pixels for frame in read if frame.index >= first]
     except DamagedVideoError as error:
         msg = f"{row.pair}: its frames {first} to {last - 1} are damaged in {path}; fetch the video again"
         raise UnblurError(msg) from error
