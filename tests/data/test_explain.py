@@ -73,5 +73,5 @@ def test_a_pair_of_a_camera_is_shown_as_it_is(rows, tmp_path):
 
 def test_another_recipe_than_the_one_that_made_it_is_told(rows, tmp_path):
     other = BlurRecipe({"shake": Defocus(2, 3)}, {"shake": 1})  # of the same name, and needs other numbers
-    with pytest.raises(UnblurError, match="lacks 'radius', .* with --blur"):
+    with pytest.raises(UnblurError, match=r"lacks 'radius', .* with --blur"):
         explain(rows[0], tmp_path, other, tmp_path / "figure.png")

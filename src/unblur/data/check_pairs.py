@@ -66,7 +66,8 @@ def check_imported(dataset: Imported, limits: CheckConfig, min_side: int, track:
     findings.sort(key=lambda finding: (finding.severity, finding.file, finding.problem))
     splits = Counter(row.split for row in dataset.rows)
     pictures = sum((is_picture(Path(row.sharp))) + bool(row.blur) for row in dataset.rows)
-    return DataReport(pictures, len(dataset.rows) - len(seen), dict(sorted(splits.items())), findings)
+    videos = sum(not is_picture(Path(row.sharp)) for row in dataset.rows)
+    return DataReport(pictures, videos, dict(sorted(splits.items())), findings)
 
 
 def _changed(row: PairRow, root: Path) -> list[Finding]:
