@@ -130,10 +130,7 @@ def _draw(
     titles = (first[0], "before", "after", f"{row.kind}{known}")
     panels[1].imshow(sharp)
     panels[2].imshow(blurred)
-    numbers = "\n".join(
-        f"{name} = {value:.5g}" if isinstance(value, float) else f"{name} = {value}"
-        for name, value in row.parameters.items()
-    )
+    numbers = "\n".join(_line(*number) for number in row.parameters.items())
     panels[3].text(0, 1, numbers, va="top", family="monospace", fontsize=7)
     for panel, title in zip(panels, titles, strict=True):
         panel.set_title(title)
@@ -142,3 +139,9 @@ def _draw(
     figure.savefig(buffer, format="png", dpi=110)
     with replacing(out) as unfinished:
         unfinished.write_bytes(buffer.getvalue())
+
+
+def _line(name: str, value: Any) -> str:  # noqa: ANN401 (whatever JSON holds)
+    if isinstance(value, list):
+        return f"{name}: {len(value)}, see the manifest"
+    return f"{name} = {value:.5g}" if isinstance(value, float) else f"{name} = {value}"
