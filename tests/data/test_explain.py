@@ -10,7 +10,7 @@ from unblur.blur.origin import Origin
 from unblur.blur.recipe import BlurRecipe
 from unblur.blur.trajectory import CameraShake
 from unblur.data.averaging import average_videos
-from unblur.data.explain import explain, explain_average, find_row, impulses, show_pair
+from unblur.data.explain import close_up, explain, explain_average, find_row, impulses, show_pair
 from unblur.data.images import read_rgb, write_png
 from unblur.data.manifest import Source
 from unblur.data.pairs import prepare_pairs
@@ -75,3 +75,14 @@ def test_another_recipe_than_the_one_that_made_it_is_told(rows, tmp_path):
     other = BlurRecipe({"shake": Defocus(2, 3)}, {"shake": 1})  # of the same name, and needs other numbers
     with pytest.raises(UnblurError, match=r"lacks 'radius', .* with --blur"):
         explain(rows[0], tmp_path, other, tmp_path / "figure.png")
+
+
+def test_close_ups_show_each_point_of_light_at_its_place_in_the_picture():
+    spread = np.zeros((90, 120), np.float32)
+    spread[15, 20] = spread[15, 22] = 0.25  # the first point, spread to the right
+    spread[75, 100] = 1.0  # the last one, as it was
+    sheet = close_up(spread, 4)
+    assert sheet.shape == (29, 29)
+    assert sheet[4, 4] == sheet[4, 6] == sheet[24, 24] == 1
+    assert (sheet == 1).sum() == 3
+    assert (sheet[9] == 0.5).all()

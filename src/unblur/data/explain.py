@@ -48,12 +48,32 @@ def impulses(recipe: Recipe, drawn: Drawn, height: int, width: int) -> NDArray[n
     Of a video or burst it is the brightest over the frames.
     """
     light = np.zeros((height, width, 3), np.float32)
-    places = [[round(side * (i + 0.5) / _GRID) for i in range(_GRID)] for side in (height, width)]
-    light[np.ix_(*places)] = 1
+    light[np.ix_(*_places(height, width))] = 1
     blur_alone = {name: value for name, value in drawn.parameters.items() if not name.startswith(_AROUND)}
     blurred, _ = recipe.apply(light, Drawn(drawn.kind, drawn.strength, blur_alone))
     spread: NDArray[np.float32] = to_linear(blurred).reshape(-1, height, width, 3).max(axis=0).mean(axis=2)
     return spread
+
+
+def close_up(spread: NDArray[np.float32], half: int) -> NDArray[np.float32]:
+    """Return the surroundings of each point of `impulses`, `half` pixels to each side, side by side with bright lines.
+
+    Of each the brightest pixel is 1, and a square root is taken, so that faint parts show.
+    """
+    rows, columns = _places(*spread.shape)
+    padded = np.pad(np.maximum(spread, 0), half)
+    side = 2 * half + 1
+    sheet = np.full((_GRID * (side + 1) - 1,) * 2, 0.5, np.float32)
+    for i, top in enumerate(rows):
+        for j, left in enumerate(columns):
+            part = padded[top : top + side, left : left + side]
+            inner = slice(i * (side + 1), i * (side + 1) + side), slice(j * (side + 1), j * (side + 1) + side)
+            sheet[inner] = np.sqrt(part / max(float(part.max()), 1e-12))
+    return sheet
+
+
+def _places(height: int, width: int) -> list[list[int]]:
+    return [[round(side * (i + 0.5) / _GRID) for i in range(_GRID)] for side in (height, width)]
 
 
 def explain(row: PairRow, data_root: Path, recipe: Recipe, out: Path) -> None:
@@ -73,7 +93,8 @@ def explain(row: PairRow, data_root: Path, recipe: Recipe, out: Path) -> None:
     _hold_against_the_row(row, blurred, sharp)
     blurred, sharp = (_middle(image) for image in (blurred, sharp))
     spread = impulses(recipe, Drawn(row.kind, row.strength, row.parameters), *sharp.shape[:2])
-    _draw(row, ("points of light (square root)", np.sqrt(np.maximum(spread, 0))), sharp, blurred, out)
+    half = max(4, min(int(row.strength) + 2, min(sharp.shape[:2]) // 2))
+    _draw(row, (f"nine points of light, {2 * half + 1} px around each", close_up(spread, half)), sharp, blurred, out)
 
 
 def explain_average(row: PairRow, root: Path, out: Path) -> None:
