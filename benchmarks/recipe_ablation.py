@@ -42,6 +42,7 @@ VARIANTS = {
     "realistic, no compression": ["blur=realistic", "blur.sensor.jpeg=null"],
     "realistic, light alone": ["blur=realistic", "blur.averaging=null"],
     "realistic, clean photographs": ["blur=realistic", "blur.origin=null"],
+    "realistic, strength that grows": ["blur=realistic", "data.severity.start=0.3", "data.severity.samples=3000"],
     "gopro_like": ["blur=gopro_like"],
     "realistic, noise alone": [
         "blur=realistic", "blur.highlights=null", "blur.sensor.bayer=false", "blur.sensor.white_balance=null",

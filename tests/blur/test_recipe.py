@@ -192,3 +192,11 @@ def test_the_noise_of_every_configured_recipe_follows_its_model(configured_recip
             expected = numbers["noise_shot"] * light * gains + (numbers["noise_read"] * gains) ** 2
             np.testing.assert_allclose([plane.var() for plane in noise], expected, rtol=0.06)
             np.testing.assert_allclose([plane.mean() for plane in noise], light, atol=4 * np.sqrt(expected.max()) / 128)
+
+
+@pytest.mark.contract
+def test_every_configured_recipe_trains_on_what_is_nearly_sharp(configured_recipe):
+    """Or a network learns to damage sharp photographs."""
+    strengths = [configured_recipe.draw(np.random.default_rng(seed)).strength for seed in range(400)]
+    assert sum(strength <= 1.6 for strength in strengths) > 0.2 * 400
+    assert configured_recipe.strata(8)[0].kind == "identity"
