@@ -42,7 +42,7 @@ def average_videos(
 
     Args:
         source: a video file, or a folder of them.
-        out: gets {split}/blur/NAME_NNNNNN.png and {split}/sharp/NAME_NNNNNN.png, numbered by the truth's frame, and
+        out: gets {split}/blur/NAME/NNNNNN.png and {split}/sharp/NAME/NNNNNN.png, numbered by the truth's frame, and
             manifest.csv; it must be empty or new.
         averaging: the exposure.
         stride: frames from one exposure's beginning to the next one's; less than the exposure makes them overlap.
@@ -137,15 +137,16 @@ def _write_pair(
 ) -> PairRow:
     pixels = [frame.pixels for frame in frames]
     blurred, sharp = averaging(pixels)
-    pair = f"{_scene(source)}_{frames[len(frames) // 2].index:06d}"
-    blur_path, sharp_path = (f"{split}/{side}/{pair}.png" for side in ("blur", "sharp"))
+    # A folder for each video: imported as pairs, all of it lies in one split.
+    scene, middle = _scene(source), f"{frames[len(frames) // 2].index:06d}"
+    blur_path, sharp_path = (f"{split}/{side}/{scene}/{middle}.png" for side in ("blur", "sharp"))
     write_png(out / blur_path, blurred)
     write_png(out / sharp_path, sharp)
     exposure = {"frames": averaging.frames, "gamma": averaging.gamma, "interpolate": averaging.interpolate}
     return PairRow(
-        pair=pair,
+        pair=f"{scene}_{middle}",
         split=split,
-        scene=_scene(source),
+        scene=scene,
         source=source,
         blur=blur_path,
         sharp=sharp_path,
