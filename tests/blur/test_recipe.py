@@ -1,9 +1,12 @@
+import dataclasses
+import itertools
 import json
 from collections import Counter
 
 import numpy as np
 import pytest
 
+from unblur.blur.device import expose
 from unblur.blur.light import to_linear, to_srgb
 from unblur.blur.optics import Defocus
 from unblur.blur.recipe import BlurRecipe, Drawn, SeverityRamp, Stratum
@@ -160,3 +163,40 @@ def test_shares_are_those_of_pairs_and_weights_those_of_training():
     kinds = [stratum.kind for stratum in recipe.strata(8)]
     assert {kind: kinds.count(kind) for kind in RECIPE.operators} == {"identity": 1, "shake": 5, "defocus": 2}
     assert {recipe.draw(np.random.default_rng(seed)).kind for seed in range(50)} == {"identity"}
+
+
+@pytest.mark.property
+def test_every_configured_recipe_without_motion_and_sensor_keeps_every_byte(configured_recipe):
+    """Also where blur is made in other values than light: all 256 codes come back."""
+    codes = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    bare = dataclasses.replace(configured_recipe, sensor=None, exposure=None, highlights=None, origin=None)
+    for seed, kind in itertools.product(range(4), bare.operators):
+        drawn = bare.draw(np.random.default_rng(seed), stratum=Stratum(kind))
+        still = drawn.parameters | dict.fromkeys({"extent", "radius"} & set(drawn.parameters), 0.0)
+        if kind == "object_motion":
+            still["radius"] = drawn.parameters["radius"]  # of the object
+        blur, sharp = bare.apply(codes, Drawn(kind, 0.0, still))
+        np.testing.assert_array_equal(blur, codes)
+        np.testing.assert_array_equal(sharp, codes)
+
+
+@pytest.mark.property
+def test_the_noise_of_every_configured_recipe_follows_its_model(configured_recipe):
+    """Shot noise in the sensor's own colours, read noise everywhere; at the places that the mosaic measures."""
+    for seed in range(6):
+        numbers = configured_recipe.draw(np.random.default_rng(seed)).parameters
+        gains = np.array([numbers.get("wb_red", 1), 1, numbers.get("wb_blue", 1)])
+        for light in (0.05, 0.5):
+            seen = expose(np.full((256, 256, 3), light, np.float32), numbers)
+            noise = (seen[::2, ::2, 0], seen[::2, 1::2, 1], seen[1::2, 1::2, 2])
+            expected = numbers["noise_shot"] * light * gains + (numbers["noise_read"] * gains) ** 2
+            np.testing.assert_allclose([plane.var() for plane in noise], expected, rtol=0.06)
+            np.testing.assert_allclose([plane.mean() for plane in noise], light, atol=4 * np.sqrt(expected.max()) / 128)
+
+
+@pytest.mark.contract
+def test_every_configured_recipe_trains_on_what_is_nearly_sharp(configured_recipe):
+    """Or a network learns to damage sharp photographs."""
+    strengths = [configured_recipe.draw(np.random.default_rng(seed)).strength for seed in range(400)]
+    assert sum(strength <= 1.6 for strength in strengths) > 0.2 * 400
+    assert configured_recipe.strata(8)[0].kind == "identity"

@@ -129,3 +129,13 @@ def test_strata_cover_every_strength_once():
 def test_no_frames_are_refused():
     with pytest.raises(UnblurError, match="video: got 0 frames"):
         VideoRecipe(CAMERA, 0)
+
+
+def test_a_row_makes_its_frames_again_whatever_the_recipe_has_become(make_photo):
+    """All that was drawn is in the row: of the recipe nothing but its kind is needed."""
+    photo = make_photo(48, 60)
+    for kind in (VideoRecipe, BurstRecipe):
+        drawn = kind(CAMERA, 3, NOISE).draw(np.random.default_rng(2))
+        other = kind(CameraMotion(1, 2, max_pull=0, max_roll=0, focal=[1, 1]), 7)
+        for one, two in zip(other.apply(photo, drawn), kind(CAMERA, 3).apply(photo, drawn), strict=True):
+            np.testing.assert_array_equal(one, two)

@@ -8,6 +8,8 @@ import pytest
 from unblur.blur.frame_averaging import FrameAveraging
 from unblur.data.averaging import average_videos, find_videos, remake_average
 from unblur.data.images import read_rgb, write_png
+from unblur.data.imported import import_dataset
+from unblur.data.layouts.known import LAYOUTS
 from unblur.data.manifest import read_manifest
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
@@ -41,7 +43,7 @@ def test_pairs_are_the_averages_and_their_middle_frames(tmp_path, clip, make_pho
         np.testing.assert_array_equal(read_rgb(out / row.sharp), sharp)
         np.testing.assert_array_equal(sharp, made[first + 2])
         assert row.strength == pytest.approx(12, abs=2)  # 3 pixels a frame, four times
-    assert [row.blur for row in averaged.rows] == [f"train/blur/clip_{at:06d}.png" for at in (2, 7, 14)]
+    assert [row.blur for row in averaged.rows] == [f"train/blur/clip/{at:06d}.png" for at in (2, 7, 14)]
 
 
 def test_the_manifest_has_every_number_and_makes_each_pair_again(tmp_path, clip):
@@ -142,3 +144,16 @@ def test_a_row_of_another_kind_is_refused(tmp_path, clip):
     row = average_videos(clip, tmp_path / "out", FIVE, stride=5).rows[0]
     with pytest.raises(UnblurError, match="of the kind 'shake'"):
         remake_average(replace(row, kind="shake"), Path())
+
+
+def test_imported_as_pairs_a_video_lies_in_one_split(tmp_path, make_video, make_photo):
+    wide = make_photo(48, 160)
+    (tmp_path / "clips").mkdir()
+    for name in "abcd":
+        make_video(tmp_path / f"clips/{name}.mkv", [wide[:, 2 * index : 2 * index + 64] for index in range(9)])
+    rows = average_videos(tmp_path / "clips", tmp_path / "out", FrameAveraging(3), stride=3).rows
+    dataset = import_dataset(LAYOUTS["pairs"], tmp_path / "out", hold_out=0.25)
+    assert len(dataset.rows) == len(rows) == 12
+    splits = {row.scene: {other.split for other in dataset.rows if other.scene == row.scene} for row in dataset.rows}
+    assert sorted(splits) == ["a", "b", "c", "d"]
+    assert sorted(split for found in splits.values() for split in found) == ["test", "train", "train", "val"]

@@ -137,3 +137,9 @@ def test_photographs_are_checked_and_videos_counted(sound, make_fake, make_photo
     assert {item.problem for item in check(photos, "photos").findings} == {"near-duplicate in another split"}
     report = check(make_fake("videos")[0], "videos")
     assert (report.pictures, report.others, report.findings) == (0, 3, [])
+
+
+def test_frames_that_are_missing(sound):
+    for side in ("blur", "sharp"):
+        (sound / f"train/C/{side}/000004.png").unlink()
+    assert problems(sound) == {("warning", "missing frames", "train/C/sharp/000005.png")}

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from unblur.data.images import read_rgb, write_png
+from unblur.data.imported import import_dataset, write_imported
+from unblur.data.layouts.known import LAYOUTS
 from unblur.data.manifest import PairRow, write_manifest
 from unblur.data.pack import pack
 from unblur.data.pack_list import list_photos
@@ -67,3 +69,25 @@ def test_folders_without_photographs_or_with_half_pairs_are_refused(tmp_path, ma
     write_png(root / "sharp/a.png", make_photo(50, 60))
     with pytest.raises(UnblurError, match="one name but for their endings"):
         list_photos(root, "train")
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - {"videos"}))
+def test_an_imported_dataset_is_packed_where_it_lies(layout, make_fake, tmp_path):
+    root, _ = make_fake(layout)
+    dataset = import_dataset(LAYOUTS[layout], root, hold_out=0)
+    write_imported(tmp_path / "list.csv", dataset)
+    split = "test" if layout == "koehler" else "train"
+    files = [(row.blur, row.sharp) if row.blur else (row.sharp,) for row in dataset.rows if row.split == split]
+    sides, listed = list_photos(tmp_path / "list.csv", split)
+    assert len(sides) == len(files[0])
+    assert sorted(photo.files for photo in listed) == sorted(tuple(root / file for file in pair) for pair in files)
+    pack(tmp_path / "list.csv", tmp_path / "shards", split=split, tile=24, min_side=24)
+    assert len(opened(tmp_path / "shards")) >= len(files)
+
+
+def test_videos_cannot_be_packed_and_it_is_said(make_fake, tmp_path):
+    root, _ = make_fake("videos")
+    write_imported(tmp_path / "list.csv", import_dataset(LAYOUTS["videos"], root))
+    with pytest.raises(UnblurError, match="holds no photograph of the split 'train'"):
+        list_photos(tmp_path / "list.csv", "train")

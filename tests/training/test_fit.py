@@ -11,6 +11,10 @@ import time
 import pytest
 from mlflow import MlflowClient
 
+from unblur.config.compose import checked, compose
+from unblur.errors import UnblurError
+from unblur.training.fit import fit
+
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 
@@ -114,3 +118,9 @@ def test_multirun_refuses_distributed_training(project, tiny):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert "trainer=cpu" in done.stderr
+
+
+def test_without_prepared_pairs_it_says_what_to_run(project, tiny):
+    (project / "artifacts/prepared/manifest.csv").unlink(missing_ok=True)
+    with pytest.raises(UnblurError, match="no validation pairs yet; run `unblur prepare`"):
+        fit(checked(compose(list(tiny))))

@@ -6,15 +6,17 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from unblur.blur.averaging import Averaging
 from unblur.blur.device import Device, expose
 from unblur.blur.exposure import Exposure, Highlights, relight
 from unblur.blur.jpeg import compress
 from unblur.blur.light import Linear
 from unblur.blur.operator import Parameters
+from unblur.blur.origin import Origin
 from unblur.blur.sensor import SensorNoise
 from unblur.blur.tone import tone_srgb, tone_srgb8, undo_tone
 
-Step = SensorNoise | Device | Exposure | Highlights
+Step = SensorNoise | Device | Exposure | Highlights | Averaging | Origin
 
 
 def draw_all(rng: Generator, *around: Step | None) -> dict[str, float]:

@@ -3,16 +3,18 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from unblur.blur.averaging import Averaging, light_of_values, values_of_light
 from unblur.blur.device import Device
 from unblur.blur.exposure import Exposure, Highlights
 from unblur.blur.light import P
 from unblur.blur.operator import Operator
+from unblur.blur.origin import Origin, worn
 from unblur.blur.photograph import draw_all, photograph, scene_light, truth
 from unblur.blur.sensor import SensorNoise
 from unblur.errors import UnblurError
@@ -60,7 +62,9 @@ class Recipe(Protocol):
 class BlurRecipe:
     """Kinds of blur by name, each with a weight; the scene's light before them and the camera after, each optional.
 
-    `exposure` and `highlights` are the scene's light, `sensor` a whole Device or its noise alone.
+    `exposure` and `highlights` are the scene's light, `sensor` a whole Device or its noise alone; `averaging` says in
+    which values the blur is made, without it in linear light. `origin` is what training photographs went through
+    before; validation and test pairs keep the photograph itself as truth.
     Built from `conf/blur/*.yaml`; a kind is called by its key there. Weights need not sum to 1. They are those of
     training; validation and test pairs are shared out by `shares`, or, without them, by the weights too.
     """
@@ -71,6 +75,8 @@ class BlurRecipe:
     exposure: Exposure | None = None
     highlights: Highlights | None = None
     shares: Mapping[str, float] | None = None
+    averaging: Averaging | None = None
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         for name, values in {"weights": self.weights, "shares": self.shares}.items():
@@ -90,11 +96,14 @@ class BlurRecipe:
         `severity` in [0, 1] lowers the strongest blur of every kind towards its weakest, for a curriculum.
         `stratum` fixes the kind and the part of the range instead.
         """
+        fixed = stratum is not None
         stratum = stratum or Stratum(self._kind(rng.random()))
         operator = self._operator(stratum.kind)
         level = rng.uniform(stratum.low, stratum.high) * min(max(severity, 0.0), 1.0)
         parameters = operator.draw(rng, level)
-        around = draw_all(rng, self.sensor, self.exposure, self.highlights)
+        around = draw_all(
+            rng, self.sensor, self.exposure, self.highlights, self.averaging, None if fixed else self.origin
+        )
         return Drawn(stratum.kind, operator.strength(parameters), {**parameters, **around})
 
     def strata(self, count: int) -> list[Stratum]:
@@ -117,15 +126,17 @@ class BlurRecipe:
     def apply(self, sharp: P, drawn: Drawn, margin: int = 0) -> tuple[P, P]:
         """Return (blurred, sharp) of one sRGB image (H, W, 3): uint8, or float32 in [0, 1] and then not rounded.
 
-        In linear light the scene is lit, blurred, saturated and given noise; then the camera renders it. Exposure
-        and highlights change the truth too, which has neither blur, noise nor compression. The border is mirrored; a
-        `margin` of at least `self.margin(drawn)` pixels is cut off both images and leaves no trace of it. The same
-        image, blur and margin give the same bytes.
+        In linear light (blurred where `averaging` says) the scene is lit, blurred, saturated and given noise; then the
+        camera renders it. Exposure and highlights change the truth too, which has neither blur, noise nor the
+        camera's compression. The border is mirrored; a `margin` of at least `self.margin(drawn)` pixels is cut off
+        both images and leaves no trace of it. The same image, blur and margin give the same bytes.
         """
         inside = slice(margin, -margin or None)
+        sharp = cast("P", worn(sharp, drawn.parameters))
         scene = scene_light(sharp, drawn.parameters)
-        linear = self._operator(drawn.kind).apply(scene, drawn.parameters)
-        blur = photograph(linear[inside, inside], drawn.parameters, as_bytes=sharp.dtype == np.uint8)
+        values = self._operator(drawn.kind).apply(values_of_light(scene, drawn.parameters), drawn.parameters)
+        linear = light_of_values(values[inside, inside], drawn.parameters)
+        blur = photograph(linear, drawn.parameters, as_bytes=sharp.dtype == np.uint8)
         return blur, truth(sharp[inside, inside], scene[inside, inside], drawn.parameters)
 
     def _kind(self, place: float) -> str:

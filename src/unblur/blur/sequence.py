@@ -31,6 +31,9 @@ Frames = NDArray[Any]
 _A_FRAME = 64
 """Moments of the path that a video's frame takes, shutter open and shut."""
 
+_A_SHOT = ("jitter", "pull", "jolts", "sideways", "roll", "forwards", "window_x", "window_y", "path_seed")
+"""What each shot of a burst has of its own; window and focal length are the burst's."""
+
 
 @dataclass(frozen=True)
 class _SequenceRecipe(ABC):
@@ -61,7 +64,8 @@ class _SequenceRecipe(ABC):
         """Draw one sequence; `severity` in [0, 1] lowers its strongest blur, `stratum` fixes the part of the range."""
         stratum = stratum or Stratum(self.kind)
         level = rng.uniform(stratum.low, stratum.high) * min(max(severity, 0.0), 1.0)
-        numbers = {**self.motion.draw(rng, level), "frames": self.frames, **self._draw_more(rng)}
+        numbers: dict[str, Any] = {**self.motion.draw(rng, level), "frames": self.frames}
+        numbers.update(self._draw_more(rng, numbers["extent"]))
         numbers.update(draw_all(rng, self.sensor, self.exposure, self.highlights))
         return Drawn(self.kind, numbers["extent"], numbers)
 
@@ -74,8 +78,8 @@ class _SequenceRecipe(ABC):
         return self.motion.margin(drawn.parameters)
 
     @abstractmethod
-    def _draw_more(self, rng: Generator) -> dict[str, float]:
-        """Draw what only this kind of sequence has."""
+    def _draw_more(self, rng: Generator, extent: float) -> dict[str, Any]:
+        """Draw what only this kind of sequence has, whose strongest blur has this extent."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class VideoRecipe(_SequenceRecipe):
         """Return the camera's poses in each frame's exposure, and the view of a photograph of (H, W) pixels."""
         frames = int(numbers["frames"])
         long, view = self.motion.path(numbers, size)
-        speed = np.exp(_smooth(np.random.default_rng(int(numbers["speed_seed"])), frames) * self.unsteady)
+        speed = np.exp(_smooth(np.random.default_rng(int(numbers["speed_seed"])), frames) * numbers["unsteady"])
         clock = np.concatenate([[0], np.cumsum(np.repeat(speed, _A_FRAME))])
         given = np.linspace(0, clock[-1], len(long))
         path = np.stack([np.interp(clock, given, column) for column in long.T], axis=1)
@@ -131,8 +135,9 @@ class VideoRecipe(_SequenceRecipe):
             shots = [shot * scale for shot in shots]
         return shots, view
 
-    def _draw_more(self, rng: Generator) -> dict[str, float]:
+    def _draw_more(self, rng: Generator, extent: float) -> dict[str, Any]:
         return {
+            "unsteady": self.unsteady,
             "shutter": rng.uniform(self.shutter[0], self.shutter[1]),
             "speed_seed": int(rng.integers(2**31)),
         }
@@ -160,20 +165,12 @@ class BurstRecipe(_SequenceRecipe):
         numbers = drawn.parameters
         scene = scene_light(sharp, numbers)
         inside = slice(margin, -margin or None)
-        rng = np.random.default_rng(int(numbers["burst_seed"]))
-        count = int(numbers["frames"])
-        strongest = int(rng.integers(count))
         shots = []
-        for number in range(count):
-            level = 1.0 if number == strongest else rng.random()
-            own = self.motion.draw(rng, 0) | {
-                "extent": between(min(self.motion.min_extent, numbers["extent"]), numbers["extent"], level),
-                "window": numbers["window"],
-                "focal": numbers["focal"],
-            }
-            poses, view = self.motion.path(own, sharp.shape[:2])
-            aim = self._aim(rng, view) * (number > 0)
-            light = mean_picture(scene, view.homographies(resampled(poses, steps(poses, view)) + aim))
+        for number, own in enumerate(numbers["shots"]):
+            poses, view = self.motion.path({**numbers, **own}, sharp.shape[:2])
+            pixel = 1 / view.camera[0, 0]  # radians of yaw that shift the middle by one pixel
+            aim = [own["shift_x"] * pixel, own["shift_y"] * pixel, np.radians(own["turn"]), 0, 0, 0]
+            light = mean_picture(scene, view.homographies(resampled(poses, steps(poses, view)) + np.array(aim)))
             shots.append(_shoot(light[inside, inside], numbers, number, sharp.dtype))
         return np.stack(shots), truth(sharp[inside, inside], scene[inside, inside], numbers)
 
@@ -181,13 +178,21 @@ class BurstRecipe(_SequenceRecipe):
         """Return how far in pixels a shot reaches, its shift included."""
         return super().margin(drawn) + int(np.ceil(self.max_shift))
 
-    def _aim(self, rng: Generator, view: View) -> NDArray[np.float64]:
-        pixel = 1 / view.camera[0, 0]  # radians of yaw that shift the middle by one pixel
-        shift = rng.uniform(-1, 1, 2) * self.max_shift * pixel
-        return np.array([shift[0], shift[1], np.radians(rng.uniform(-1, 1) * self.max_turn), 0, 0, 0])
-
-    def _draw_more(self, rng: Generator) -> dict[str, float]:
-        return {"burst_seed": int(rng.integers(2**31))}
+    def _draw_more(self, rng: Generator, extent: float) -> dict[str, Any]:
+        """Draw each shot's own path, and how it is misaligned, in pixels and degrees; the first is the reference."""
+        strongest = int(rng.integers(self.frames))
+        weakest = min(self.motion.min_extent, extent)
+        shots = []
+        for number in range(self.frames):
+            own = self.motion.draw(rng, 0)
+            level = 1.0 if number == strongest else rng.random()
+            off = rng.uniform(-1, 1, 3) * (number > 0)
+            shots.append(
+                {name: own[name] for name in _A_SHOT}
+                | {"extent": between(weakest, extent, level), "shift_x": off[0] * self.max_shift}
+                | {"shift_y": off[1] * self.max_shift, "turn": off[2] * self.max_turn}
+            )
+        return {"shots": shots}
 
 
 def _shoot(light: Linear, numbers: Mapping[str, float], number: int, dtype: Any) -> Any:  # noqa: ANN401

@@ -42,7 +42,7 @@ def average_videos(
 
     Args:
         source: a video file, or a folder of them.
-        out: gets {split}/blur/NAME_NNNNNN.png and {split}/sharp/NAME_NNNNNN.png, numbered by the truth's frame, and
+        out: gets {split}/blur/NAME/NNNNNN.png and {split}/sharp/NAME/NNNNNN.png, numbered by the truth's frame, and
             manifest.csv; it must be empty or new.
         averaging: the exposure.
         stride: frames from one exposure's beginning to the next one's; less than the exposure makes them overlap.
@@ -106,18 +106,27 @@ def remake_average(row: PairRow, root: Path) -> tuple[Photo, Photo]:
     """Return (blurred, sharp), (H, W, 3) uint8, made again from the video below `root` and the numbers in `row`.
 
     Raises:
+        UnblurError: as `exposed_frames`.
+    """
+    frames = exposed_frames(row, root)
+    return FrameAveraging(row.parameters["frames"], row.parameters["gamma"], row.parameters["interpolate"])(frames)
+
+
+def exposed_frames(row: PairRow, root: Path) -> list[Photo]:
+    """Return the frames (H, W, 3) uint8 of a pair's exposure, read from the video below `root` again.
+
+    Raises:
         UnblurError: the row is of another kind, or the video lacks its frames.
     """
     if row.kind != KIND:
         msg = f"{row.pair}: a pair of the kind {row.kind!r}, not an average of frames"
         raise UnblurError(msg)
-    numbers = row.parameters
-    averaging = FrameAveraging(numbers["frames"], numbers["gamma"], numbers["interpolate"])
-    first, last = numbers["first_frame"], numbers["first_frame"] + averaging.frames
+    first = row.parameters["first_frame"]
+    last = first + row.parameters["frames"]
     path = inside(root, row.source)
     try:
         read = itertools.takewhile(lambda frame: frame.index < last, read_frames(path))
-        return averaging([frame.pixels for frame in read if frame.index >= first])
+        return [frame.pixels for frame in read if frame.index >= first]
     except DamagedVideoError as error:
         msg = f"{row.pair}: its frames {first} to {last - 1} are damaged in {path}; fetch the video again"
         raise UnblurError(msg) from error
@@ -128,15 +137,16 @@ def _write_pair(
 ) -> PairRow:
     pixels = [frame.pixels for frame in frames]
     blurred, sharp = averaging(pixels)
-    pair = f"{_scene(source)}_{frames[len(frames) // 2].index:06d}"
-    blur_path, sharp_path = (f"{split}/{side}/{pair}.png" for side in ("blur", "sharp"))
+    # A folder for each video: imported as pairs, all of it lies in one split.
+    scene, middle = _scene(source), f"{frames[len(frames) // 2].index:06d}"
+    blur_path, sharp_path = (f"{split}/{side}/{scene}/{middle}.png" for side in ("blur", "sharp"))
     write_png(out / blur_path, blurred)
     write_png(out / sharp_path, sharp)
     exposure = {"frames": averaging.frames, "gamma": averaging.gamma, "interpolate": averaging.interpolate}
     return PairRow(
-        pair=pair,
+        pair=f"{scene}_{middle}",
         split=split,
-        scene=_scene(source),
+        scene=scene,
         source=source,
         blur=blur_path,
         sharp=sharp_path,

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from unblur.data.imported import Imported
 from unblur.data.layouts.layout import is_picture
 from unblur.data.manifest import PairRow
 from unblur.data.near_duplicates import Fingerprint, fingerprint
+from unblur.data.sequences import frame, unbroken
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import inside
@@ -66,7 +68,8 @@ def check_imported(dataset: Imported, limits: CheckConfig, min_side: int, track:
     findings.sort(key=lambda finding: (finding.severity, finding.file, finding.problem))
     splits = Counter(row.split for row in dataset.rows)
     pictures = sum((is_picture(Path(row.sharp))) + bool(row.blur) for row in dataset.rows)
-    return DataReport(pictures, len(dataset.rows) - len(seen), dict(sorted(splits.items())), findings)
+    videos = sum(not is_picture(Path(row.sharp)) for row in dataset.rows)
+    return DataReport(pictures, videos, dict(sorted(splits.items())), findings)
 
 
 def _changed(row: PairRow, root: Path) -> list[Finding]:
@@ -118,7 +121,10 @@ def _sequences(rows: Sequence[PairRow], seen: Mapping[int, _Seen], limits: Check
             scenes[rows[index].scene].append(index)
     findings = []
     for scene, members in scenes.items():
-        members.sort(key=lambda index: int(rows[index].parameters["frame"]))
+        members.sort(key=lambda index: frame(rows[index]))
+        for before, after in pairwise(unbroken([rows[index] for index in members])):
+            detail = f"none between {frame(before[-1])} and {frame(after[0])} of {scene}: a sequence ends there"
+            findings.append(Finding("warning", "missing frames", after[0].sharp, detail))
         sizes = Counter(seen[index].size for index in members)
         if len(sizes) > 1:
             usual = sizes.most_common(1)[0][0]

@@ -13,6 +13,7 @@ from unblur.data.images import read_rgb, write_png
 from unblur.data.imported import Imported
 from unblur.data.manifest import SPLITS, PairRow, write_manifest
 from unblur.data.pictures import sha256_pictures, write_pictures
+from unblur.data.sequences import scenes, unbroken
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import inside
@@ -99,15 +100,9 @@ def bring_sequences(
 
 
 def _sequences(rows: Sequence[PairRow], split: str, frames: int) -> list[list[PairRow]]:
-    scenes: dict[str, list[PairRow]] = {}
-    for row in rows:
-        if row.split == split and "frame" in row.parameters:
-            scenes.setdefault(row.scene, []).append(row)
-    found = []
-    for scene in scenes.values():
-        scene.sort(key=lambda row: int(row.parameters["frame"]))
-        found += [scene[first : first + frames] for first in range(0, len(scene) - frames + 1, frames)]
-    return found
+    found = scenes(row for row in rows if row.split == split)
+    runs = (run for scene in found.values() for run in unbroken(scene))
+    return [run[first : first + frames] for run in runs for first in range(0, len(run) - frames + 1, frames)]
 
 
 def _bring_sequence(

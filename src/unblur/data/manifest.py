@@ -1,6 +1,7 @@
 """The lists that travel with the data: SOURCES.json (photographs and their splits) and manifest.csv (blurred pairs)."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -98,19 +99,23 @@ def read_rows(path: Path, mend: str) -> list[PairRow]:
     if not path.is_file():
         msg = f"{path}: there is no manifest of pairs; {mend.removesuffix(' again')}"
         raise UnblurError(msg)
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        missing = [field.name for field in fields(PairRow) if field.name not in (reader.fieldnames or [])]
-        if missing:
-            msg = f"{path}: lacks the columns {', '.join(missing)}; {mend}"
-            raise UnblurError(msg)
-        rows = []
-        for line in reader:
-            try:
-                rows.append(_pair_row(line))
-            except (TypeError, ValueError) as error:
-                msg = f"{path}, line {reader.line_num}: {error}; {mend}"
-                raise UnblurError(msg) from error
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: not a table of pairs ({type(error).__name__}); {mend}"
+        raise UnblurError(msg) from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    missing = [field.name for field in fields(PairRow) if field.name not in (reader.fieldnames or [])]
+    if missing:
+        msg = f"{path}: lacks the columns {', '.join(missing)}; {mend}"
+        raise UnblurError(msg)
+    rows = []
+    for line in reader:
+        try:
+            rows.append(_pair_row(line))
+        except (TypeError, ValueError) as error:
+            msg = f"{path}, line {reader.line_num}: {error}; {mend}"
+            raise UnblurError(msg) from error
     return rows
 
 

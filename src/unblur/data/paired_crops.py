@@ -1,6 +1,5 @@
 """Training crops of blurred pictures and their truth: cut, mirrored and turned alike."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from unblur.data.augment import PairedAugment
 from unblur.data.datasets import Item
 from unblur.data.images import read_rgb
 from unblur.data.manifest import PairRow
+from unblur.data.sequences import scenes, unbroken
 from unblur.errors import UnblurError
 from unblur.safety.paths import inside
 
@@ -95,15 +95,8 @@ def _windows(rows: Sequence[PairRow], frames: int) -> list[list[PairRow]]:
     """Return all runs of `frames` rows that follow each other in a sequence; of one frame, each row."""
     if frames == 1:
         return [[row] for row in rows]
-    scenes: dict[str, list[PairRow]] = defaultdict(list)
-    for row in rows:
-        if "frame" in row.parameters:
-            scenes[row.scene].append(row)
-    windows = []
-    for scene in scenes.values():
-        scene.sort(key=lambda row: int(row.parameters["frame"]))
-        windows += [scene[first : first + frames] for first in range(len(scene) - frames + 1)]
-    return windows
+    runs = (run for scene in scenes(rows).values() for run in unbroken(scene))
+    return [run[first : first + frames] for run in runs for first in range(len(run) - frames + 1)]
 
 
 def _tensor(images: NDArray[np.uint8]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""`unblur data`: build a dataset and have DVC record it, import one, look at a pair, or compare versions."""
+"""`unblur data`: build a dataset and have DVC record it, import one, look at pairs and recipes, compare versions."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from unblur.config.entry import command
 from unblur.config.root import project_root
 from unblur.errors import UnblurError
-from unblur.stages import data_average, data_diff, data_import, data_pack
+from unblur.stages import data_average, data_diff, data_explain, data_import, data_pack, data_sheet
 
 
 @command
@@ -26,14 +26,8 @@ def main(argv: list[str]) -> int:
     data_average.add_parsers(datasets)
     data_pack.add_parsers(datasets)
     data_diff.add_parser(datasets)
-    about = "draw how a pair was made, from its row of the manifest"
-    explain = datasets.add_parser("explain", help=about, description=about)
-    explain.add_argument("manifest", type=Path, help="manifest.csv of the prepared pairs")
-    explain.add_argument("row", help="the pair's name, or its number from 0")
-    explain.add_argument("--out", type=Path, default=Path("pair.png"), help="the figure (%(default)s)")
-    explain.add_argument("--root", type=Path, default=Path("data"), help="the photographs (%(default)s)")
-    explain.add_argument("--config", type=Path, help="composed configuration (artifacts/config/pipeline.yaml)")
-    explain.set_defaults(build=explain_pair)
+    data_explain.add_parser(datasets)
+    data_sheet.add_parser(datasets)
     options = parser.parse_args(argv)
     options.build(options)
     return 0
@@ -67,25 +61,6 @@ def build_starter_dataset(options: argparse.Namespace) -> None:
         soft_wrap=True,
     )
     what_next("unblur check-data")
-
-
-def explain_pair(options: argparse.Namespace) -> None:
-    """Make one pair again, compare it with the stored SHA-256, and draw how it came about."""
-    from omegaconf import OmegaConf
-
-    from unblur.config.instantiate import instantiate
-    from unblur.data.explain import explain, find_row
-    from unblur.data.manifest import read_manifest
-    from unblur.stages.console import console
-
-    root = project_root()
-    config = options.config or root / "artifacts/config/pipeline.yaml"
-    if options.manifest.name != "manifest.csv" or not config.is_file():
-        msg = f"got {options.manifest} and {config}; expected a manifest.csv and the configuration of `unblur compose`"
-        raise UnblurError(msg)
-    row = find_row(read_manifest(options.manifest.parent), options.row)
-    explain(row, root / options.root, instantiate(OmegaConf.load(config).blur), options.out)
-    console.print(f"{options.out}: pair {row.pair}, made again byte for byte", soft_wrap=True)
 
 
 def _record(data: Path, dvc_file: Path, recorded: str | None, root: Path) -> str:

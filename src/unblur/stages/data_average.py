@@ -65,7 +65,14 @@ def average(options: argparse.Namespace) -> None:
     if not rows:
         msg = f"{options.source}: no shot has {options.frames} frames; give fewer with --frames"
         raise UnblurError(msg)
-    what_next(f"look at a few: {options.out / options.split}", f"how each was made: {options.out / 'manifest.csv'}")
+    what_next(
+        f"unblur data explain {options.out / 'manifest.csv'} 0 --root {_videos(options.source)}",
+        f"unblur data import pairs {options.out}     to train on them",
+    )
+
+
+def _videos(source: Path) -> Path:
+    return source if source.is_dir() else source.parent
 
 
 def gamma(text: str) -> "Gamma":

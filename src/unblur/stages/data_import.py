@@ -92,7 +92,9 @@ def _what_next(dataset: "Imported", target: Path) -> None:
     lines = []
     if shown.parts[0] == "data":
         lines.append("dvc add data     records the manifest, and with it the hash of every file")
-    if dataset.layout != "videos":
+    if dataset.layout == "videos":
+        lines.append(f"unblur data average {dataset.root} pairs/     makes blurred and sharp pairs of them")
+    else:
         preset = f"data={dataset.layout} data.manifest={shown}"
         commands = ("check-data", "prepare", "train")
         lines += [f"unblur {command} {preset}" for command in commands]

@@ -10,7 +10,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add both to the commands of `unblur data`."""
     about = "cut photographs or pairs into shards of tiles, which training reads many times faster than pictures"
     parser = commands.add_parser("pack", help=about, description=about)
-    parser.add_argument("source", type=Path, metavar="MANIFEST_OR_ROOT", help="manifest.csv, data root or folder")
+    what = "manifest.csv, an import's NAME.csv, data root or folder"
+    parser.add_argument("source", type=Path, metavar="MANIFEST_OR_ROOT", help=what)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the shards; the same call again goes on")
     parser.add_argument("--split", default="train", help="which split of a list (%(default)s)")
     parser.add_argument("--tile", type=int, default=512, help="side of a tile in pixels (%(default)s)")

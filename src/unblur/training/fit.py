@@ -73,7 +73,11 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.train.threads:
         torch.set_num_threads(cfg.train.threads)
-    manifest = sha256_file(Path(cfg.paths.prepared) / "manifest.csv")
+    pairs = Path(cfg.paths.prepared) / "manifest.csv"
+    if not pairs.is_file():
+        msg = f"{pairs}: there are no validation pairs yet; run `unblur prepare` with the same options first"
+        raise UnblurError(msg)
+    manifest = sha256_file(pairs)
     training_hash = hash_training(cfg, manifest)
     checkpoints = Path(cfg.paths.checkpoints) / training_hash[:16]
 
