@@ -14,8 +14,9 @@ NORM = "standardise"
 def quantizable(model: onnx.ModelProto, ends: bool = False) -> dict[str, str]:
     """Return the layers worth quantizing: name of the node -> name of the part of the network that it belongs to.
 
-    Those are convolutions and products with weights, where the time goes. Not among them are norms, products of two
-    activations (attention maps, gates), sums, and layers behind a global pool, which see one pixel.
+    Those are convolutions and products with weights, where the time goes, and sums between them: without those, every
+    residual block would go to float and back. Not among them are norms, products of two activations (attention maps,
+    gates), sums that a norm takes in, and layers behind a global pool, which see one pixel.
 
     Args:
         model: as `unblur.export.onnx` writes it: weights are called after their place in the network.
@@ -30,7 +31,34 @@ def quantizable(model: onnx.ModelProto, ends: bool = False) -> dict[str, str]:
         pooled = node.input[0] in source and source[node.input[0]].op_type in POOLS
         if NORM not in node.input[1] and not pooled:
             found[node.name] = part_of(node.input[1])
-    return found if ends else dict(list(found.items())[1:-1])
+    found = found if ends else dict(list(found.items())[1:-1])
+    return found | _sums(model, found)
+
+
+def _sums(model: onnx.ModelProto, layers: Mapping[str, str]) -> dict[str, str]:
+    """Return the sums of a layer and something else that only go into layers and other such sums."""
+    source = {output: node.name for node in model.graph.node for output in node.output}
+    takers: dict[str, list[str]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            takers.setdefault(name, []).append(node.name)
+    found = {
+        node.name: layers[source[name]]
+        for node in model.graph.node
+        if node.op_type == "Add"
+        for name in node.input
+        if source.get(name) in layers and takers.get(node.output[0])
+    }
+    outputs = {node.name: node.output[0] for node in model.graph.node}
+    while True:
+        kept = {
+            name: part
+            for name, part in found.items()
+            if all(taker in layers or taker in found for taker in takers[outputs[name]])
+        }
+        if kept == found:
+            return found
+        found = kept
 
 
 def part_of(weight: str) -> str:

@@ -8,6 +8,7 @@ from torch import nn
 
 from unblur.config.suggest import nearest
 from unblur.errors import UnblurError
+from unblur.export.aotinductor import SUFFIX, export_aotinductor
 from unblur.export.onnx import export_onnx
 from unblur.export.openvino import export_openvino
 from unblur.export.pt2 import export_program
@@ -20,10 +21,11 @@ FORMATS: Mapping[str, Export] = MappingProxyType(
         "onnx": export_onnx,
         "openvino": export_openvino,
         "pt2": lambda network, path, opset: export_program(network, path),
+        "aotinductor": lambda network, path, opset: export_aotinductor(network, path),
     }
 )
 
-SUFFIXES: Mapping[str, str] = MappingProxyType({"openvino": "xml"})
+SUFFIXES: Mapping[str, str] = MappingProxyType({"openvino": "xml", "aotinductor": SUFFIX.lstrip(".")})
 """Of formats whose files are not called like them."""
 
 

@@ -149,6 +149,8 @@ def _loaded(file: Path) -> Restorer:
 
 
 def _format(file: Path) -> str:
+    if file.name.endswith(".aoti.pt2"):
+        return "aotinductor"
     return NAMES.get(file.suffix, file.suffix.lstrip("."))
 
 

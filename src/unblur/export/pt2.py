@@ -31,23 +31,33 @@ def export_program(network: nn.Module, path: Path) -> None:
     Raises:
         UnblurError: torch.export cannot trace the network, or it is one for video.
     """
-    if getattr(network, "task", "image") == "video":
-        msg = f"{type(network).__name__} is a video network, which goes to ONNX alone; set export.formats=[onnx]"
-        raise UnblurError(msg)
-    trace = traced(network)
-    try:
-        with torch.no_grad():
-            program = torch.export.export(trace.module, trace.inputs, dynamic_shapes=trace.free, strict=False)
-    except (RuntimeError, ValueError) as error:  # UserError and the other refusals of torch.export are RuntimeErrors
-        reason = str(error).strip().splitlines()[0]
-        msg = f"{type(network).__name__} cannot be exported to pt2: {reason}; take pt2 out of export.formats"
-        raise UnblurError(msg) from error
+    program = traced_program(network)
     _open_ranges(program)
     _drop_notes(program)
     content = io.BytesIO()
     torch.export.save(program, content)
     with replacing(path) as unfinished:
         unfinished.write_bytes(content.getvalue())
+
+
+def traced_program(network: nn.Module) -> ExportedProgram:
+    """Return the program of `network`, of free batch, height and width.
+
+    Raises:
+        UnblurError: torch.export cannot trace the network, or it is one for video.
+    """
+    name = type(network).__name__
+    if getattr(network, "task", "image") == "video":
+        msg = f"{name} is a video network, which goes to ONNX and OpenVINO alone; set export.formats=[onnx,openvino]"
+        raise UnblurError(msg)
+    trace = traced(network)
+    try:
+        with torch.no_grad():
+            return torch.export.export(trace.module, trace.inputs, dynamic_shapes=trace.free, strict=False)
+    except (RuntimeError, ValueError) as error:  # UserError and the other refusals of torch.export are RuntimeErrors
+        reason = str(error).strip().splitlines()[0]
+        msg = f"{name} cannot be exported with torch.export: {reason}; take pt2 and aotinductor out of export.formats"
+        raise UnblurError(msg) from error
 
 
 def _open_ranges(program: ExportedProgram) -> None:

@@ -52,7 +52,7 @@ def load_restorer(
     """Load a model; PyTorch is imported only for those that need it, MLflow only for its references.
 
     Args:
-        reference: an .onnx file; an OpenVINO .xml beside its .bin; a .pt2 file (torch.export); a folder with
+        reference: an .onnx file; an OpenVINO .xml beside its .bin; a .pt2 file (torch.export) or .aoti.pt2 (compiled); a folder with
             model.safetensors and config.json (PyTorch) or with model.onnx (what MLflow logs); or an MLflow reference
             to such an ONNX folder: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
         threads: threads of one operation; None leaves it to the runtime.
@@ -83,6 +83,11 @@ def load_restorer(
         return _graph(path / "model.onnx", threads, choices, name=str(path))
     if path.is_file() and path.suffix in (".onnx", ".xml"):
         return _graph(path, threads, choices, name=path.name)
+    if path.is_file() and path.name.endswith(".aoti.pt2"):
+        _require_torch(path, runtime, device, precision)
+        from unblur.restoring.compiled_runtime import CompiledRestorer
+
+        return CompiledRestorer(path, threads)
     if path.is_file() and path.suffix == ".pt2":
         _require_torch(path, runtime, device, precision)
         check_listed(path)

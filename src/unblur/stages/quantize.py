@@ -42,7 +42,9 @@ def main(cfg: PipelineConfig) -> None:
             for kind, cost in found.costs.items()
         ]
     with replacing(folder / "quantize.json") as unfinished:
-        unfinished.write_text(json.dumps({"models": record, **asdict(cfg.quantize)}, indent=2) + "\n", encoding="utf-8")
+        unfinished.write_text(
+            json.dumps({"models": record, "seed": cfg.seed, **asdict(cfg.quantize)}, indent=2) + "\n", encoding="utf-8"
+        )
     limits = f"{cfg.quantize.max_lost_db:g} dB and a colour shift of {cfg.quantize.max_colour_shift:g} of 255"
     show_table(
         f"Quantized, on {cfg.quantize.pairs} validation pairs; allowed: {limits}",
