@@ -84,12 +84,17 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
         name = type(network).__name__
         msg = f"{name} is a network for {task}, data.task is {cfg.data.task}: choose another model, or another data"
         raise UnblurError(msg)
+    fewest, most = cfg.data.min_frames, cfg.data.frames
+    if fewest and (task != "burst" or not 1 <= fewest <= most):
+        msg = f"data.min_frames={fewest}: expected 0, or for bursts a number of shots from 1 to data.frames={most}"
+        raise UnblurError(msg)
     module = RestorationModule(
         network,
         loss=instantiate(cfg.loss),
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
         channels_last=cfg.train.channels_last,
+        shots=(fewest, most) if fewest else None,
     )
     logger = make_logger(cfg, training_hash, checkpoints)
     history = History()
