@@ -185,17 +185,21 @@ def bursts(preset: str, restorer: TorchRestorer, rows: list[PairRow], pairs: Pat
         images = [torch.from_numpy(np.clip(each, 0, 1)) for each in (restored, sharp)]
         return float(profile.compute(*images).mean())
 
-    read = [read_pair(row, pairs) for row in rows]
-    notes = []
-    for count in (1, 2, 4, SHOTS):
-        best = np.mean([max(psnr(blur[:, k], sharp) for k in range(count)) for blur, sharp in read])
-        alone = np.mean([max(psnr(restorer(blur[:, k : k + 1]), sharp) for k in range(count)) for blur, sharp in read])
-        merged = np.mean([psnr(restorer(blur[:, :count]), sharp) for blur, sharp in read])
-        notes.append(
-            f"{preset}, {count} shots: restored {merged:.2f} dB; best single shot {best:.2f} dB as it is, "
-            f"{alone:.2f} dB restored alone"
-        )
-    return notes
+    counts = (1, 4, SHOTS)
+    as_they_are, alone, merged = ({count: [] for count in counts} for _ in range(3))
+    for row in rows:
+        blur, sharp = read_pair(row, pairs)
+        single = [psnr(blur[:, k], sharp) for k in range(SHOTS)]
+        restored = [psnr(restorer(blur[:, k : k + 1]), sharp) for k in range(SHOTS)]
+        for count in counts:
+            as_they_are[count].append(max(single[:count]))
+            alone[count].append(max(restored[:count]))
+            merged[count].append(psnr(restorer(blur[:, :count]), sharp) if count > 1 else restored[0])
+    return [
+        f"{preset}, {count} shots: restored {np.mean(merged[count]):.2f} dB; best single shot "
+        f"{np.mean(as_they_are[count]):.2f} dB as it is, {np.mean(alone[count]):.2f} dB restored alone"
+        for count in counts
+    ]
 
 
 def latencies(models: dict[str, Path], rounds: int, threads: int) -> dict[str, float]:
