@@ -67,6 +67,11 @@ def test_numbers_of_shots_that_cannot_be_are_refused(project, experiment, fewest
         fit(cfg)
 
 
+def test_training_without_pairs_names_the_stage_that_makes_them(project):
+    with pytest.raises(UnblurError, match=r"manifest.csv: .*run `unblur prepare`"):
+        fit(checked(compose(["experiment=starter", *SMALL, "paths.prepared=nowhere"])))
+
+
 @pytest.mark.contract
 @pytest.mark.slow
 @pytest.mark.parametrize("debug", options("debug"))

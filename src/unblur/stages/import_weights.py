@@ -41,7 +41,10 @@ def main(argv: list[str]) -> int:
         ["weights", sha256[:16]],
     ]
     show_table(f"Imported into {options.out}", ["", ""], rows)
-    what_next(f"unblur restore IN OUT --model {options.out}     use it", "unblur doctor --models     see what it costs")
+    example = "CLIP.mp4 OUT.mp4" if network.task == "video" else "PHOTO OUT"
+    what_next(
+        f"unblur restore {example} --model {options.out}     use it", "unblur doctor --models     see what it costs"
+    )
     return 0
 
 

@@ -73,11 +73,11 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.train.threads:
         torch.set_num_threads(cfg.train.threads)
+    data = RestorationData(cfg)
     manifest = sha256_file(Path(cfg.paths.prepared) / "manifest.csv")
     training_hash = hash_training(cfg, manifest)
     checkpoints = Path(cfg.paths.checkpoints) / training_hash[:16]
 
-    data = RestorationData(cfg)
     network: nn.Module = instantiate(cfg.model)
     task = getattr(network, "task", "image")
     if task != cfg.data.task:
