@@ -226,6 +226,7 @@ def test_a_video_network_is_not_exported_as_a_program_of_its_whole_clip(tmp_path
         export_model(network, "pt2", tmp_path, 18)
 
 
+@pytest.mark.slow
 def test_local_statistics_export_too(tmp_path):
     torch.manual_seed(0)
     path = next(path for path in TINY if path.stem == "nafnet_tiny")
@@ -233,7 +234,8 @@ def test_local_statistics_export_too(tmp_path):
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    rows = check_parity(network, [export_model(network, "onnx", tmp_path, 18)], PARITY_SIZES, 1e-4)
+    files = [export_model(network, name, tmp_path, 18) for name in ("onnx", "openvino", "pt2")]
+    rows = check_parity(network, files, PARITY_SIZES, 1e-4)
     assert all(row.passed for row in rows), rows
 
 
