@@ -1,9 +1,11 @@
 """Every network on its starter preset: gain on the test pairs, size, cost, training step and latency, from one run.
 
-    unblur data starter && python benchmarks/networks.py [PRESET ...] [--epochs 4] [--keep FOLDER]
+    unblur data starter && python benchmarks/networks.py [PRESET ...] [--minutes 2] [--keep FOLDER]
 
-Trained for `--epochs` of 250 steps each, on one thread; presets of one task share their pairs. Latency: PyTorch, 720 x
-1280, 2 threads, median of interleaved rounds; of a video each frame, of a burst all its shots.
+Every network is trained for the same time: as many epochs of 250 steps as fit into `--minutes` of its own steps, or
+`--epochs` for all. Presets of one task share their pairs. A step is forward, loss and backward on one thread in the
+preset's precision, without the making of its crops. Latency: PyTorch, float32, 720 x 1280, `--threads`; of a video each
+frame, of a burst all its shots. Both are medians of interleaved rounds.
 """
 
 import argparse
@@ -14,24 +16,31 @@ import time
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
+from training_precision import batch, step
 
 from unblur.benchmark.complexity import complexity
+from unblur.config.compose import checked, compose
+from unblur.config.instantiate import instantiate
 from unblur.data.manifest import PairRow, read_manifest
 from unblur.evaluation.score import Batch, Restore, framewise, read_pair, score
 from unblur.evaluation.score_table import mean_table
 from unblur.metrics.profiles import get_profile
 from unblur.restoring.torch_runtime import TorchRestorer
+from unblur.training.precision import resolve_precision
 from unblur.training.weights import load_model
 
 PRESETS = {
     "starter": [],
     "starter_resunet": [],
+    "starter_resunet/small": ["model=resunet_s"],
+    "starter_resunet/large": ["model=resunet_l"],
     "starter_restormer": [],
     "starter_uformer": [],
     "starter_burst": [],
@@ -42,59 +51,110 @@ SHOTS = 8  # of the bursts that are restored; trained with what the preset says
 PROFILE = "psnr/literature"
 
 
+STEPS = 250  # of an epoch
+
+
+class Figures(NamedTuple):
+    """What a preset's training came to; minutes and seconds of a step belong to this machine."""
+
+    epochs: int
+    minutes: float
+    blurred: float
+    model: float
+    notes: list[str]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("presets", nargs="*", default=list(PRESETS))
-    parser.add_argument("--epochs", type=int, default=4, help="of 250 steps")
-    parser.add_argument("--rounds", type=int, default=3, help="of the latencies")
-    parser.add_argument("--keep", type=Path, help="folder for pairs and models; models there are not trained again")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of training steps, for each preset")
+    parser.add_argument("--epochs", type=int, help="of 250 steps, for each preset, instead of --minutes")
+    parser.add_argument("--rounds", type=int, default=5, help="of steps and latencies")
+    parser.add_argument("--threads", type=int, default=1, help="of the latencies")
+    parser.add_argument("--keep", type=Path, help="folder for pairs, models and scores; what is there stays")
     options = parser.parse_args()
+    steps = step_seconds(options.presets, options.rounds)
+    console = Console(width=140)
     with TemporaryDirectory() as temporary:
         work = (options.keep or Path(temporary)).resolve()
-        table = Table(
-            "preset", "blurred", "model", "gain, dB", "M", "GMACs", "ms a step", title=f"{PROFILE}, test pairs"
-        )
-        notes = []
-        for preset in options.presets:
-            folder = trained(preset, options.epochs, work)
-            rows, pairs = test_rows(preset, work)
-            restorer = TorchRestorer(folder / "model", threads=1)
-            restore = one_by_one(restorer) if preset.endswith("/alone") else restorer
-            means = mean_table([
-                *score("blurred", framewise(lambda batch: batch), rows, pairs, [PROFILE]),
-                *score("model", restore, rows, pairs, [PROFILE]),
-            ])  # fmt: skip
-            blurred, model = means["blurred"][PROFILE], means["model"][PROFILE]
-            cost = complexity(load_model(folder / "model"))
-            step = json.loads((folder / "run.json").read_text())
-            figures = [f"{blurred:.2f}", f"{model:.2f}", f"{model - blurred:+.2f}", f"{cost.parameters / 1e6:.2f}"]
-            table.add_row(
-                preset, *figures, f"{cost.macs_256 / 1e9:.2f}", f"{1e3 * step['seconds'] / step['steps']:.0f}"
-            )
-            notes += bursts(preset, restorer, rows, pairs) if restorer.task == "burst" else []
-        Console().print(table)
-        for note in notes:
-            Console().print(note)
-        Console().print(
-            latencies({name: work / name / "model" for name in options.presets if "/" not in name}, options.rounds)
-        )
+        found = {}
+        for preset, seconds in steps.items():
+            epochs = options.epochs or max(1, round(60 * options.minutes / (STEPS * seconds)))
+            found[preset] = scored(preset, epochs, work)
+            console.print(preset, found[preset], highlight=False)
+        taken = latencies({preset: work / preset / "model" for preset in steps}, options.rounds, options.threads)
+        columns = ("preset", "epochs", "minutes", "blurred, dB", "model, dB", "gain, dB", "M", "GMACs", "step, ms")
+        table = Table(*columns, "720p, ms", title=f"{PROFILE}, test pairs")
+        for preset, figures in found.items():
+            cost = complexity(load_model(work / preset / "model"))
+            gain = figures.model - figures.blurred
+            quality = [f"{figures.blurred:.2f}", f"{figures.model:.2f}", f"{gain:+.2f}"]
+            size = [f"{cost.parameters / 1e6:.2f}", f"{cost.macs_256 / 1e9:.2f}"]
+            times = [f"{1e3 * steps[preset]:.0f}", f"{1e3 * taken[preset]:.0f}"]
+            table.add_row(preset, str(figures.epochs), f"{figures.minutes:.1f}", *quality, *size, *times)
+        console.print(table)
+        for note in [note for figures in found.values() for note in figures.notes]:
+            console.print(note, highlight=False)
+
+
+def settings_of(preset: str) -> list[str]:
+    """Return the overrides of a preset and its variant."""
+    return [f"experiment={preset.partition('/')[0]}", *PRESETS[preset]]
+
+
+def step_seconds(presets: list[str], rounds: int) -> dict[str, float]:
+    """Return the median seconds of a training step of each preset, in rounds that rotate, on one thread."""
+    torch.set_num_threads(1)
+    made = {}
+    for preset in presets:
+        cfg = checked(compose(settings_of(preset)))
+        network = instantiate(cfg.model).to(memory_format=torch.channels_last)
+        bf16 = resolve_precision(str(cfg.trainer["precision"]), "cpu") == "bf16-mixed"
+        made[preset] = (network, instantiate(cfg.loss), *batch(cfg), bf16)
+    taken: dict[str, list[float]] = {preset: [] for preset in presets}
+    for index in range(rounds + 1):
+        for preset, parts in made.items():
+            seconds = step(*parts)
+            if index:
+                taken[preset].append(seconds)
+    return {preset: median(values) for preset, values in taken.items()}
+
+
+def scored(preset: str, epochs: int, work: Path) -> Figures:
+    """Train the preset and restore the test pairs, unless that is kept."""
+    kept = work / preset / "figures.json"
+    if kept.is_file():
+        return Figures(**json.loads(kept.read_text()))
+    folder = trained(preset, epochs, work)
+    run = json.loads((folder / "run.json").read_text())
+    rows, pairs = test_rows(preset, work)
+    restorer = TorchRestorer(folder / "model", threads=1)
+    restore = one_by_one(restorer) if preset.endswith("/alone") else restorer
+    means = mean_table([
+        *score("blurred", framewise(lambda batch: batch), rows, pairs, [PROFILE]),
+        *score("model", restore, rows, pairs, [PROFILE]),
+    ])  # fmt: skip
+    notes = bursts(preset, restorer, rows, pairs) if restorer.task == "burst" else []
+    quality = (means["blurred"][PROFILE], means["model"][PROFILE])
+    figures = Figures(run["steps"] // STEPS, run["seconds"] / 60, *quality, notes)
+    kept.write_text(json.dumps(figures._asdict()))
+    return figures
 
 
 def trained(preset: str, epochs: int, work: Path) -> Path:
-    """Return the folder of the preset's training; pairs are made once for each blur."""
+    """Return the folder of the preset's training; pairs are made once for each task."""
     folder, config = work / preset, work / preset / "pipeline.yaml"
     if not config.is_file():
         paths = [f"paths.train={folder}", f"paths.checkpoints={folder / 'checkpoints'}"]
-        own = [f"experiment={preset.removesuffix('/alone')}", *PRESETS[preset]]
-        overrides = [*own, "logger=none", f"trainer.max_epochs={epochs}", *paths]
-        run("compose", *overrides, "--out", str(config))
+        often = [f"trainer.max_epochs={epochs}", f"trainer.check_val_every_n_epoch={max(1, epochs)}"]
+        run("compose", *settings_of(preset), "logger=none", *often, *paths, "--out", str(config))
         settings = OmegaConf.load(config)
         settings.paths.prepared = str(work / "pairs" / settings.data.task)
         OmegaConf.save(settings, config)
     settings = OmegaConf.load(config)
     if not (Path(settings.paths.prepared) / "manifest.csv").is_file():
         shots = [f"data.frames={SHOTS}"] if settings.data.task == "burst" else []
-        overrides = [f"experiment={preset}", *shots, f"paths.prepared={settings.paths.prepared}"]
+        overrides = [*settings_of(preset)[:1], *shots, f"paths.prepared={settings.paths.prepared}"]
         run("compose", *overrides, "--out", str(folder / "pairs.yaml"))
         run("prepare", "--config", str(folder / "pairs.yaml"))
     if not (folder / "model" / "config.json").is_file():
@@ -125,36 +185,38 @@ def bursts(preset: str, restorer: TorchRestorer, rows: list[PairRow], pairs: Pat
         images = [torch.from_numpy(np.clip(each, 0, 1)) for each in (restored, sharp)]
         return float(profile.compute(*images).mean())
 
-    read = [read_pair(row, pairs) for row in rows]
-    notes = []
-    for count in (1, 2, 4, SHOTS):
-        best = np.mean([max(psnr(blur[:, k], sharp) for k in range(count)) for blur, sharp in read])
-        alone = np.mean([max(psnr(restorer(blur[:, k : k + 1]), sharp) for k in range(count)) for blur, sharp in read])
-        merged = np.mean([psnr(restorer(blur[:, :count]), sharp) for blur, sharp in read])
-        notes.append(
-            f"{preset}, {count} shots: restored {merged:.2f} dB; best single shot {best:.2f} dB as it is, "
-            f"{alone:.2f} dB restored alone"
-        )
-    return notes
+    counts = (1, 4, SHOTS)
+    as_they_are, alone, merged = ({count: [] for count in counts} for _ in range(3))
+    for row in rows:
+        blur, sharp = read_pair(row, pairs)
+        single = [psnr(blur[:, k], sharp) for k in range(SHOTS)]
+        restored = [psnr(restorer(blur[:, k : k + 1]), sharp) for k in range(SHOTS)]
+        for count in counts:
+            as_they_are[count].append(max(single[:count]))
+            alone[count].append(max(restored[:count]))
+            merged[count].append(psnr(restorer(blur[:, :count]), sharp) if count > 1 else restored[0])
+    return [
+        f"{preset}, {count} shots: restored {np.mean(merged[count]):.2f} dB; best single shot "
+        f"{np.mean(as_they_are[count]):.2f} dB as it is, {np.mean(alone[count]):.2f} dB restored alone"
+        for count in counts
+    ]
 
 
-def latencies(models: dict[str, Path], rounds: int) -> Table:
-    """Return the median milliseconds of each network for 720 x 1280, in rounds that rotate."""
-    restorers = {name: TorchRestorer(path, threads=2) for name, path in models.items()}
+def latencies(models: dict[str, Path], rounds: int, threads: int) -> dict[str, float]:
+    """Return the median seconds of each network for 720 x 1280, in rounds that rotate."""
+    restorers = {name: TorchRestorer(path, threads=threads) for name, path in models.items()}
     image = np.random.default_rng(0).random((1, 3, 720, 1280), dtype=np.float32)
     taken: dict[str, list[float]] = {name: [] for name in restorers}
     for index in range(rounds + 1):
         for name, restorer in restorers.items():
-            batch = image if restorer.task == "image" else np.repeat(image[:, None], 4, axis=1)
+            frames = 1 if name.endswith("/alone") else 4
+            batch = image if restorer.task == "image" else np.repeat(image[:, None], frames, axis=1)
             start = time.perf_counter()
             restorer(batch)
             seconds = time.perf_counter() - start
             if index:
-                taken[name].append(seconds / (4 if restorer.task == "video" else 1))
-    table = Table("preset", "ms at 720 x 1280")
-    for name, values in taken.items():
-        table.add_row(name, f"{1e3 * median(values):.0f}")
-    return table
+                taken[name].append(seconds / (frames if restorer.task == "video" else 1))
+    return {name: median(values) for name, values in taken.items()}
 
 
 if __name__ == "__main__":

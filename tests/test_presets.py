@@ -9,6 +9,7 @@ from unblur.config.instantiate import instantiate
 from unblur.data.layouts.known import LAYOUTS
 from unblur.data.manifest import read_sources
 from unblur.data.pairs import prepare_pairs
+from unblur.errors import UnblurError
 from unblur.training.fit import fit
 
 SMALL = (
@@ -51,6 +52,24 @@ def test_every_experiment_runs(project, experiment):
     assert record.steps == 1
     assert (project / "artifacts/debug/model/model.safetensors").is_file()
     assert not (project / "artifacts/train").exists()
+
+
+@pytest.mark.parametrize(("experiment", "fewest"), [("starter", 1), ("starter_burst", 9), ("starter_burst", -1)])
+def test_numbers_of_shots_that_cannot_be_are_refused(project, experiment, fewest):
+    cfg = checked(compose([f"experiment={experiment}", *SMALL, f"data.min_frames={fewest}"]))
+    if cfg.data.task == "burst":
+        settings = {"pairs_per_photo": {"val": 1}, "max_side": {"val": 32}, "seed": 0}
+        recipe = instantiate(cfg.blur)
+        prepare_pairs(
+            read_sources(project / "data"), project / "data", project / cfg.paths.prepared, recipe, **settings
+        )
+    with pytest.raises(UnblurError, match=rf"data.min_frames={fewest}: expected 0, or for bursts"):
+        fit(cfg)
+
+
+def test_training_without_pairs_names_the_stage_that_makes_them(project):
+    with pytest.raises(UnblurError, match=r"manifest.csv: .*run `unblur prepare`"):
+        fit(checked(compose(["experiment=starter", *SMALL, "paths.prepared=nowhere"])))
 
 
 @pytest.mark.contract

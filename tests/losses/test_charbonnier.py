@@ -18,3 +18,11 @@ def test_gradient_is_finite_for_identical_images_and_bfloat16_is_computed_in_flo
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(1e-3, rel=1e-5)
     assert image.grad.abs().max() == 0
+
+
+def test_jointly_the_channels_of_a_pixel_are_one_distance():
+    restored = torch.tensor([[0.5, 0.0], [0.2, 0.0], [0.0, 0.3]]).view(1, 3, 1, 2)
+    truth = torch.tensor([[0.5, 0.4], [0.3, 0.0], [0.4, 0.0]]).view(1, 3, 1, 2)
+    pixels = [(0.0, 0.1, 0.4), (0.4, 0.0, 0.3)]
+    expected = sum((sum(d * d for d in pixel) / 3 + 1e-6) ** 0.5 for pixel in pixels) / 2
+    assert float(CharbonnierLoss(1e-3, joint=True)(restored, truth)) == pytest.approx(expected, rel=1e-6)

@@ -15,13 +15,27 @@ def network(request):
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7])
-def test_a_stream_gives_what_the_whole_clip_gives(network, length):
-    clip = torch.rand(2, length, 3, 10, 14)
+@pytest.mark.parametrize("size", [(10, 14), (1, 1), (7, 33)])
+def test_a_stream_gives_what_the_whole_clip_gives(network, length, size):
+    clip = torch.rand(2, length, 3, *size)
     with torch.no_grad():
         streamed = list(network.stream(clip.unbind(1)))
         whole = network(clip)
     assert len(streamed) == length
     assert (torch.stack(streamed, dim=1) - whole).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("past", "future"), [(0, 0), (3, 0), (0, 2), (1, 3)])
+def test_a_stream_sees_as_far_back_and_ahead_as_the_network(past, future):
+    torch.manual_seed(0)
+    network = ESTRNN(width=4, blocks=1, past=past, future=future).eval()
+    clip = torch.rand(1, 6, 3, 9, 11)
+    with torch.no_grad():
+        streamed = list(network.stream(clip.unbind(1)))
+        assert (torch.stack(streamed, dim=1) - network(clip)).abs().max() < 1e-5
+        clip[:, 5] = 1 - clip[:, 5]
+        changed = (torch.stack(list(network.stream(clip.unbind(1))), dim=1) - torch.stack(streamed, dim=1)).abs()
+    assert [bool(frame.max() > 0) for frame in changed[0]] == [t + future >= 5 for t in range(6)]
 
 
 def test_a_stream_is_late_by_two_frames_and_its_state_does_not_grow(network):

@@ -12,6 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unblur.errors import UnblurError
+from unblur.networks.local_mean import LocalMean
 from unblur.networks.nafnet import NAFNet
 
 REFERENCES = Path(__file__).parent / "references"
@@ -81,3 +82,15 @@ def test_extra_input_channels_guide_but_are_not_restored():
 def test_impossible_shapes_are_refused_in_one_line(arguments, named):
     with pytest.raises(UnblurError, match=named):
         NAFNet(**arguments)
+
+
+@pytest.mark.parametrize(("size", "windows"), [(16, [24, 12, 12, 24, 6]), (18, [30, 15, 15, 30, 7])])
+def test_local_windows_are_those_of_the_first_pass_that_the_official_code_makes(size, windows):
+    """There a window is features * int(1.5 * size) // size of a random patch, padded to a multiple of 4 here.
+
+    Down, up, and the middle last.
+    """
+    network = NAFNet(
+        width=4, encoder_blocks=[1, 1], middle_blocks=1, decoder_blocks=[1, 1], statistics="local", train_size=size
+    )
+    assert [module.window for module in network.modules() if isinstance(module, LocalMean)] == windows

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.restoring.burst import read_burst, restore_burst
+from unblur.restoring.burst import check_burst_target, read_burst, restore_burst
 from unblur.restoring.photo import Photo, read_photo, write_photo
 
 
@@ -54,3 +54,15 @@ def test_what_is_no_burst_is_refused_in_one_line(folder, tmp_path):
     ):
         with pytest.raises(UnblurError, match=says):
             read_burst(source, reference)
+
+
+def test_a_shot_is_never_overwritten_and_the_result_never_a_shot(folder, tmp_path):
+    check_burst_target(folder, tmp_path / "new" / "out.png")
+    for target, says in (
+        (folder / "a.png", "lies among the shots"),
+        (folder / ".." / "shots" / "out.png", "lies among the shots"),
+        (tmp_path, "is a folder; name the photograph"),
+        (tmp_path / "out.mp4", "no format that can be written"),
+    ):
+        with pytest.raises(UnblurError, match=says):
+            check_burst_target(folder, target)

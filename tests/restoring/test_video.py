@@ -45,11 +45,11 @@ def pictures(count=12, height=48, width=64):
     return [np.uint8(step) for step in steps]
 
 
-def write(path, frames, *, times=None, sound=True, rotation=0, tags=()):
+def write(path, frames, *, times=None, sound=True, rotation=0, tags=(), pixels="yuv420p"):
     with av.open(str(path), "w") as made:
         stream = made.add_stream("libx264", rate=RATE, options={"crf": "4", "g": "4", "bf": "0", "threads": "1"})
         stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         for name, value in tags:
             setattr(stream.codec_context, name, value)
@@ -85,6 +85,18 @@ def sound_of(path):
 def close(ours, theirs, limit=30):
     errors = [np.square(a.astype(float) - b).mean() for a, b in zip(ours, theirs, strict=True)]
     return 10 * np.log10(255**2 / max(errors)) > limit
+
+
+@pytest.mark.parametrize(("height", "width"), [(49, 63), (48, 63), (49, 64), (1, 1)])
+@pytest.mark.parametrize("restorer", [Same, Late])
+def test_odd_sizes_stay(tmp_path, height, width, restorer):
+    source = write(tmp_path / "in.mp4", pictures(5, height, width), pixels="yuv444p")
+    done = restore_video(restorer(), source, tmp_path / "out.mp4")
+    frames, after = read(tmp_path / "out.mp4")
+    assert [(frame.width, frame.height) for frame in frames] == 5 * [(width, height)]
+    assert done.notes == [f"{width} x {height} is odd: in 4:4:4, which some players lack"]
+    before = read(source)[1]
+    assert close(after, before if restorer is Same else [255 - frame for frame in before], 25)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
@@ -144,6 +156,46 @@ def test_broken_frames_are_named_and_the_rest_is_restored(tmp_path):
     assert done.frames == 40 - len(done.broken) == len(read(tmp_path / "out.mp4")[1])
 
 
+def test_a_clip_whose_times_start_again_and_whose_size_changes_is_restored_up_to_there(tmp_path):
+    """Two recordings in one file, as camcorders leave them: the second goes on where the first ends."""
+    parts = [write(tmp_path / f"{h}.ts", pictures(8, h, 64), sound=False).read_bytes() for h in (48, 64)]
+    (tmp_path / "same.ts").write_bytes(parts[0] + parts[0])
+    (tmp_path / "other.ts").write_bytes(parts[0] + parts[1])
+    restore_video(Same(), tmp_path / "same.ts", tmp_path / "same.mp4")
+    times = [frame.time for frame in read(tmp_path / "same.mp4")[0]]
+    assert len(times) >= 8
+    assert np.all(np.diff(times) > 0.02)
+    done = restore_video(Late(), tmp_path / "other.ts", tmp_path / "other.mp4")
+    assert {frame.height for frame in read(tmp_path / "other.mp4")[0]} == {48}
+    assert done.frames + len(done.broken) <= 16
+    assert done.broken
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_damage_of_any_kind_is_told_in_one_line_or_passed_over(tmp_path, suffix):
+    content = write(tmp_path / f"in{suffix}", pictures(30)).read_bytes()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        damaged = bytearray(content)
+        at = int(rng.integers(0, len(content) - 300))
+        if seed % 4 == 0:
+            damaged = damaged[:at]
+        elif seed % 4 == 1:
+            damaged[at : at + 200] = rng.bytes(200)
+        elif seed % 4 == 2:
+            for place in rng.integers(0, len(content), 40):
+                damaged[place] = rng.integers(256)
+        else:
+            del damaged[at : at + 250]
+        (tmp_path / f"damaged{suffix}").write_bytes(damaged)
+        try:
+            done = restore_video(Same(), tmp_path / f"damaged{suffix}", tmp_path / "out.mp4")
+        except UnblurError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+        else:
+            assert done.frames == len(read(tmp_path / "out.mp4")[1]) > 0
+
+
 def test_of_a_truncated_video_the_beginning_is_restored(tmp_path, make_video):
     source = make_video(tmp_path / "in.mkv", pictures(30))
     source.write_bytes(source.read_bytes()[: source.stat().st_size * 6 // 10])
@@ -156,15 +208,17 @@ def test_of_a_truncated_video_the_beginning_is_restored(tmp_path, make_video):
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(tmp_path):
     source = write(tmp_path / "in.mp4", pictures(3))
     (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "folder").mkdir()
     burst = Same()
     burst.task = "burst"
     for restorer, taken, target, says in (
         (Same(), source, "out.gif", "is no video that can be written"),
         (Same(), tmp_path / "text.mp4", "out.mp4", "not a video"),
         (Same(), source, "in.mp4", "the source itself"),
+        (Same(), source, "folder", "is a folder; name the file"),
         (burst, source, "out.mp4", "restores bursts"),
     ):
         with pytest.raises(UnblurError, match=says) as told:
             restore_video(restorer, taken, tmp_path / target)
         assert "\n" not in str(told.value)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "text.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.mp4", "text.mp4"]

@@ -24,6 +24,24 @@ def test_an_official_checkpoint_becomes_a_model_that_restores_the_same(tmp_path,
     assert "What next?" in capsys.readouterr().out
 
 
+def test_nafnet_may_be_imported_with_local_statistics(tmp_path, monkeypatch, capsys):
+    name = REFERENCES / "nafnet_tiny.pth"
+    arguments = [str(name), str(tmp_path / "out"), "--train-size", "16"]
+    monkeypatch.setattr("sys.argv", ["unblur import-weights", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    arrays = np.load(REFERENCES / "nafnet_tiny_local.npz")
+    with torch.no_grad():
+        restored = load_model(tmp_path / "out")(torch.from_numpy(arrays["x"])).numpy()
+    assert np.abs(restored - arrays["y_local"]).max() < 1e-5
+    monkeypatch.setattr("sys.argv", ["", str(REFERENCES / "restormer_tiny.pth"), *arguments[1:]])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "local statistics are for NAFNet" in capsys.readouterr().err
+
+
 def test_a_damaged_file_is_one_line_and_writes_nothing(tmp_path, capsys, monkeypatch):
     shutil.copy(REFERENCES / "nafnet_tiny.pth", tmp_path / "cut.pth")
     data = (tmp_path / "cut.pth").read_bytes()

@@ -13,9 +13,13 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from omegaconf import OmegaConf
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from scipy.ndimage import uniform_filter
+
+from unblur.config.instantiate import instantiate
+from unblur.training.weights import save_model
 
 
 @pytest.fixture
@@ -190,7 +194,7 @@ def test_a_video_frame_by_frame_with_a_model_for_images(model, tmp_path, make_vi
     again = restore(source, tmp_path / "out.mkv", "--model", model)
     assert "nothing to do" in again.stdout
     folder = restore(source, tmp_path, "--model", model)
-    assert folder.returncode == 1
+    assert folder.returncode == 2
     assert "is a folder; name the file" in folder.stderr
 
 
@@ -210,3 +214,25 @@ def test_a_burst_needs_a_burst_model(model, tmp_path, make_photo):
     assert done.returncode == 1
     assert "restores images, not bursts" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_burst_with_its_own_network_never_touches_the_shots(tmp_path, make_photo):
+    config = {"_target_": "unblur.networks.burst.BurstNet", "width": 8, "encoder_blocks": [1], "decoder_blocks": [1]}
+    save_model(instantiate(OmegaConf.create(config)), config, tmp_path / "net")
+    (tmp_path / "shots").mkdir()
+    for number, size in enumerate([(48, 64), (48, 64), (40, 64)]):
+        Image.fromarray(make_photo(*size, number)).save(tmp_path / "shots" / f"{number}.png")
+    before = (tmp_path / "shots" / "0.png").read_bytes()
+    arguments = ("--burst", tmp_path / "shots", "--model", tmp_path / "net")
+    done = restore(*arguments, tmp_path / "new" / "out.png")
+    assert done.returncode == 1
+    assert done.stderr.strip().count("error:") == 1
+    assert "2.png: 64 x 40 uint8, the reference has 64 x 48 uint8" in done.stderr
+    with Image.open(tmp_path / "new" / "out.png") as restored:
+        assert np.array_equal(np.asarray(restored), make_photo(48, 64, 0))  # a new network returns its reference
+    assert "nothing to do" in restore(*arguments, tmp_path / "new" / "out.png").stdout
+    done = restore(*arguments, "--overwrite", tmp_path / "shots" / "0.png")
+    assert done.returncode == 2
+    assert "lies among the shots" in done.stderr
+    assert (tmp_path / "shots" / "0.png").read_bytes() == before

@@ -115,3 +115,28 @@ def test_frames_of_a_video_are_images_of_the_batch_and_of_a_burst_the_first_coun
 class FirstShot(nn.Module):
     def forward(self, burst):
         return burst[:, 0]
+
+
+class Shots(Scale):
+    """Notes how many shots each batch has."""
+
+    def forward(self, x):
+        if self.training:
+            self.seen.append(x.shape[1])
+        return x[:, 0] * self.weight
+
+
+def test_the_shots_of_each_batch_are_drawn_by_its_step():
+    data = [{"blur": torch.rand(6, 3, 8, 8), "sharp": torch.rand(3, 8, 8), "key": "a"} for _ in range(40)]
+
+    def seen(shots):
+        network = Shots()
+        module = make_module(network)
+        module.shots = shots
+        make_trainer().fit(module, DataLoader(data))
+        return network.seen
+
+    drawn = seen((2, 5))
+    assert set(drawn) == {2, 3, 4, 5}
+    assert seen((2, 5)) == drawn
+    assert set(seen(None)) == {6}

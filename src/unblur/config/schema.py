@@ -53,6 +53,7 @@ class DataConfig:
     name: str = MISSING
     task: str = "image"  # or burst, video: what an item is
     frames: int = 1  # of an item; 1 is a single image
+    min_frames: int = 0  # bursts in training: each batch has a drawn number of shots, from this to frames; 0: frames
     manifest: str | None = None  # of an imported dataset; None is SOURCES.json in paths.data
     root: str | None = None  # where the imported files are; None is where they were imported from
     pairs_per_photo: dict[str, int] = field(default_factory=lambda: {"val": 4, "test": 8})

@@ -5,13 +5,20 @@ from torch import Tensor, nn
 
 
 class CharbonnierLoss(nn.Module):
-    """The mean of sqrt(d^2 + epsilon^2) over the difference d of restored and truth, (B, C, H, W) in [0, 1]."""
+    """The mean of sqrt(d^2 + epsilon^2) over the difference d of restored and truth, (B, C, H, W) in [0, 1].
 
-    def __init__(self, epsilon: float = 1e-3) -> None:
+    Args:
+        epsilon: where it turns from an L2 into an L1.
+        joint: d^2 is the mean over the channels of a pixel: one distance of colours (ESTRNN, Zhong et al. 2020).
+    """
+
+    def __init__(self, epsilon: float = 1e-3, *, joint: bool = False) -> None:
         super().__init__()
-        self.epsilon = epsilon
+        self.epsilon, self.joint = epsilon, joint
 
     def forward(self, restored: Tensor, truth: Tensor) -> Tensor:
         """Return a scalar of the scale of the mean absolute error, never below epsilon."""
-        difference = restored.float() - truth.float()
-        return torch.sqrt(difference.square() + self.epsilon**2).mean()
+        square = (restored.float() - truth.float()).square()
+        if self.joint:
+            square = square.mean(dim=1)  # (B, C, H, W) -> (B, H, W)
+        return torch.sqrt(square + self.epsilon**2).mean()

@@ -64,9 +64,13 @@ class NAFNet(nn.Module):
                 f"NAFNet: got statistics={statistics!r}, train_size={train_size}; expected global, or local with a size"
             )
             raise UnblurError(msg)
-        patch = (train_size or 0) if statistics == "local" else 0
         self.out_channels = out_channels
         self.multiple = 2 ** len(encoder_blocks)
+        windows = [0] * (len(encoder_blocks) + 1)
+        if statistics == "local" and train_size:
+            # A window of 1.5 patches, in the features of a patch that is padded as an image is.
+            padded = -(-train_size // self.multiple) * self.multiple
+            windows = [(padded >> level) * (train_size * 3 // 2) // train_size for level in range(len(windows))]
 
         self.intro = nn.Conv2d(in_channels, width, 3, padding=1)
         self.ending = nn.Conv2d(width, out_channels, 3, padding=1)
@@ -76,17 +80,15 @@ class NAFNet(nn.Module):
         self.ups, self.decoders = nn.ModuleList(), nn.ModuleList()
 
         channels = width
-        for blocks in encoder_blocks:
-            self.encoders.append(_blocks(channels, blocks, patch))
+        for level, blocks in enumerate(encoder_blocks):
+            self.encoders.append(_blocks(channels, blocks, windows[level]))
             self.downs.append(nn.Conv2d(channels, 2 * channels, 2, stride=2))
             channels *= 2
-            patch //= 2
-        self.middle_blks = _blocks(channels, middle_blocks, patch)
-        for blocks in decoder_blocks:
+        self.middle_blks = _blocks(channels, middle_blocks, windows[-1])
+        for blocks, window in zip(decoder_blocks, windows[-2::-1], strict=True):
             self.ups.append(SubpixelUp(channels, channels // 2))
             channels //= 2
-            patch *= 2
-            self.decoders.append(_blocks(channels, blocks, patch))
+            self.decoders.append(_blocks(channels, blocks, window))
 
     def forward(self, blur: Tensor) -> Tensor:
         """Return the restored image; values may leave [0, 1] a little."""
@@ -109,19 +111,19 @@ class NAFNet(nn.Module):
 class NAFBlock(nn.Module):
     """Depthwise convolution with gate and channel attention, then a gated feed-forward; each a scaled residual.
 
-    `beta` and `gamma` start at zero, so that a new block is the identity. With a `patch`, the side of the training
-    patches at this level, the attention's statistics are local.
+    `beta` and `gamma` start at zero, so that a new block is the identity. With a `window`, its side in pixels of this
+    level, the attention's statistics are local.
     """
 
     skippable: ClassVar[bool] = True
 
-    def __init__(self, channels: int, patch: int = 0) -> None:
+    def __init__(self, channels: int, window: int = 0) -> None:
         super().__init__()
         self.norm1 = LayerNorm2d(channels)
         self.conv1 = nn.Conv2d(channels, 2 * channels, 1)
         self.conv2 = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
         self.sca = nn.Sequential(
-            LocalMean(patch * 3 // 2) if patch else nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1)
+            LocalMean(window) if window else nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1)
         )
         self.conv3 = nn.Conv2d(channels, channels, 1)
         self.norm2 = LayerNorm2d(channels)
@@ -170,5 +172,5 @@ class FoldedNAFBlock(nn.Module):
         return out
 
 
-def _blocks(channels: int, count: int, patch: int) -> nn.Sequential:
-    return nn.Sequential(*[NAFBlock(channels, patch) for _ in range(count)])
+def _blocks(channels: int, count: int, window: int) -> nn.Sequential:
+    return nn.Sequential(*[NAFBlock(channels, window) for _ in range(count)])

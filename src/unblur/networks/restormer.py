@@ -23,6 +23,7 @@ class Restormer(nn.Module):
         heads: of the attention at each level; they share out the channels.
         expansion: channels inside the feed-forward, relative to those outside.
         norm_bias: layer norms subtract the mean and add a bias; without, they only scale.
+        bias: convolutions of the blocks, of the skips and at the end have a bias.
 
     Raises:
         UnblurError: blocks and heads differ in length, or heads do not share out the channels evenly.
@@ -39,6 +40,7 @@ class Restormer(nn.Module):
         expansion: float = 2.66,
         *,
         norm_bias: bool = True,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         channels = [width * 2**level for level in range(len(blocks))]
@@ -47,7 +49,8 @@ class Restormer(nn.Module):
             raise UnblurError(msg + " levels, and heads that share out a level's channels evenly")
 
         def level(channels: int, count: int, heads: int) -> nn.Sequential:
-            return nn.Sequential(*[TransformerBlock(channels, heads, expansion, norm_bias) for _ in range(count)])
+            blocks = [TransformerBlock(channels, heads, expansion, norm_bias, bias) for _ in range(count)]
+            return nn.Sequential(*blocks)
 
         self.multiple = 2 ** (len(blocks) - 1)
         self.intro = nn.Conv2d(3, width, 3, padding=1, bias=False)
@@ -61,11 +64,12 @@ class Restormer(nn.Module):
             c = channels[i]
             self.ups.append(SubpixelUp(2 * c, c, kernel=3))
             # At full resolution the concatenated channels stay.
-            self.reduces.append(nn.Conv2d(2 * c, c, 1, bias=False) if i else nn.Identity())
+            self.reduces.append(nn.Conv2d(2 * c, c, 1, bias=bias) if i else nn.Identity())
             self.decoders.append(level(c if i else 2 * c, blocks[i], heads[i]))
         self.refinement = level(2 * width, refinement_blocks, heads[0])
-        self.output = nn.Conv2d(2 * width, 3, 3, padding=1, bias=False)
-        nn.init.zeros_(self.output.weight)  # a new network returns its input
+        self.output = nn.Conv2d(2 * width, 3, 3, padding=1, bias=bias)
+        for parameter in self.output.parameters():
+            nn.init.zeros_(parameter)  # a new network returns its input
 
     def forward(self, blur: Tensor) -> Tensor:
         """Return the restored image; values may leave [0, 1] a little."""
@@ -91,13 +95,13 @@ class TransformerBlock(nn.Module):
 
     skippable: ClassVar[bool] = True
 
-    def __init__(self, channels: int, heads: int, expansion: float, norm_bias: bool) -> None:
+    def __init__(self, channels: int, heads: int, expansion: float, norm_bias: bool, bias: bool) -> None:
         super().__init__()
         norm = LayerNorm2d if norm_bias else ScaleNorm2d
         self.norm1 = norm(channels, eps=1e-5)
-        self.attn = ChannelAttention(channels, heads)
+        self.attn = ChannelAttention(channels, heads, bias)
         self.norm2 = norm(channels, eps=1e-5)
-        self.ffn = GatedFeedForward(channels, int(channels * expansion))
+        self.ffn = GatedFeedForward(channels, int(channels * expansion), bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
@@ -116,12 +120,12 @@ class ChannelAttention(nn.Module):
     A = softmax(tau q k^T) is (C/h, C/h) for each head, so the cost grows with the pixels, not with their square.
     """
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, bias: bool = False) -> None:
         super().__init__()
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
-        self.qkv_dwconv = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=False)
-        self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=bias)
+        self.qkv_dwconv = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=bias)
+        self.project_out = nn.Conv2d(channels, channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
@@ -138,11 +142,11 @@ class ChannelAttention(nn.Module):
 class GatedFeedForward(nn.Module):
     """Gated-Dconv feed-forward (GDFN): GELU(x1) x2 of two depthwise branches."""
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, bias: bool = False) -> None:
         super().__init__()
-        self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=False)
-        self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
-        self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
+        self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=bias)
+        self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=bias)
+        self.project_out = nn.Conv2d(hidden, channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
@@ -168,6 +172,7 @@ class FoldedTransformerBlock(nn.Module):
         self.depthwise = nn.ModuleList(parts(attention.qkv_dwconv, 3))
         out = attention.project_out.weight.flatten(1)  # (C, h d)
         self.project = nn.Parameter(torch.stack(out.chunk(self.heads, dim=1)))  # (h, C, d)
+        self.project_bias = attention.project_out.bias
         self.standardise2, gates = _without_norm(block.norm2, ffn.project_in)
         self.gates = nn.ModuleList(parts(gates, 2))
         self.gates_depthwise = nn.ModuleList(parts(ffn.dwconv, 2))
@@ -184,6 +189,8 @@ class FoldedTransformerBlock(nn.Module):
         attention = (scores * self.temperature).softmax(dim=-1)
         mixed = (self.project @ attention).transpose(1, 2).flatten(2)  # (B, C, h d)
         x = x + (mixed @ v).unflatten(-1, x.shape[-2:])
+        if self.project_bias is not None:
+            x = x + self.project_bias[:, None, None]
 
         normed = self.standardise2(x)
         first, second = (d(p(normed)) for p, d in zip(self.gates, self.gates_depthwise, strict=True))

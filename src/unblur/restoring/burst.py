@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.errors import UnblurError
-from unblur.restoring.photo import FORMATS, Photo, check_target, read_photo, write_photo
+from unblur.errors import UnblurError, UsageError
+from unblur.restoring.photo import FORMATS, Photo, check_target, output_format, read_photo, write_photo
 from unblur.restoring.restorer import Restorer
 from unblur.restoring.tiles import restore_tiled
 
@@ -67,6 +67,22 @@ def read_burst(folder: Path, reference: str | None = None, max_pixels: int = 250
             continue
         shots.append(pixels)
     return Burst(first, photo, shots, faults)
+
+
+def check_burst_target(folder: Path, target: Path) -> None:
+    """Refuse what cannot be written, to be asked before the work is done.
+
+    Raises:
+        UsageError: the target is a folder, or lies among the shots, where it would be one or overwrite one.
+        UnblurError: its suffix is of no format that is written.
+    """
+    if target.is_dir():
+        msg = f"{target}: is a folder; name the photograph to write, such as {target / 'restored.png'}"
+        raise UsageError(msg)
+    if target.parent.resolve() == folder.resolve():
+        msg = f"{target}: lies among the shots, and would be taken for one; give another place to write to"
+        raise UsageError(msg)
+    output_format(target)
 
 
 def restore_burst(

@@ -2,40 +2,26 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
-from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from unblur.data.video import announced_seconds, shown_until
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
 from unblur.restoring.restorer import Restorer, StreamRestorer
 from unblur.restoring.tiles import restore_tiled
+from unblur.restoring.video_streams import HALVED, Decoder, Restored, Sound, Times, encoded_like, matrix, stream_like
 from unblur.safety.atomic import replacing
 from unblur.safety.videos import check_video_header, open_video
 
 CONTAINERS = (".mp4", ".mov", ".m4v", ".mkv")
-CODEC, QUALITY = "libx264", {"crf": "16", "preset": "medium"}
-_TAGS = ("color_range", "color_primaries", "color_trc", "colorspace")
-_UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
-_HD = 720  # rows
-
-
-@dataclass
-class Restored:
-    """What became of a video: frames written, those that could not be read and are left out, where it is cut off."""
-
-    frames: int = 0
-    broken: list[int] = field(default_factory=list)
-    cut: str | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 def restore_video(
@@ -51,7 +37,8 @@ def restore_video(
 
     A network for images restores each frame on its own, in tiles; one for video takes them as a stream. Frames that
     cannot be read, and those that are predicted from them, are left out: the one before is shown for longer. Sound is
-    copied without being decoded. Pictures become H.264 at a quality that hides no detail (CRF 16), 8 bits, 4:2:0.
+    copied without being decoded. Pictures become H.264 at a quality that hides no detail (CRF 16), 8 bits, 4:2:0; where
+    width or height is odd 4:4:4, as halved colours need even sizes.
 
     Args:
         restorer: for images or video.
@@ -67,23 +54,39 @@ def restore_video(
     if restorer.task == "burst":
         msg = f"{restorer.name}: restores bursts; use --burst with a folder of shots, or a model for images or video"
         raise UnblurError(msg)
-    if target.suffix.lower() not in CONTAINERS:
-        known = ", ".join(CONTAINERS)
-        msg = f"{target}: {target.suffix or 'no suffix'} is no video that can be written; expected {known}"
-        raise UnblurError(msg)
-    if target.resolve() == source.resolve():
-        msg = f"{target}: is the source itself; name another file"
-        raise UnblurError(msg)
+    check_video_target(source, target)
     check_video_header(source)
     result = Restored()
     with replacing(target) as unfinished, open_video(source) as taken:
         form = {".mkv": "matroska", ".mov": "mov"}.get(target.suffix.lower(), "mp4")
-        with av.open(str(unfinished), "w", format=form) as made:
-            _copy(taken, made, restorer, result, tile=tile, overlap=overlap, track=track)
+        try:
+            with av.open(str(unfinished), "w", format=form) as made:
+                _copy(taken, made, restorer, result, tile=tile, overlap=overlap, track=track)
+        except av.FFmpegError as error:
+            msg = f"{target}: cannot be written after {result.frames} frames ({error.strerror}); is the disk full?"
+            raise UnblurError(msg) from error
         if result.frames == 0:
             msg = f"{source}: none of its frames can be read; fetch the file again"
             raise UnblurError(msg)
     return result
+
+
+def check_video_target(source: Path, target: Path) -> None:
+    """Refuse what cannot be written, to be asked before the work is done.
+
+    Raises:
+        UsageError: the target is a folder, the source itself, or has the suffix of no container that is written.
+    """
+    if target.is_dir():
+        msg = f"{target}: is a folder; name the file to write, such as {target / source.name}"
+        raise UsageError(msg)
+    if target.resolve() == source.resolve():
+        msg = f"{target}: is the source itself; name another file"
+        raise UsageError(msg)
+    if target.suffix.lower() not in CONTAINERS:
+        known = ", ".join(CONTAINERS)
+        msg = f"{target}: {target.suffix or 'no suffix'} is no video that can be written; expected {known}"
+        raise UsageError(msg)
 
 
 def _copy(
@@ -98,50 +101,49 @@ def _copy(
 ) -> None:
     seen = taken.streams.video[0]
     base = seen.time_base or Fraction(1, 90000)
-    sound = {stream.index: stream for stream in taken.streams.audio}
-    copies: dict[int, Any] = {}
-    for index, stream in sound.items():
-        try:
-            copies[index] = made.add_stream_from_template(stream)
-        except (av.FFmpegError, ValueError):
-            result.notes.append(f"its sound ({stream.codec_context.name}) does not fit into the container: left out")
-    decoded = _Decoder(result)
+    sound = Sound(taken, made, result)
+    decoded = Decoder(result)
     pictures: deque[av.VideoFrame] = deque()
     written: VideoStream | None = None
+    times = Times(max(1, round(1 / (float(seen.average_rate or 25) * base))))
     announced, ended = announced_seconds(taken, seen), 0.0
 
     def arrays() -> Iterator[NDArray[np.float32]]:
-        for packet in taken.demux([seen, *(sound[index] for index in copies)]):
-            if packet.stream.index in copies:
-                if packet.dts is not None:
-                    packet.stream = copies[packet.stream.index]
-                    waiting.append(packet)
+        for packet in _packets(taken, [seen, *sound.streams]):
+            if packet.stream.index != seen.index:
+                sound.hold(packet)
                 continue
             for picture in decoded(packet):
                 pictures.append(picture)
-                planes = picture.to_ndarray(format="rgb24", src_colorspace=_matrix(picture))
+                planes = picture.to_ndarray(format="rgb24", src_colorspace=matrix(picture))
                 yield np.ascontiguousarray(planes.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
 
-    waiting: list[av.Packet[Any]] = []
     for restored in _restored(restorer, arrays(), tile, overlap):
         picture = pictures.popleft()
         if written is None:
-            written = _stream_like(made, seen, picture, base)
+            written = stream_like(made, seen, picture, base)
             made.start_encoding()
-        frame = _encoded_like(restored, picture, base)
+            if written.pix_fmt != HALVED:
+                result.notes.append(f"{picture.width} x {picture.height} is odd: in 4:4:4, which some players lack")
+        frame = encoded_like(restored, picture, base, written.pix_fmt or HALVED)
+        frame.pts = times.after(picture.pts)
+        frame.duration = picture.duration
         made.mux(written.encode(frame))
         ended = shown_until(picture, seen)
-        for packet in waiting:
-            made.mux(packet)
-        waiting.clear()
+        sound.write()
         result.frames += 1
         track(result.frames)
     if announced - ended > max(2 / float(seen.average_rate or 1), 0.02 * announced):
         result.cut = f"ends after {ended:.2f} of {announced:.2f} s"
     if written is not None:
         made.mux(written.encode(None))
-        for packet in waiting:
-            made.mux(packet)
+        sound.write()
+
+
+def _packets(taken: InputContainer, streams: list[Any]) -> Iterator["av.Packet[Any]"]:
+    """Yield the packets of these streams, up to where the container cannot be read any further."""
+    with suppress(av.FFmpegError):
+        yield from taken.demux(streams)
 
 
 def _restored(
@@ -158,69 +160,3 @@ def _restored(
     for frame in frames:
         pixels = np.rint(frame[0].transpose(1, 2, 0) * 255).astype(np.uint8)
         yield restore_tiled(restorer, pixels, tile=tile, overlap=overlap)
-
-
-class _Decoder:
-    """Decodes packets; after a damaged picture, those up to the next key frame are left out too."""
-
-    def __init__(self, result: Restored) -> None:
-        self.result = result
-        self.number = 0
-        self.broken = False
-
-    def __call__(self, packet: "av.Packet[Any]") -> Iterator[av.VideoFrame]:
-        """Yield the pictures of a packet that can be shown."""
-        if packet.is_corrupt:
-            self._leave_out()
-            return
-        try:
-            for picture in packet.decode():
-                if not isinstance(picture, av.VideoFrame) or picture.is_corrupt:
-                    self._leave_out()
-                    continue
-                self.broken = self.broken and not picture.key_frame
-                if self.broken:
-                    self._leave_out()
-                    continue
-                self.number += 1
-                yield picture
-        except av.FFmpegError:
-            self._leave_out()
-
-    def _leave_out(self) -> None:
-        self.result.broken.append(self.number)
-        self.number += 1
-        self.broken = True
-
-
-def _stream_like(made: OutputContainer, seen: VideoStream, picture: av.VideoFrame, base: Fraction) -> VideoStream:
-    """Add a stream of the same size, times, rotation and colour tags."""
-    stream: Any = made.add_stream(CODEC, rate=seen.average_rate or 25, options=QUALITY)
-    context = stream.codec_context
-    stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
-    stream.time_base = context.time_base = base
-    context.sample_aspect_ratio = seen.sample_aspect_ratio or Fraction(1)
-    for tag in _TAGS:
-        setattr(context, tag, getattr(seen.codec_context, tag))
-    if picture.rotation:
-        stream.set_display_rotation(picture.rotation)
-    return cast("VideoStream", stream)
-
-
-def _encoded_like(pixels: NDArray[np.uint8], picture: av.VideoFrame, base: Fraction) -> av.VideoFrame:
-    """Return the restored pixels as a frame with the time and the colours of the one that they come from."""
-    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-    frame = rgb.reformat(format="yuv420p", dst_colorspace=_matrix(picture), dst_color_range=picture.color_range)
-    frame.pts, frame.time_base = picture.pts, picture.time_base or base
-    return frame
-
-
-def _matrix(picture: av.VideoFrame) -> Colorspace:
-    """Return the matrix between RGB and the picture's own colours; where nothing is said, the one that players take.
-
-    The same matrix leads there and back, so what is not known here (BT.2020) keeps its colours too.
-    """
-    known = {int(each) for each in Colorspace}
-    if picture.colorspace in known and picture.colorspace != _UNSPECIFIED:
-        return Colorspace(picture.colorspace)
-    return Colorspace.ITU709 if picture.height >= _HD else Colorspace.ITU601

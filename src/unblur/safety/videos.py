@@ -97,6 +97,9 @@ def open_video(path: Path, max_pixels: int = MAX_PIXELS) -> InputContainer:
         msg = f"{path}: not a video that can be read, or cut off before its index; {READABLE} was expected"
         raise UnblurError(msg) from error
     for stream in container.streams.video:
+        if not stream.codec_context:
+            msg = f"{path}: its pictures are of a kind that nothing here decodes, or its header is damaged"
+            raise UnblurError(msg)
         stream.codec_context.options = {"max_pixels": str(max_pixels)}
     return container
 

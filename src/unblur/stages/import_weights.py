@@ -13,14 +13,24 @@ def main(argv: list[str]) -> int:
     parser.add_argument("file", type=Path, help="checkpoint of the official NAFNet, Restormer or ESTRNN")
     parser.add_argument("out", type=Path, help="folder for model.safetensors and config.json")
     parser.add_argument("--raw", action="store_true", help="leave out ESTRNN's shift to [-0.5, 0.5]")
+    parser.add_argument("--past", type=int, help="frames before its own that ESTRNN sees (default: as many as after)")
+    parser.add_argument(
+        "--train-size", type=int, metavar="N", help="NAFNet with local statistics, as trained on patches of N pixels"
+    )
     options = parser.parse_args(argv)
 
-    from unblur.networks.official import load_official, read_official
+    from unblur.errors import UnblurError
+    from unblur.networks.official import read_official
     from unblur.stages.console import show_table, what_next
     from unblur.training.weights import save_model
 
-    official = read_official(options.file, raw=options.raw)
-    network = load_official(options.file, raw=options.raw)
+    if options.out.is_file():
+        msg = f"{options.out}: is a file; name a folder for model.safetensors and config.json"
+        raise UnblurError(msg)
+    official = read_official(options.file, raw=options.raw, past=options.past)
+    if options.train_size is not None:
+        official = official.local(options.train_size)
+    network = official.build()
     sha256 = save_model(network, official.config(), options.out)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     rows = [
@@ -31,7 +41,10 @@ def main(argv: list[str]) -> int:
         ["weights", sha256[:16]],
     ]
     show_table(f"Imported into {options.out}", ["", ""], rows)
-    what_next(f"unblur restore IN OUT --model {options.out}     use it", "unblur doctor --models     see what it costs")
+    example = "CLIP.mp4 OUT.mp4" if network.task == "video" else "PHOTO OUT"
+    what_next(
+        f"unblur restore {example} --model {options.out}     use it", "unblur doctor --models     see what it costs"
+    )
     return 0
 
 

@@ -6,6 +6,8 @@ import time
 
 from unblur.errors import UnblurError
 
+THERE = "nothing to do: it is there already (--overwrite does it again)"
+
 
 def restore_video_command(options: argparse.Namespace) -> int:
     """Restore a video with a progress bar; say which frames could not be read."""
@@ -19,19 +21,20 @@ def restore_video_command(options: argparse.Namespace) -> int:
         TimeRemainingColumn,
     )
 
-    from unblur.restoring.video import restore_video
+    from unblur.restoring.video import check_video_target, restore_video
     from unblur.safety.videos import check_video_header
     from unblur.stages.console import console, show_table, what_next
     from unblur.stages.restore import load_chosen
 
-    if options.target.is_dir():
-        msg = f"{options.target}: is a folder; name the file to write, such as {options.target / options.source.name}"
-        raise UnblurError(msg)
-    if options.target.exists() and not options.overwrite:
-        console.print("nothing to do: it is there already (--overwrite does it again)", highlight=False)
-        return 0
     header = check_video_header(options.source)
+    check_video_target(options.source, options.target)
+    if options.target.exists() and not options.overwrite:
+        console.print(THERE, highlight=False)
+        return 0
     restorer = load_chosen(options)
+    if restorer.task == "burst":
+        msg = f"{restorer.name}: restores bursts, not videos; choose a model for images or video with --model"
+        raise UnblurError(msg)
     start = time.perf_counter()
     bar = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn())
     with Progress(TextColumn("{task.description}"), *bar, console=console) as progress:
@@ -70,17 +73,21 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     import numpy as np
     from rich.markup import escape
 
-    from unblur.restoring.burst import read_burst, restore_burst
-    from unblur.stages.console import show_table, tracker, what_next
+    from unblur.restoring.burst import check_burst_target, read_burst, restore_burst
+    from unblur.stages.console import console, show_table, tracker, what_next
     from unblur.stages.restore import load_chosen
 
+    check_burst_target(options.source, options.target)
     burst = read_burst(options.source, options.reference, round(options.max_megapixels * 1e6))
-    for fault in burst.faults:
-        print(f"error: {fault}", file=sys.stderr)
+    if options.target.exists() and not options.overwrite:
+        console.print(THERE, highlight=False)
+        return 0
     restorer = load_chosen(options)
     if restorer.task != "burst":
         msg = f"{restorer.name}: restores {restorer.task}s, not bursts; choose a burst model with --model"
         raise UnblurError(msg)
+    for fault in burst.faults:
+        print(f"error: {fault}", file=sys.stderr)
     start = time.perf_counter()
     restored = restore_burst(
         restorer, np.stack(burst.shots), options.tile, options.overlap, tracker(escape(options.source.name))

@@ -73,20 +73,20 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.train.threads:
         torch.set_num_threads(cfg.train.threads)
-    pairs = Path(cfg.paths.prepared) / "manifest.csv"
-    if not pairs.is_file():
-        msg = f"{pairs}: there are no validation pairs yet; run `unblur prepare` with the same options first"
-        raise UnblurError(msg)
-    manifest = sha256_file(pairs)
+    data = RestorationData(cfg)
+    manifest = sha256_file(Path(cfg.paths.prepared) / "manifest.csv")
     training_hash = hash_training(cfg, manifest)
     checkpoints = Path(cfg.paths.checkpoints) / training_hash[:16]
 
-    data = RestorationData(cfg)
     network: nn.Module = instantiate(cfg.model)
     task = getattr(network, "task", "image")
     if task != cfg.data.task:
         name = type(network).__name__
         msg = f"{name} is a network for {task}, data.task is {cfg.data.task}: choose another model, or another data"
+        raise UnblurError(msg)
+    fewest, most = cfg.data.min_frames, cfg.data.frames
+    if fewest and (task != "burst" or not 1 <= fewest <= most):
+        msg = f"data.min_frames={fewest}: expected 0, or for bursts a number of shots from 1 to data.frames={most}"
         raise UnblurError(msg)
     module = RestorationModule(
         network,
@@ -94,6 +94,7 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
         channels_last=cfg.train.channels_last,
+        shots=(fewest, most) if fewest else None,
     )
     logger = make_logger(cfg, training_hash, checkpoints)
     history = History()

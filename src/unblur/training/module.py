@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
@@ -36,6 +37,8 @@ class RestorationModule(L.LightningModule):
         scheduler: makes a schedule from `optimizer` and `total_steps`; stepped after every optimizer step.
         channels_last: compute in the channels-last memory layout, which convolutions on CPUs and tensor cores prefer.
         profile: the metric of validation.
+        shots: bursts of each training batch are cut to a number of shots drawn from these two, both included; None
+            leaves them. The draw is a function of the step, so that a resumed training draws the same.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class RestorationModule(L.LightningModule):
         *,
         channels_last: bool = True,
         profile: str = "psnr/float",
+        shots: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -55,6 +59,7 @@ class RestorationModule(L.LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.profile = get_profile(profile)
+        self.shots = shots
         self.val_psnr = MeanMetric()
         self.val_psnr_blurred = MeanMetric()
 
@@ -70,7 +75,11 @@ class RestorationModule(L.LightningModule):
         Raises:
             UnblurError: the loss is not finite. The weights are still those from before this batch.
         """
-        loss: Tensor = self.loss(as_images(self(batch["blur"])), as_images(batch["sharp"]))
+        blur = batch["blur"]
+        if self.shots:
+            fewest, most = self.shots
+            blur = blur[:, : np.random.default_rng(self.global_step).integers(fewest, most, endpoint=True)]
+        loss: Tensor = self.loss(as_images(self(blur)), as_images(batch["sharp"]))
         if not torch.isfinite(loss):
             msg = (
                 f"the loss is {loss.item()} at step {self.global_step}; its batch was {', '.join(batch['key'])}. "
