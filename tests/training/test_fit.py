@@ -122,5 +122,5 @@ def test_multirun_refuses_distributed_training(project, tiny):
 
 def test_without_prepared_pairs_it_says_what_to_run(project, tiny):
     (project / "artifacts/prepared/manifest.csv").unlink(missing_ok=True)
-    with pytest.raises(UnblurError, match="no validation pairs yet; run `unblur prepare`"):
+    with pytest.raises(UnblurError, match=r"manifest\.csv: there is no manifest of pairs; run `unblur prepare`"):
         fit(checked(compose(list(tiny))))
