@@ -36,7 +36,7 @@ from unblur.training.weights import load_model
 
 VARIANTS = {
     "starter": ["blur=starter"],
-    "starter, worn photographs": ["blur=starter", "+blur.origin={_target_: unblur.blur.origin.Origin, share: 0.6}"],
+    "starter, clean photographs": ["blur=starter", "blur.origin=null"],
     "realistic": ["blur=realistic"],
     "realistic, no noise": ["blur=realistic", "blur.sensor.noise=null"],
     "realistic, no saturation": ["blur=realistic", "blur.highlights=null"],

@@ -94,3 +94,19 @@ def test_a_target_that_is_no_share_is_told(project, tiny):
     cfg = checked(compose([*tiny, "prune.target=1.5"]))
     with pytest.raises(UnblurError, match=r"prune\.target=1\.5"):
         prune(cfg, seeded(**WIDE), lambda network: 1.0)
+
+
+def test_a_cost_that_is_none_is_told(tiny):
+    from unblur.stages.prune import cost_of
+
+    with pytest.raises(UnblurError, match=r"prune\.cost=joules; known: macs, latency"):
+        cost_of(checked(compose([*tiny, "prune.cost=joules"])))
+
+
+@pytest.mark.slow
+def test_latency_is_that_of_the_exported_network(tiny):
+    from unblur.stages.prune import cost_of
+
+    cost = cost_of(checked(compose([*tiny, "prune.cost=latency", "benchmark.threads=1"])))
+    wide = {**WIDE, "width": 64}
+    assert cost(seeded(**wide)) > 2 * cost(seeded(**{**wide, "width": 8})) > 0

@@ -1,5 +1,6 @@
 """What of an ONNX graph is quantized, and to which part of the network it belongs."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 
 import onnx
@@ -64,11 +65,10 @@ def _sums(model: onnx.ModelProto, layers: Mapping[str, str]) -> dict[str, str]:
 def part_of(weight: str) -> str:
     """Return the part of a network to which a weight of this name belongs: a block, or a layer outside of blocks.
 
-    Names go down to the last number: "encoders.0.1.conv3.weight" is of "encoders.0.1", "intro.weight" of "intro".
+    Names go down to the first numbers: "encoders.0.1.conv3.weight" is of "encoders.0.1", "intro.weight" of "intro".
     """
-    places = weight.split(".")[:-1]
-    numbers = [index for index, place in enumerate(places) if place.isdigit()]
-    return ".".join(places[: numbers[-1] + 1] if numbers else places[:1]) or weight
+    name, *places = weight.split(".")[:-1] or [weight]
+    return ".".join([name, *itertools.takewhile(str.isdigit, places)])
 
 
 def released(

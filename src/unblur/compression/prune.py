@@ -23,7 +23,7 @@ Batches = list[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Pruned:
-    """What came out: the network, and for each round its share of the MACs and PSNR before and after its training."""
+    """What came out: the network, and for each round its share of the cost and PSNR before and after its training."""
 
     network: nn.Module
     shares: list[float]
@@ -34,7 +34,7 @@ class Pruned:
 def prune(
     cfg: PipelineConfig,
     network: nn.Module,
-    macs: Callable[[nn.Module], float],
+    cost: Callable[[nn.Module], float],
     say: Callable[[str], None] = lambda _: None,
 ) -> Pruned:
     """Return a smaller network that was taught by `network`.
@@ -42,7 +42,7 @@ def prune(
     Args:
         cfg: `prune` says how far and how; everything else is the training's.
         network: in eval mode; stays as it is.
-        macs: of a network at a size of its choice.
+        cost: of a network: multiplications, or milliseconds.
         say: takes a line about each round.
 
     Raises:
@@ -56,7 +56,7 @@ def prune(
         raise UnblurError(msg + "expected a share between 0 and 1, and at least as many epochs as rounds")
     loss = instantiate(cfg.loss)
     batches = _batches(cfg, settings.batches)
-    whole = macs(network)
+    whole = cost(network)
     limits = Limits(settings.multiple, settings.smallest, settings.stream)
 
     def loss_of(candidate: nn.Module) -> float:
@@ -73,18 +73,18 @@ def prune(
     each = replace(training, epochs=training.epochs // settings.rounds)
     for index in range(settings.rounds):
         wanted = target ** ((index + 1) / settings.rounds)
-        if macs(student) > wanted * whole:
+        if cost(student) > wanted * whole:
             student = slim(
                 student,
                 lambda net, units: importance(
                     settings.importance, net, units, batches, lambda a, b: loss(as_images(a), as_images(b))
                 ),
-                macs,
+                cost,
                 wanted * whole,
                 limits,
             )
-        shares.append(macs(student) / whole)
-        say(f"round {index + 1} of {settings.rounds}: {shares[-1]:.1%} of the MACs; training")
+        shares.append(cost(student) / whole)
+        say(f"round {index + 1} of {settings.rounds}: {shares[-1]:.1%} of the {settings.cost}; training")
         history = finetune(cfg, student, network, each, f"prune {index}")
         rows += [{**row, "step": row["step"] + steps} for row in history.rows]
         steps = rows[-1]["step"] if rows else 0.0

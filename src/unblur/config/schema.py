@@ -111,6 +111,7 @@ class PruneConfig:
     """How small a network is made, what is taken out, and how it is trained again; see conf/prune/default.yaml."""
 
     target: float | None = 0.5
+    cost: str = "macs"
     blocks: int = 2
     importance: str = "taylor"
     multiple: int = 16

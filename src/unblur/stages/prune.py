@@ -4,10 +4,17 @@ import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
+from unblur.errors import UnblurError
 from unblur.stages.console import console, show_table, what_next
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
 
 
 @stage
@@ -30,7 +37,7 @@ def main(cfg: PipelineConfig) -> None:
     network = load_model(source)
     pruned = Pruned(network, [], [], [])
     if cfg.prune.target is not None:
-        pruned = prune(cfg, network, lambda each: complexity(each).macs_256, console.print)
+        pruned = prune(cfg, network, cost_of(cfg), console.print)
     shutil.rmtree(folder / "model", ignore_errors=True)
     digest = save_model(pruned.network, read_model_config(source), folder / "model")
     before, after = complexity(network), complexity(pruned.network)
@@ -58,12 +65,31 @@ def main(cfg: PipelineConfig) -> None:
         ],
     )
     for share, psnr in zip(pruned.shares, pruned.psnr, strict=True):
-        console.print(f"{share:.1%} of the MACs: validation PSNR {'-' if psnr is None else f'{psnr:.2f} dB'}")
+        console.print(
+            f"{share:.1%} of the {cfg.prune.cost}: validation PSNR {'-' if psnr is None else f'{psnr:.2f} dB'}"
+        )
     what_next(
         f"the model is in {folder / 'model'}: every command takes it as --model, or as paths.train={folder}",
         "unblur export     write it beside the trained one; unblur benchmark says which is deployed",
         "unblur prune prune.target=0.3 prune.rounds=2 prune.finetune.epochs=8     smaller, in two rounds",
     )
+
+
+def cost_of(cfg: PipelineConfig) -> "Callable[[nn.Module], float]":
+    """Return the measure that the target is a share of.
+
+    Raises:
+        UnblurError: there is no such measure.
+    """
+    from unblur.benchmark.complexity import complexity
+    from unblur.compression.deployed_latency import deployed_latency
+
+    if cfg.prune.cost == "macs":
+        return lambda network: complexity(network).macs_256
+    if cfg.prune.cost == "latency":
+        return lambda network: deployed_latency(network, cfg.benchmark.threads)
+    msg = f"prune.cost={cfg.prune.cost}; known: macs, latency"
+    raise UnblurError(msg)
 
 
 def _row(name: str, before: float, after: float) -> list[str]:
