@@ -7,6 +7,7 @@ import torch
 
 from unblur.compression.distillation import DistillationModule
 from unblur.config.compose import checked, compose
+from unblur.config.instantiate import instantiate
 from unblur.errors import UnblurError
 from unblur.networks.nafnet import NAFNet
 from unblur.training.weights import load_model
@@ -104,9 +105,18 @@ def test_a_cost_that_is_none_is_told(tiny):
 
 
 @pytest.mark.slow
-def test_latency_is_that_of_the_exported_network(tiny):
+@pytest.mark.parametrize("model", ["nafnet_tiny", "estrnn_tiny"])
+def test_latency_is_measured_on_the_exported_network(model, tiny):
     from unblur.stages.prune import cost_of
 
-    cost = cost_of(checked(compose([*tiny, "prune.cost=latency", "benchmark.threads=1"])))
-    wide = {**WIDE, "width": 64}
-    assert cost(seeded(**wide)) > 2 * cost(seeded(**{**wide, "width": 8})) > 0
+    cfg = checked(compose([*tiny, f"model={model}", "prune.cost=latency", "benchmark.threads=1"]))
+    assert 0 < cost_of(cfg)(instantiate(cfg.model).eval()) < 60_000
+    with pytest.raises(UnblurError, match="cannot be exported to ONNX"):
+        cost_of(cfg)(Spectrum().eval())
+
+
+class Spectrum(torch.nn.Module):
+    """A network that ONNX cannot hold."""
+
+    def forward(self, x):
+        return torch.linalg.eigvals(x[..., :2, :2]).real + x[..., :2, :1].squeeze(-1)

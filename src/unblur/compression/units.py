@@ -175,15 +175,19 @@ def _growth(name: str, block: ResidualDenseBlock, place: int) -> Unit:
     convs = [cast("nn.Conv2d", layer.conv) for layer in block.dense_layers]
     later = [*convs[place + 1 :], block.conv1x1]
     own = convs[place]
-    start = block.conv1x1.out_channels + sum(conv.out_channels for conv in convs[:place])
     every = list(range(own.out_channels))
+
+    def start() -> int:  # of these outputs among what later layers take in; moves when other units lose something
+        return convs[0].in_channels + sum(conv.out_channels for conv in convs[:place])
+
     parts: list[Part] = [(f"{name}.dense_layers.{place}.conv", own.weight, 0, every, every)]
-    parts += [(name, conv.weight, 1, [start + i for i in every], every) for conv in later]
+    parts += [(name, conv.weight, 1, [start() + i for i in every], every) for conv in later]
 
     def remove(chosen: Sequence[int]) -> None:
+        first = start()
         tp.prune_conv_out_channels(own, list(chosen))
         for conv in later:
-            tp.prune_conv_in_channels(conv, [start + i for i in chosen])
+            tp.prune_conv_in_channels(conv, [first + i for i in chosen])
 
     return Unit(f"{name}.dense_layers.{place}.conv", len(every), stream=False, parts=parts, remove=remove)
 
