@@ -60,7 +60,17 @@ def test_a_photograph_in_tiles(model, tmp_path, make_photo):
     photo = make_photo(150, 210)
     Image.fromarray(photo).save(tmp_path / "in.png")
     done = restore(
-        tmp_path / "in.png", tmp_path / "out.png", "--model", model, "--tile", 64, "--overlap", 16, "--compare"
+        tmp_path / "in.png",
+        tmp_path / "out.png",
+        "--model",
+        model,
+        "--tile",
+        64,
+        "--overlap",
+        16,
+        "--batch",
+        3,
+        "--compare",
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -145,6 +155,7 @@ def test_what_is_done_is_skipped_without_loading_the_model(model, tmp_path, make
         (["a.png", "a.png"], 2, "would overwrite the photograph itself"),
         (["a.png", "b.heic"], 2, ".heic is no format"),
         (["a.png", "b.png", "--tile", "100", "--overlap", "90"], 2, "try tile 512 and overlap 64"),
+        (["a.png", "b.png", "--batch", "0"], 2, "--batch 0: expected at least 1 tile"),
         (["a.png", "b.png"], 1, "models:/unblur@champion: no such model version in sqlite:///"),
         (["a.png", "b.png", "--model", "none.onnx"], 1, "none.onnx: no such model"),
     ],

@@ -96,6 +96,7 @@ def restore_job(
     *,
     tile: int = 512,
     overlap: int = 64,
+    batch_size: int = 1,
     compare: bool = False,
     track: Callable[[Sequence[Any]], Iterable[Any]] = lambda steps: steps,
     max_pixels: int = 250_000_000,
@@ -107,6 +108,7 @@ def restore_job(
         job: from `plan_jobs`.
         tile: see `restore_tiled`.
         overlap: see `restore_tiled`.
+        batch_size: see `restore_tiled`.
         compare: write `NAME.compare.png` beside the target as well.
         track: wraps the tiles, for a progress bar.
         max_pixels: most pixels that are decoded.
@@ -120,7 +122,8 @@ def restore_job(
         notes = (*photo.notes, *check_target(photo, job.target))
         megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
         before = eight_bit(photo.pixels) if compare else None
-        photo = replace(photo, pixels=restore_tiled(restorer, photo.pixels, tile, overlap, track))
+        pixels = restore_tiled(restorer, photo.pixels, tile, overlap, track, batch_size=batch_size)
+        photo = replace(photo, pixels=pixels)
         write_photo(photo, job.target)
         if before is not None:
             write_comparison(before, eight_bit(photo.pixels), comparison_path(job.target))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.config.entry import command
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
     from unblur.restoring.folder import Outcome
@@ -31,6 +31,9 @@ def main(argv: list[str]) -> int:
 
     from unblur.restoring.tiles import plan_axis
 
+    if options.batch < 1:
+        msg = f"--batch {options.batch}: expected at least 1 tile"
+        raise UsageError(msg)
     if options.burst or options.source.suffix.lower() in VIDEOS:
         plan_axis(1, options.tile, options.overlap)
         from unblur.stages.restore_sequence import restore_burst_command, restore_video_command
@@ -67,6 +70,7 @@ def main(argv: list[str]) -> int:
             job,
             tile=options.tile,
             overlap=options.overlap,
+            batch_size=options.batch,
             compare=options.compare,
             track=over_tiles,
             max_pixels=max_pixels,
@@ -100,6 +104,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--tile", type=int, default=512, help="largest side of a tile in pixels (default: %(default)s)")
     parser.add_argument("--overlap", type=int, default=64, help="overlap of tiles in pixels (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=1, help="tiles that go through together; more suit a GPU")
     parser.add_argument("--runtime", default="auto", choices=("auto", "onnxruntime", "openvino", "torch"), help=RUNTIME)
     parser.add_argument("--precision", default="auto", choices=("auto", "f32", "bf16"), help=PRECISION)
     parser.add_argument("--device", choices=("cpu", "cuda", "tensorrt"), help="default: a GPU where there is one")
