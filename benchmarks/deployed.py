@@ -43,10 +43,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     image = np.random.default_rng(0).random((1, 3, options.height, options.width), dtype=np.float32)
     title = f"{options.width}x{options.height}, {options.threads} threads, medians of {options.rounds} rounds"
-    table = Table(
-        "model", "M", "PyTorch, ms", "ONNX Runtime", "OpenVINO", "OpenVINO bf16", "int8 and bf16", "load, s", "first, s",
-        title=title,
-    )  # fmt: skip
+    columns = "model", "M", "PyTorch, ms", "ONNX Runtime", "OpenVINO", "OpenVINO bf16", "int8 and bf16"
+    table = Table(*columns, "load, s", "first, s", title=title)
     for name in options.models:
         network = random_network(name)
         with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +69,7 @@ def main() -> None:
         row = [name, f"{millions:.2f}", f"{ms['PyTorch']:.0f}", *cells, f"{load:.1f}", f"{first[best]:.1f}"]
         table.add_row(*row)
         Console().print(" ".join(row))
-    Console().print(table)
+    Console(width=140).print(table)
 
 
 def random_network(name: str) -> nn.Module:
