@@ -82,7 +82,7 @@ def main(cfg: PipelineConfig) -> None:
     what_next(
         f"{out / 'panels'}     best to worst, before and after",
         f"{out / 'per_image.csv'}     every figure",
-        "unblur export     write the network as ONNX and as a torch.export program",
+        "unblur prune, unblur quantize, unblur export     smaller and faster, and as files for other runtimes",
     )
 
 

@@ -70,7 +70,7 @@ def main(cfg: PipelineConfig) -> None:
         )
     what_next(
         f"the model is in {folder / 'model'}: every command takes it as --model, or as paths.train={folder}",
-        "unblur export     write it beside the trained one; unblur benchmark says which is deployed",
+        "unblur quantize, unblur export     fewer bits, files of every model; unblur benchmark chooses",
         "unblur prune prune.target=0.3 prune.rounds=2 prune.finetune.epochs=8     smaller, in two rounds",
     )
 
