@@ -55,7 +55,7 @@ def import_dataset(layout: Layout, root: Path, *, hold_out: float = 0.1, track: 
         layout: how the files lie.
         root: the dataset's folder.
         hold_out: share of the training scenes, in [0, 1), that become "val", and "test", where the dataset has none:
-            whole scenes, chosen by the hash of their names. A dataset for test alone stays so.
+            whole scenes or clips, chosen by the hash of their names. A dataset for test alone stays so.
         track: wraps the list of files, for a progress bar.
 
     Raises:
@@ -73,7 +73,7 @@ def import_dataset(layout: Layout, root: Path, *, hold_out: float = 0.1, track: 
     rows = [
         PairRow(
             pair=name,
-            split=split_of[entry.scene],
+            split=split_of[entry.kept_together],
             scene=entry.scene,
             source=entry.sharp.as_posix(),
             blur=entry.blur.as_posix() if entry.blur else "",
@@ -137,8 +137,8 @@ def summary(dataset: Imported, sizes: Sequence[tuple[int, int]]) -> list[list[st
 
 
 def _splits(entries: Sequence[LayoutEntry], hold_out: float) -> dict[str, str]:
-    """Return scene -> split, with scenes held out for the splits that the dataset lacks."""
-    split_of = {entry.scene: entry.split for entry in entries}
+    """Return scene or clip -> split, with some held out for the splits that the dataset lacks."""
+    split_of = {entry.kept_together: entry.split for entry in entries}
     training = [scene for scene, split in split_of.items() if split == "train"]
     training.sort(key=lambda scene: hashlib.sha256(scene.encode()).hexdigest())
     for split in ("val", "test"):

@@ -28,16 +28,15 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
 
 def explain_pair(options: argparse.Namespace) -> None:
     """Make one pair again, compare it with the stored SHA-256, and draw how it came about."""
-    from unblur.data.averaging import KIND
     from unblur.data.explain import explain, explain_average, find_row, show_pair
     from unblur.data.layouts.known import LAYOUTS
-    from unblur.data.manifest import read_rows
+    from unblur.data.manifest import FRAME_AVERAGE, read_rows
     from unblur.stages.console import console
 
     root = project_root()
     row = find_row(read_rows(options.manifest, "give a manifest.csv of `unblur prepare` again"), options.row)
     made = "made again byte for byte"
-    if row.kind == KIND:
+    if row.kind == FRAME_AVERAGE:
         videos = options.root or root / "data"
         if not (videos / row.source).is_file():
             msg = f"{videos / row.source}: there is no such video; say with --root which folder holds it"
