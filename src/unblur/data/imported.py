@@ -6,7 +6,6 @@ relative to. A row without `blur` is a sharp photograph or a video, whose blur i
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -49,7 +48,7 @@ class Imported:
 def import_dataset(layout: Layout, root: Path, *, hold_out: float = 0.1, track: Track = iter) -> Imported:
     """Read the dataset at `root` and hash its files; nothing is moved or changed.
 
-    The kind of blur is the layout's name; its strength is not known (NaN).
+    The kind of blur is the layout's name; its strength is known of averaged videos alone, else NaN.
 
     Args:
         layout: how the files lie.
@@ -80,7 +79,7 @@ def import_dataset(layout: Layout, root: Path, *, hold_out: float = 0.1, track: 
             sharp=entry.sharp.as_posix(),
             seed=0,
             kind=layout.name,
-            strength=math.nan,
+            strength=entry.strength,
             parameters={} if entry.frame is None else {"frame": entry.frame},
             blur_sha256=digests[entry.blur] if entry.blur else "",
             sharp_sha256=digests[entry.sharp],

@@ -66,6 +66,8 @@ def test_the_truth_of_each_frame_is_the_middle_of_its_exposure(tmp_path, clips):
     assert [(row.split, row.scene) for row in rows] == [("val", "b/shot0")] * 2 + [
         ("test", f"c/shot{n}") for n in (0, 1)
     ]
+    extents = {row.scene: row.strength for row in rows}
+    assert all(2 < extent < 6 for extent in extents.values())  # 2 pixels a frame, twice
     for row in rows:
         clip, first = clips[row.scene[0]], row.parameters["frame"]
         blur, sharp = (read_pictures(tmp_path / "prepared" / file) for file in (row.blur, row.sharp))

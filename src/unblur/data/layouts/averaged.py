@@ -25,7 +25,9 @@ def entries(root: Path) -> Iterator[LayoutEntry]:
             msg = f"{manifest}: pair {row.pair} does not tell its shot and frames; run `unblur data average` again"
             raise UnblurError(msg) from error
         scene = f"{row.scene}/shot{shot}"
-        yield LayoutEntry(Path(row.blur), Path(row.sharp), row.split, scene, first + frames // 2, row.scene)
+        yield LayoutEntry(
+            Path(row.blur), Path(row.sharp), row.split, scene, first + frames // 2, row.scene, row.strength
+        )
 
 
 AVERAGED = Layout(

@@ -1,5 +1,6 @@
 """What a layout is: the published structure of a dataset, read into entries without moving or decoding a file."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ class LayoutEntry:
 
     `blur` is None for a sharp photograph or a video, which get their blur later. `frame` is the place in the
     sequence `scene`, None where files of a scene are no sequence. Scenes of one `clip` go into one split together;
-    None is a scene that stands alone.
+    None is a scene that stands alone. `strength` is the extent of the blur in pixels, NaN where nobody knows it.
     """
 
     blur: Path | None
@@ -28,6 +29,7 @@ class LayoutEntry:
     scene: str
     frame: int | None = None
     clip: str | None = None
+    strength: float = math.nan
 
     @property
     def kept_together(self) -> str:
