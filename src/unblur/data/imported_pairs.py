@@ -68,8 +68,8 @@ def bring_sequences(
 ) -> list[PairRow]:
     """Write the validation and test sequences of `dataset` as folders of PNG files and manifest.csv; return its rows.
 
-    A sequence is `frames` neighbouring frames, its strength their mean; of a burst the truth is that of the first. Sequences do not overlap, and
-    what is left over at the end of a scene is not used.
+    A sequence is `frames` neighbouring frames, its strength their mean; of a burst the truth is that of the first.
+    Sequences do not overlap, and what is left over at the end of a scene is not used.
 
     Args:
         dataset: with blurred files whose rows tell their `frame`.

@@ -43,7 +43,7 @@ def explain_pair(options: argparse.Namespace) -> None:
             raise UnblurError(msg)
         explain_average(row, videos, options.out)
     elif row.kind in LAYOUTS:
-        made = "as it is: a camera made it"
+        made = "as it is: averaged from a video" if row.kind == "averaged" else "as it is: a camera made it"
         show_pair(row, _files_root(options.manifest), options.out)
     else:
         explain(row, root / (options.root or "data"), _recipe(options, row), options.out)

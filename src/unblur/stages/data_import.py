@@ -10,7 +10,6 @@ from unblur.errors import UsageError
 if TYPE_CHECKING:
     from unblur.data.imported import Imported
 
-_NETWORKS = {"image": "", "burst": " model=burst_small", "video": " model=estrnn_small"}  # the default is for images
 ABOUT = "write the manifest of a dataset that you have: GoPro, RealBlur, BSD, ... or a folder of your own"
 
 
@@ -87,6 +86,7 @@ def _sizes(dataset: "Imported") -> list[tuple[int, int]]:
 
 def _what_next(dataset: "Imported", target: Path) -> None:
     from unblur.config.compose import compose
+    from unblur.config.suggest import network_for
     from unblur.stages.console import what_next
 
     root = project_root()
@@ -98,8 +98,8 @@ def _what_next(dataset: "Imported", target: Path) -> None:
         lines.append(f"unblur data average {dataset.root} averaged/     makes blurred and sharp pairs of them")
     else:
         preset = f"data={dataset.layout} data.manifest={shown}"
-        network = _NETWORKS[compose([f"data={dataset.layout}"]).data.task]
-        lines += [f"unblur {command} {preset}" for command in ("check-data", "prepare", f"train{network}")]
+        network = network_for(compose([f"data={dataset.layout}"]).data.task)
+        lines += [f"unblur {command}{preset}" for command in ("check-data ", "prepare ", f"train {network}")]
     lacking = [split for split in ("val", "test") if not any(row.split == split for row in dataset.rows)]
     if lacking:
         lines.append(f"no pairs for {' and '.join(lacking)}: give --hold-out, or more scenes")
