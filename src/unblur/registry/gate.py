@@ -63,8 +63,8 @@ def run_gate(
         The verdict, favourable or not; None when the candidate is the champion already.
 
     Raises:
-        UnblurError: there is no candidate, no test pair, the champion is for another task, or a file has changed since it
-            was registered or prepared.
+        UnblurError: there is no candidate, no test pair, the champion is for another task, or a file has changed since
+            it was registered or prepared.
     """
     client = tracking_client()
     name = cfg.registry.model_name

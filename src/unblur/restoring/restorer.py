@@ -53,8 +53,8 @@ def load_restorer(
 
     Args:
         reference: an .onnx file; an OpenVINO .xml beside its .bin; a .pt2 file (torch.export) or .aoti.pt2 (compiled);
-            a folder with model.safetensors and config.json (PyTorch) or with model.onnx (what MLflow logs); or an MLflow reference
-            to such an ONNX folder: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
+            a folder with model.safetensors and config.json (PyTorch) or with model.onnx (what MLflow logs); or an
+            MLflow reference to such an ONNX folder: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
         threads: threads of one operation; None leaves it to the runtime.
         runtime: onnxruntime or openvino for an .onnx file; auto takes what `unblur benchmark` measured fastest on this
             machine, else OpenVINO. PyTorch's models have PyTorch alone.
