@@ -32,6 +32,7 @@ LIGHT = {
     "gopro_uformer": ("data=starter", "model=uformer_tiny", "data.patch_size=16", "data.num_workers=0"),
     "gopro_restormer": ("data=starter", "model=restormer_tiny", *PROGRESSIVE),
     "bsd_estrnn": ("data=starter", "data.task=video", "data.frames=3", "blur=video", "model=estrnn_tiny"),
+    "starter_clips": ("data=starter", "data.task=video", "data.frames=3", "blur=video", "model=estrnn_tiny"),
     "burst": ("data=starter", "data.task=burst", "data.frames=3", "model=burst_tiny"),
 }
 

@@ -124,6 +124,15 @@ def test_two_videos_of_one_name_are_refused(tmp_path):
         find_videos(tmp_path)
 
 
+def test_several_videos_and_folders_are_taken_once_each(tmp_path):
+    for name in ("one/a.mp4", "one/b.mp4", "two/c.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert find_videos([one / "b.mp4", one / "a.mp4", one]) == (one, ["a.mp4", "b.mp4"])
+    assert find_videos([one, two / "c.mp4"]) == (tmp_path, ["one/a.mp4", "one/b.mp4", "two/c.mp4"])
+
+
 def test_nothing_to_read_is_told(tmp_path):
     with pytest.raises(UnblurError, match="there is no such video or folder"):
         find_videos(tmp_path / "none")
@@ -132,7 +141,16 @@ def test_nothing_to_read_is_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"stride": 0}, "stride of 0"), ({"stride": 1, "split": "tset"}, "no split 'tset'")]
+    ("options", "message"),
+    [
+        ({"stride": 0}, "stride of 0"),
+        ({"stride": 1, "split": "tset"}, "no split 'tset'"),
+        ({"stride": 1, "splits": {"clip": "tset"}}, "no split 'tset'"),
+        (
+            {"stride": 1, "splits": {"other": "val"}},
+            r"'other' for val is none of the videos; expected one of clip\.mkv",
+        ),
+    ],
 )
 def test_wrong_options_are_told_before_anything_is_written(tmp_path, clip, options, message):
     with pytest.raises(UnblurError, match=message):

@@ -3,7 +3,7 @@ import pytest
 
 from unblur.data.images import write_png
 from unblur.data.manifest import PairRow
-from unblur.data.pictures import as_planes, check_task, read_pictures, sha256_pictures, write_pictures
+from unblur.data.pictures import as_planes, check_task, read_pictures, read_sides, sha256_pictures, write_pictures
 from unblur.errors import UnblurError
 
 
@@ -52,3 +52,15 @@ def test_pairs_of_another_task_are_told(tmp_path):
         for other in sides.keys() - {task}:
             with pytest.raises(UnblurError, match=f"is one for {task}, not for {other}"):
                 check_task([row], tmp_path, other)
+
+
+@pytest.mark.parametrize("lost", ["one.png", "many"])
+def test_a_missing_side_says_how_to_make_it_again(tmp_path, lost):
+    write_pictures(tmp_path / "one.png", frames()[0])
+    write_pictures(tmp_path / "many", frames())
+    row = PairRow("p7", "val", "s", "s.png", "many", "one.png", 0, "shake", 1.0, {}, "", "")
+    assert [side.ndim for side in read_sides(row, tmp_path)] == [4, 3]
+    (tmp_path / lost).rename(tmp_path / "elsewhere")
+    for read in (lambda: read_sides(row, tmp_path), lambda: check_task([row], tmp_path, "burst")):
+        with pytest.raises(UnblurError, match=rf"{lost}: missing, .* the pair p7; run `unblur prepare` again"):
+            read()

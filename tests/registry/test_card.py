@@ -1,5 +1,6 @@
 """The generated model card."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -74,3 +75,68 @@ def test_a_model_of_fewer_bits_tells_what_it_loses(project: Any) -> None:
     card = render(found)
     assert "The ONNX file loses +0.012 dB against its PyTorch network on the validation pairs." in card
     assert "| this model | pruned_int8 |" in card
+
+
+def of_task(project: Any, task: str, kinds: tuple[str, ...] = ("shake", "identity")) -> str:
+    project.cfg.data.task = task
+    path = project.root / "artifacts/evaluate/metrics.json"
+    metrics = json.loads(path.read_text())
+    (figures,) = metrics["strata"]["kind"].values()
+    metrics["strata"]["kind"] = dict.fromkeys(kinds, figures)
+    path.write_text(json.dumps(metrics))
+    card = render(facts(project))
+    assert "\n\n\n" not in card
+    return card
+
+
+@pytest.mark.parametrize(
+    ("task", "says", "never"),
+    [
+        (
+            "image",
+            ["take blur out of photographs", "no video, no burst", "restore blurred.jpg restored.png", "(1, 3, 64"],
+            [],
+        ),
+        (
+            "burst",
+            [
+                "out of bursts of photographs",
+                "(batch, shots, 3, height, width)",
+                "--burst SHOTS/ restored.png",
+                "(1, 4, 3,",
+            ],
+            ["no burst", "blurred.jpg"],
+        ),
+        (
+            "video",
+            [
+                "take blur out of videos",
+                "`hidden`, `features`, `frames`",
+                "restore blurred.mp4 restored.mp4",
+                "(1, 8, 3,",
+            ],
+            ["no video", "blurred.jpg", "model.predict"],
+        ),
+    ],
+)
+def test_the_card_is_true_for_the_task(project: Any, task: str, says: list[str], never: list[str]) -> None:
+    card = of_task(project, task)
+    assert [text for text in says if text not in card] == []
+    assert [text for text in never if text in card] == []
+
+
+def test_the_card_names_the_blur_that_was_tested_and_no_other(project: Any) -> None:
+    card = of_task(project, "image", kinds=("identity", "coma", "spherical"))
+    assert "(kinds: coma, spherical)" in card
+    assert "shake" not in card
+    assert "defocus" not in card
+    assert "synthesized from sharp photographs" in card
+
+
+def test_imported_pairs_are_not_called_synthesized_and_have_no_list_of_photographs(project: Any) -> None:
+    project.cfg.data.name, project.cfg.data.manifest = "gopro", "data/imported/gopro.csv"
+    card = of_task(project, "image", kinds=("gopro",))
+    assert "trained and tested on pairs of gopro" in card
+    assert "gopro, imported; its licence stands on the dataset's page" in card
+    assert "synthesized" not in card
+    assert "SOURCES.json" not in card

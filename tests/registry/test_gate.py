@@ -209,3 +209,14 @@ def test_latency_is_the_median_without_the_first_run() -> None:
             return batch
 
     assert 9 < latency_ms(Slow(), 8, 12, runs=3) < 100
+
+
+def test_a_candidate_of_another_task_than_the_champion_is_not_compared(project: Any) -> None:
+    champion(project, GAIN)
+    candidate(project, GAIN + 0.1)
+    tracking_client().set_model_version_tag("unblur", "2", "task", "burst")
+    with pytest.raises(
+        UnblurError, match=r"^unblur v2 is a model for burst, the champion unblur v1 one for image: they"
+    ):
+        run_gate(project.cfg, project.root)
+    assert read_aliases(tracking_client(), "unblur")["champion"] == 1

@@ -119,3 +119,19 @@ def test_a_file_that_was_exported_after_the_benchmark_is_refused(project: Any) -
     (project.root / "artifacts/export/trained/model.onnx").write_bytes(b"another")
     with pytest.raises(UnblurError, match=r"not the file that was chosen.*unblur benchmark"):
         register(project.cfg, project.root)
+
+
+def test_a_champion_of_another_task_refuses_the_name(project: Any) -> None:
+    client = tracking_client()
+    project.export(0.8)
+    register(project.cfg, project.root)
+    project.cfg.data.task = "video"
+    project.export(0.9)
+    assert register(project.cfg, project.root).version.number == 2  # nothing to be compared with yet
+    client.set_registered_model_alias("unblur", "champion", "1")
+    project.export(1.0)
+    with pytest.raises(UnblurError, match=r"for video, the champion unblur v1 one for image.*model_name=unblur-video"):
+        register(project.cfg, project.root)
+    assert read_aliases(client, "unblur") == {"candidate": 2, "champion": 1}
+    project.cfg.registry.model_name = "unblur-video"
+    assert register(project.cfg, project.root).version.tags["task"] == "video"

@@ -33,6 +33,7 @@ def test_a_video_becomes_pairs_and_a_table(tmp_path, clip):
     assert all((tmp_path / "out" / side).is_file() for row in rows for side in (row.blur, row.sharp))
     assert "clip.mkv" in done.stdout
     assert "What next?" in done.stdout
+    assert "unblur data import averaged out" in done.stdout
 
 
 def test_the_defaults_are_gopros(tmp_path, clip):
@@ -61,6 +62,7 @@ def test_of_a_truncated_video_the_pairs_are_kept_and_one_line_names_file_and_fra
         (("clip.mkv", "out", "--frames", 99), 1, "error: clip.mkv: no shot has 99 frames; give fewer with --frames"),
         (("none.mp4", "out"), 1, "error: none.mp4: there is no such video or folder"),
         (("clip.mkv", "out", "--gamma", "linear"), 2, "invalid gamma value: 'linear'"),
+        (("clip.mkv", "out", "--val", "clip", "--test", "clip"), 1, "error: --val clip --test clip: a video is in one"),
         (("clip.mkv",), 2, "OUT"),
     ],
 )

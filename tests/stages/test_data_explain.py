@@ -68,6 +68,10 @@ def test_averages_and_imported_pairs_are_shown_too(data, tmp_path, make_video, m
     done = data("explain", "averaged/manifest.csv", 0)
     assert done.stderr.endswith("clip.mkv: there is no such video; say with --root which folder holds it\n")
 
+    write_imported(tmp_path / "averaged.csv", import_dataset(LAYOUTS["averaged"], tmp_path / "averaged"))
+    done = data("explain", "averaged.csv", 0)
+    assert "averaged from a video" in done.stdout, done.stderr
+
     root, _ = make_fake("gopro")
     write_imported(tmp_path / "gopro.csv", import_dataset(LAYOUTS["gopro"], root))
     done = data("explain", "gopro.csv", 0)

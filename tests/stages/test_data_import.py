@@ -92,6 +92,31 @@ def test_imported_photographs_are_blurred_by_the_recipe(unblur, tmp_path, make_p
     assert json.loads((unblur.root / "artifacts/train/run.json").read_text())["steps"] == 8
 
 
+@pytest.mark.slow
+def test_from_clips_to_a_video_network_that_is_scored(unblur, tmp_path, make_video, make_photo):
+    clips = []
+    for seed, name in enumerate("abc"):
+        shots = [make_photo(64, 110, 2 * seed + shot) for shot in (0, 1)]
+        frames = [wide[:, 2 * index : 2 * index + 80] for wide in shots for index in range(12)]
+        clips.append(str(make_video(tmp_path / f"{name}.mkv", frames)))
+    done = unblur("data", "average", *clips, "averaged", "--frames", "3", "--val", "b", "--test", "c")
+    assert done.returncode == 0, done.stderr
+    done = unblur("data", "import", "averaged", "averaged")
+    assert done.returncode == 0, done.stderr
+    assert "unblur train model=estrnn_small data=averaged data.manifest=data/imported/averaged.csv" in done.stdout
+    sizes = ("data.frames=3", "data.patch_size=16", "data.steps_per_epoch=2", "data.min_side=16", "data.num_workers=0")
+    settings = ("experiment=starter_clips", "model=estrnn_tiny", *sizes, "trainer.max_epochs=2", "logger=none")
+    for stage in ("check_data", "prepare", "train", "evaluate"):
+        done = unblur(stage, *settings)
+        assert done.returncode == 0, done.stderr + done.stdout
+    with (unblur.root / "artifacts/prepared/manifest.csv").open() as stream:
+        pairs = [(row["split"], row["scene"]) for row in csv.DictReader(stream)]
+    assert pairs == [(split, f"{clip}/shot{shot}") for split, clip in (("val", "b"), ("test", "c")) for shot in (0, 1)]
+    metrics = json.loads((unblur.root / "artifacts/evaluate/metrics.json").read_text())
+    assert metrics["pairs"] == 2
+    assert list(metrics["strata"]["kind"]) == ["averaged"]
+
+
 def test_a_wrong_folder_a_wrong_layout_and_a_wrong_task_are_one_line(unblur, tmp_path, make_fake):
     done = unblur("data", "import", "gopro", str(tmp_path))
     assert done.returncode == 1

@@ -3,7 +3,9 @@
 import csv
 
 import pytest
+from omegaconf import OmegaConf
 
+from unblur.config.compose import compose
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import ExportConfig, PathsConfig, PipelineConfig
 from unblur.errors import UnblurError
@@ -47,6 +49,22 @@ def test_every_format_is_written_and_compared(config, tmp_path, capsys):
         ("trained", "pt2", "2x7x13", "True"),
     ]
     assert "What next?" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "example"),
+    [
+        ("burst_tiny", "unblur restore --burst SHOTS/ OUT.png --model"),
+        ("estrnn_tiny", "unblur restore CLIP.mp4 OUT.mp4 --model"),
+    ],
+)
+def test_the_next_step_is_one_for_the_task(config, tmp_path, capsys, model, example):
+    chosen = OmegaConf.to_container(compose([f"model={model}"]).model)
+    save_model(instantiate(chosen), chosen, tmp_path / "train" / "model")
+    config.export.formats, config.export.sizes = ["onnx"], [[1, 16, 24]]
+    export.__wrapped__(config)
+    assert example in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """Blurred and sharp pairs out of high-frame-rate videos, and each of them again from its manifest row."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,14 +11,12 @@ from numpy.typing import NDArray
 
 from unblur.blur.frame_averaging import FrameAveraging, travel
 from unblur.data.images import write_png
-from unblur.data.manifest import SPLITS, PairRow, write_manifest
+from unblur.data.manifest import FRAME_AVERAGE, SPLITS, PairRow, write_manifest
 from unblur.data.shots import windows
 from unblur.data.video import VIDEOS, DamagedVideoError, Frame, read_frames
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import inside
-
-KIND = "frame_average"
 
 Photo = NDArray[np.uint8]
 Track = Callable[[Sequence[str]], Iterable[str]]
@@ -33,32 +32,43 @@ class Averaged:
 
 
 def average_videos(
-    source: Path, out: Path, averaging: FrameAveraging, *, stride: int, split: str = "train", track: Track = iter
+    source: Path | Sequence[Path],
+    out: Path,
+    averaging: FrameAveraging,
+    *,
+    stride: int,
+    split: str = "train",
+    splits: Mapping[str, str] | None = None,
+    track: Track = iter,
 ) -> Averaged:
-    """Write the pairs of a video, or of all below a folder, with a manifest of how each was made.
+    """Write the pairs of videos, or of all below folders, with a manifest of how each was made.
 
     No exposure crosses a shot change or a damaged frame. What can be read of a damaged video is used. The manifest is
     written after each video and on an interruption, so that no pair is lost.
 
     Args:
-        source: a video file, or a folder of them.
+        source: a video file or a folder of them, or several.
         out: gets {split}/blur/NAME/NNNNNN.png and {split}/sharp/NAME/NNNNNN.png, numbered by the truth's frame, and
             manifest.csv; it must be empty or new.
         averaging: the exposure.
         stride: frames from one exposure's beginning to the next one's; less than the exposure makes them overlap.
-        split: of all pairs; a video is one scene.
+        split: of all pairs but those of `splits`; a video is one scene.
+        splits: a video's file name, with or without its ending -> its split.
         track: wraps the videos' names, for a progress bar.
 
     Raises:
-        UnblurError: no video, an unknown split, a stride below 1, or `out` is not empty.
+        UnblurError: no video, an unknown split, `splits` names none of the videos, a stride below 1, or `out` is not
+            empty.
     """
-    if split not in SPLITS:
-        msg = f"there is no split {split!r}; expected one of {', '.join(SPLITS)}"
-        raise UnblurError(msg)
+    for wanted in (split, *(splits or {}).values()):
+        if wanted not in SPLITS:
+            msg = f"there is no split {wanted!r}; expected one of {', '.join(SPLITS)}"
+            raise UnblurError(msg)
     if stride < 1:
         msg = f"got a stride of {stride} frames; expected 1 or more"
         raise UnblurError(msg)
     root, names = find_videos(source)
+    split_of = dict.fromkeys(names, split) | _named_splits(names, splits or {})
     if out.is_dir() and any(out.iterdir()):
         msg = f"{out} is not empty, and pairs of different settings must not be mixed; give another folder, or empty it"
         raise UnblurError(msg)
@@ -67,7 +77,7 @@ def average_videos(
         before = len(averaged.rows)
         try:
             for shot, frames in windows(read_frames(root / name), averaging.frames, stride):
-                averaged.rows.append(_write_pair(out, averaging, frames, source=name, split=split, shot=shot))
+                averaged.rows.append(_write_pair(out, averaging, frames, source=name, split=split_of[name], shot=shot))
         except UnblurError as error:
             averaged.failures.append(str(error))
         else:
@@ -78,28 +88,52 @@ def average_videos(
     return averaged
 
 
-def find_videos(source: Path) -> tuple[Path, list[str]]:
-    """Return a folder and the videos in it, relative to it and sorted: one for a file, all below for a folder.
+def find_videos(source: Path | Sequence[Path]) -> tuple[Path, list[str]]:
+    """Return a folder and the videos in it, relative to it and sorted: files as they are, all below for a folder.
 
     Raises:
         UnblurError: there is no such path, no video below it, or two whose pairs would get the same name.
     """
-    if source.is_file():
-        return source.parent, [source.name]
-    if not source.is_dir():
-        msg = f"{source}: there is no such video or folder"
-        raise UnblurError(msg)
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in VIDEOS and path.is_file())
-    names = [path.relative_to(source).as_posix() for path in found]
-    if not names:
-        msg = f"{source} holds no video; expected files that end in {', '.join(VIDEOS)}"
-        raise UnblurError(msg)
+    sources = [source] if isinstance(source, Path) else source
+    root = common_folder(sources)
+    found: set[Path] = set()
+    for path in sources:
+        if path.is_file():
+            found.add(path)
+            continue
+        if not path.is_dir():
+            msg = f"{path}: there is no such video or folder"
+            raise UnblurError(msg)
+        below = {inner for inner in path.rglob("*") if inner.suffix.lower() in VIDEOS and inner.is_file()}
+        if not below:
+            msg = f"{path} holds no video; expected files that end in {', '.join(VIDEOS)}"
+            raise UnblurError(msg)
+        found |= below
+    names = sorted({Path(os.path.relpath(path, root)).as_posix() for path in found})
     owner: dict[str, str] = {}
     for name in names:
         if (other := owner.setdefault(_scene(name), name)) != name:
             msg = f"{name} and {other} would both be called {_scene(name)!r}; rename one of them"
             raise UnblurError(msg)
-    return source, names
+    return root, names
+
+
+def common_folder(sources: Sequence[Path]) -> Path:
+    """Return the folder that all of these videos and folders lie in: a folder itself, if it is the only one."""
+    folders = [path if path.is_dir() else path.parent for path in sources]
+    return folders[0] if len(set(folders)) == 1 else Path(os.path.commonpath([folder.absolute() for folder in folders]))
+
+
+def _named_splits(names: Sequence[str], splits: Mapping[str, str]) -> dict[str, str]:
+    """Return the paths of the videos that `splits` names -> their splits."""
+    found: dict[str, str] = {}
+    for wanted, split in splits.items():
+        known = [name for name in names if wanted in (name, Path(name).name, Path(name).stem)]
+        if len(known) != 1:
+            msg = f"{wanted!r} for {split} is {len(known) or 'none'} of the videos; expected one of {', '.join(names)}"
+            raise UnblurError(msg)
+        found[known[0]] = split
+    return found
 
 
 def remake_average(row: PairRow, root: Path) -> tuple[Photo, Photo]:
@@ -118,7 +152,7 @@ def exposed_frames(row: PairRow, root: Path) -> list[Photo]:
     Raises:
         UnblurError: the row is of another kind, or the video lacks its frames.
     """
-    if row.kind != KIND:
+    if row.kind != FRAME_AVERAGE:
         msg = f"{row.pair}: a pair of the kind {row.kind!r}, not an average of frames"
         raise UnblurError(msg)
     first = row.parameters["first_frame"]
@@ -151,7 +185,7 @@ def _write_pair(
         blur=blur_path,
         sharp=sharp_path,
         seed=0,  # nothing is drawn
-        kind=KIND,
+        kind=FRAME_AVERAGE,
         strength=round(travel(pixels), 2),
         parameters={**exposure, "first_frame": frames[0].index, "shot": shot},
         blur_sha256=sha256_file(out / blur_path),

@@ -15,7 +15,7 @@ from unblur.blur.recipe import Recipe
 from unblur.data.augment import PairedAugment
 from unblur.data.images import read_rgb
 from unblur.data.manifest import PairRow, Source
-from unblur.data.pictures import as_planes, read_pictures
+from unblur.data.pictures import as_planes, read_sides
 from unblur.errors import UnblurError
 from unblur.safety.images import check_image_header
 from unblur.safety.paths import inside
@@ -117,7 +117,7 @@ class Pairs(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         row = self.rows[index]
-        blur, sharp = (read_pictures(inside(self.prepared_root, file)) for file in (row.blur, row.sharp))
+        blur, sharp = read_sides(row, self.prepared_root)
         if blur.shape[-3:] != sharp.shape[-3:]:
             sizes = f"blur {blur.shape[-2]} x {blur.shape[-3]}, sharp {sharp.shape[-2]} x {sharp.shape[-3]} pixels"
             msg = f"pair {row.pair}: {sizes}; expected one size, run `unblur prepare` again"

@@ -6,7 +6,6 @@ relative to. A row without `blur` is a sharp photograph or a video, whose blur i
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -49,13 +48,13 @@ class Imported:
 def import_dataset(layout: Layout, root: Path, *, hold_out: float = 0.1, track: Track = iter) -> Imported:
     """Read the dataset at `root` and hash its files; nothing is moved or changed.
 
-    The kind of blur is the layout's name; its strength is not known (NaN).
+    The kind of blur is the layout's name; its strength is known of averaged videos alone, else NaN.
 
     Args:
         layout: how the files lie.
         root: the dataset's folder.
         hold_out: share of the training scenes, in [0, 1), that become "val", and "test", where the dataset has none:
-            whole scenes, chosen by the hash of their names. A dataset for test alone stays so.
+            whole scenes or clips, chosen by the hash of their names. A dataset for test alone stays so.
         track: wraps the list of files, for a progress bar.
 
     Raises:
@@ -73,14 +72,14 @@ def import_dataset(layout: Layout, root: Path, *, hold_out: float = 0.1, track: 
     rows = [
         PairRow(
             pair=name,
-            split=split_of[entry.scene],
+            split=split_of[entry.kept_together],
             scene=entry.scene,
             source=entry.sharp.as_posix(),
             blur=entry.blur.as_posix() if entry.blur else "",
             sharp=entry.sharp.as_posix(),
             seed=0,
             kind=layout.name,
-            strength=math.nan,
+            strength=entry.strength,
             parameters={} if entry.frame is None else {"frame": entry.frame},
             blur_sha256=digests[entry.blur] if entry.blur else "",
             sharp_sha256=digests[entry.sharp],
@@ -137,8 +136,8 @@ def summary(dataset: Imported, sizes: Sequence[tuple[int, int]]) -> list[list[st
 
 
 def _splits(entries: Sequence[LayoutEntry], hold_out: float) -> dict[str, str]:
-    """Return scene -> split, with scenes held out for the splits that the dataset lacks."""
-    split_of = {entry.scene: entry.split for entry in entries}
+    """Return scene or clip -> split, with some held out for the splits that the dataset lacks."""
+    split_of = {entry.kept_together: entry.split for entry in entries}
     training = [scene for scene, split in split_of.items() if split == "train"]
     training.sort(key=lambda scene: hashlib.sha256(scene.encode()).hexdigest())
     for split in ("val", "test"):

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, TypeVar
 
 import numpy as np
@@ -67,8 +68,8 @@ def bring_sequences(
 ) -> list[PairRow]:
     """Write the validation and test sequences of `dataset` as folders of PNG files and manifest.csv; return its rows.
 
-    A sequence is `frames` neighbouring frames; of a burst the truth is that of the first. Sequences do not overlap, and
-    what is left over at the end of a scene is not used.
+    A sequence is `frames` neighbouring frames, its strength their mean; of a burst the truth is that of the first.
+    Sequences do not overlap, and what is left over at the end of a scene is not used.
 
     Args:
         dataset: with blurred files whose rows tell their `frame`.
@@ -128,6 +129,7 @@ def _bring_sequence(
         first,
         blur=files[0],
         sharp=files[1],
+        strength=round(fmean(row.strength for row in window), 2),
         parameters={**first.parameters, **crop, "frames": len(window)},
         blur_sha256=sha256_pictures(prepared_root / files[0]),
         sharp_sha256=sha256_pictures(prepared_root / files[1]),

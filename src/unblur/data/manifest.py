@@ -13,6 +13,8 @@ from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 
 SPLITS = ("train", "val", "test")
+FRAME_AVERAGE = "frame_average"
+"""The kind of pairs that `unblur data average` makes."""
 
 
 @dataclass(frozen=True)

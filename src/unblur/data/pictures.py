@@ -34,6 +34,16 @@ def read_pictures(path: Path) -> Pictures:
     return np.stack(frames)
 
 
+def read_sides(row: PairRow, root: Path) -> tuple[Pictures, Pictures]:
+    """Return the blurred and the sharp pictures of a prepared pair below `root`.
+
+    Raises:
+        UnblurError: a file is missing or outside `root`; or as `read_pictures`.
+    """
+    _require_files(row, root)
+    return read_pictures(inside(root, row.blur)), read_pictures(inside(root, row.sharp))
+
+
 def write_pictures(path: Path, pictures: Pictures) -> None:
     """Write a picture to the file `path`, or frames to PATH/0000.png and so on."""
     if pictures.ndim == 3:
@@ -59,10 +69,18 @@ def as_planes(pictures: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def check_task(rows: Iterable[PairRow], root: Path, task: str) -> None:
-    """Raise UnblurError unless the pairs in `root` are of that task: image, burst or video."""
+    """Raise UnblurError unless the pairs in `root` are there and of that task: image, burst or video."""
     for row in rows:
+        _require_files(row, root)
         many = inside(root, row.blur).is_dir(), inside(root, row.sharp).is_dir()
         found = {(False, False): "image", (True, False): "burst", (True, True): "video"}.get(many)
         if found != task:
             msg = f"{root}: pair {row.pair} is one for {found}, not for {task}; run `unblur prepare` as you train"
+            raise UnblurError(msg)
+
+
+def _require_files(row: PairRow, root: Path) -> None:
+    for file in (row.blur, row.sharp):
+        if not inside(root, file).exists():
+            msg = f"{root / file}: missing, although the manifest lists the pair {row.pair}; run `unblur prepare` again"
             raise UnblurError(msg)

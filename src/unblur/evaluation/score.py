@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from unblur.data.manifest import PairRow, read_manifest
-from unblur.data.pictures import as_planes, read_pictures
+from unblur.data.pictures import as_planes, read_sides
 from unblur.errors import UnblurError
 from unblur.evaluation.score_table import TEMPORAL, Score, gains, mean_by, mean_table, read_scores_csv, write_scores_csv
 from unblur.metrics.profiles import get_profile
 from unblur.metrics.temporal import temporal_error
-from unblur.safety.paths import inside
 
 __all__ = [
     "Restore",
@@ -108,7 +107,7 @@ def read_pair(row: PairRow, prepared_root: Path) -> tuple[Batch, Batch]:
     Raises:
         UnblurError: a file is missing, outside `prepared_root` or no image, or the two differ in size.
     """
-    blurred, sharp = (as_planes(read_pictures(inside(prepared_root, name)))[None] for name in (row.blur, row.sharp))
+    blurred, sharp = (as_planes(pictures)[None] for pictures in read_sides(row, prepared_root))
     if blurred.shape[-3:] != sharp.shape[-3:]:
         sizes = " and ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in (blurred, sharp))
         msg = f"pair {row.pair}: {row.blur} and {row.sharp} differ in size ({sizes}); run `unblur prepare` again"

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from unblur.config.schema import PipelineConfig
+from unblur.data.layouts.known import LAYOUTS
 from unblur.data.manifest import Source, read_sources
 from unblur.errors import UnblurError
 from unblur.registry.lineage import Lineage
@@ -19,6 +20,8 @@ from unblur.registry.parity import Parity
 from unblur.safety.atomic import replacing
 
 FILE = "MODEL_CARD.md"
+THINGS = {"image": "photographs", "burst": "bursts of photographs", "video": "videos"}  # that a task restores
+SHARP = "identity"  # the kind of pairs without blur
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,13 @@ class CardFacts:
     """Everything that the card tells. What a stage has not written is empty or None, and the card says so.
 
     `metrics` is artifacts/evaluate/metrics.json, `latency` the rows of artifacts/benchmark/latency.csv, `training`
-    is run.json, `parameters` the number of weights.
+    is run.json, `parameters` the number of weights. `task` is image, burst or video; `dataset` is the name of imported
+    data, None for the project's own photographs, which alone are listed in `sources`.
     """
 
     name: str
+    task: str
+    dataset: str | None
     network: str
     parameters: int | None
     metrics: dict[str, Any] | None
@@ -58,13 +64,16 @@ def collect_facts(
         raise UnblurError(msg)
     complexity = _json(root / cfg.paths.benchmark / "complexity.json") or {}
     data = root / cfg.paths.data
+    listed = not cfg.data.manifest and (data / "SOURCES.json").is_file()
     return CardFacts(
         name=cfg.registry.model_name,
+        task=cfg.data.task,
+        dataset=cfg.data.name if cfg.data.manifest else None,
         network=str(cfg.model.get("_target_", "A network")).rpartition(".")[2],
         parameters=complexity.get("parameters"),
         metrics=metrics,
         latency=_latency(root / cfg.paths.benchmark / "latency.csv"),
-        sources=read_sources(data) if (data / "SOURCES.json").is_file() else [],
+        sources=read_sources(data) if listed else [],
         training=training,
         lineage=lineage,
         parity=parity,
@@ -90,8 +99,12 @@ def render(facts: CardFacts) -> str:
         keep_trailing_newline=True,
     )
     metrics = facts.metrics
+    kinds = set(metrics["strata"].get("kind", {})) if metrics else set()
     return environment.get_template("card.md.j2").render(
         **vars(facts),
+        things=THINGS[facts.task],
+        kinds=sorted(kinds - {SHARP}),
+        imported_pairs=bool(kinds & set(LAYOUTS)),
         profiles=list(metrics["test"]["model"]) if metrics else [],
         nearly_sharp=metrics["nearly_sharp_change"] if metrics else None,
         unit="dB" if metrics and metrics["profile"].startswith("psnr") else "",

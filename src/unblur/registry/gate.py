@@ -23,7 +23,15 @@ from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.registry.parity import Parity, read_onnx_parity
 from unblur.registry.record import GateRecord, Subject, differences, find_record, publish, write_record
 from unblur.registry.rules import Measured, Values, judge
-from unblur.registry.versions import CHALLENGER, CHAMPION, Version, candidate_version, read_aliases, read_version
+from unblur.registry.versions import (
+    CHALLENGER,
+    CHAMPION,
+    Version,
+    candidate_version,
+    read_aliases,
+    read_version,
+    require_same_task,
+)
 from unblur.restoring.mlflow_reference import fetched_onnx
 from unblur.restoring.restorer import Restorer, load_restorer
 from unblur.safety.hashing import sha256_file
@@ -55,7 +63,8 @@ def run_gate(
         The verdict, favourable or not; None when the candidate is the champion already.
 
     Raises:
-        UnblurError: there is no candidate, no test pair, or a file has changed since it was registered or prepared.
+        UnblurError: there is no candidate, no test pair, the champion is for another task, or a file has changed since
+            it was registered or prepared.
     """
     client = tracking_client()
     name = cfg.registry.model_name
@@ -64,6 +73,7 @@ def run_gate(
     if aliases.get(CHAMPION) == candidate.number:
         return None
     champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
+    require_same_task(candidate, candidate.tags.get("task"), champion)
     prepared, folder = root / cfg.paths.prepared, root / cfg.paths.registry
     subject = _subject(cfg, root, prepared, candidate, champion)
     record = _known_verdict(client, candidate, subject, folder)

@@ -12,10 +12,18 @@ from unblur.benchmark.chosen import Chosen, read_chosen
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import ensure_experiment, tracking_client
 from unblur.errors import UnblurError
-from unblur.registry.card import CardFacts, collect_facts, describe, write_card
+from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, write_card
 from unblur.registry.lineage import Lineage, collect_lineage, read_training
 from unblur.registry.parity import Parity, read_onnx_parity
-from unblur.registry.versions import CANDIDATE, Version, find_by_sha256, read_aliases, read_version
+from unblur.registry.versions import (
+    CANDIDATE,
+    CHAMPION,
+    Version,
+    find_by_sha256,
+    read_aliases,
+    read_version,
+    require_same_task,
+)
 from unblur.safety.hashing import sha256_file
 
 if TYPE_CHECKING:
@@ -44,7 +52,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
 
     Raises:
         UnblurError: the model is not exported, did not match its PyTorch network, or a file of the pipeline is
-            missing or of another model.
+            missing or of another model; the champion of this name is for another task.
     """
     export = root / cfg.paths.export
     chosen = read_chosen(root / cfg.paths.benchmark)
@@ -65,9 +73,12 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
         raise UnblurError(msg)
     client = tracking_client()
     name = cfg.registry.model_name
+    aliases = read_aliases(client, name)
+    champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
+    require_same_task(model, cfg.data.task, champion)
     known = find_by_sha256(client, name, chosen.sha256)
     version = known or _create(client, cfg, root, chosen, parity)
-    if read_aliases(client, name).get(CANDIDATE) != version.number:
+    if aliases.get(CANDIDATE) != version.number:
         client.set_registered_model_alias(name, CANDIDATE, str(version.number))
     return Registration(version, read_aliases(client, name), created=known is None)
 
@@ -86,7 +97,7 @@ def _create(client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Cho
     if report.is_file():
         client.log_artifact(run_id, str(report))
     try:
-        client.create_registered_model(name, description="Takes the blur out of photographs; made by unblur.")
+        client.create_registered_model(name, description=f"Takes the blur out of {THINGS[facts.task]}; made by unblur.")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

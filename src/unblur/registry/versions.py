@@ -87,5 +87,20 @@ def candidate_version(client: "MlflowClient", name: str, aliases: Mapping[str, i
     return read_version(client, name, aliases[CANDIDATE])
 
 
+def require_same_task(what: object, task: str | None, champion: Version | None) -> None:
+    """Refuse to compare models that restore different things; versions without the tag `task` are let through.
+
+    Raises:
+        UnblurError: the champion is for another task.
+    """
+    theirs = champion.tags.get("task") if champion else None
+    if champion and task and theirs and task != theirs:
+        msg = (
+            f"{what} is a model for {task}, the champion {champion} one for {theirs}: they cannot be compared. "
+            f"Give it a name of its own: registry.model_name={champion.name}-{task}."
+        )
+        raise UnblurError(msg)
+
+
 def _record(version: "ModelVersion") -> Version:
     return Version(str(version.name), int(version.version), str(version.run_id or ""), dict(version.tags))

@@ -14,7 +14,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add it to the commands of `unblur data`."""
     about = "average the frames of high-frame-rate videos to blurred pictures; the middle frame is the truth"
     parser = commands.add_parser("average", help=about, description=about)
-    parser.add_argument("source", type=Path, metavar="VIDEO_OR_FOLDER", help="a video, or a folder of them")
+    parser.add_argument("source", type=Path, nargs="+", metavar="VIDEO_OR_FOLDER", help="videos, or folders of them")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new folder: pairs as PNG, and manifest.csv")
     parser.add_argument("--frames", type=int, default=11, help="frames of an exposure, an odd number (%(default)s)")
     about_gamma = "1.0: mean of sRGB values, as GoPro's blur; 2.2: as its blur_gamma; srgb: linear light (%(default)s)"
@@ -22,7 +22,10 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     steps = "steps from frame to frame, filled in by optical flow; 1 fills in none (%(default)s)"
     parser.add_argument("--interpolate", type=int, default=1, metavar="STEPS", help=steps)
     parser.add_argument("--stride", type=int, help="frames from one exposure to the next (as many as it has)")
-    parser.add_argument("--split", default="train", help="train, val or test (%(default)s)")
+    parser.add_argument("--split", default="train", help="train, val or test, of all that is not named (%(default)s)")
+    for split in ("val", "test"):
+        words = f"a video for {split}, by its name; may be given several times"
+        parser.add_argument(f"--{split}", action="append", default=[], metavar="VIDEO", help=words)
     parser.set_defaults(build=average)
 
 
@@ -31,7 +34,7 @@ def average(options: argparse.Namespace) -> None:
     from collections import Counter
 
     from unblur.blur.frame_averaging import FrameAveraging
-    from unblur.data.averaging import average_videos
+    from unblur.data.averaging import average_videos, common_folder
     from unblur.stages.console import console, show_table, tracker, what_next
 
     averaged = average_videos(
@@ -40,18 +43,26 @@ def average(options: argparse.Namespace) -> None:
         FrameAveraging(options.frames, options.gamma, options.interpolate),
         stride=options.frames if options.stride is None else options.stride,
         split=options.split,
+        splits=_splits(options),
         track=tracker("averaging"),
     )
     rows = averaged.rows
     if rows:
         counts = Counter(row.source for row in rows)
         lengths = {name: sorted(row.strength for row in rows if row.source == name) for name in counts}
+        splits = {row.source: row.split for row in rows}
         shots = {name: len({row.parameters["shot"] for row in rows if row.source == name}) for name in counts}
         show_table(
             f"pairs in {options.out}",
-            ["video", "shots", "pairs", "blur in px, least", "median", "most"],
+            ["video", "split", "shots", "pairs", "blur in px, least", "median", "most"],
             [
-                [name, str(shots[name]), str(count), *(f"{lengths[name][at]:.1f}" for at in (0, count // 2, -1))]
+                [
+                    name,
+                    splits[name],
+                    str(shots[name]),
+                    str(count),
+                    *(f"{lengths[name][at]:.1f}" for at in (0, count // 2, -1)),
+                ]
                 for name, count in counts.items()
             ],
         )
@@ -63,16 +74,21 @@ def average(options: argparse.Namespace) -> None:
         msg = f"{len(averaged.failures)} videos are damaged, listed above; {options.out} has {len(rows)} pairs"
         raise UnblurError(msg)
     if not rows:
-        msg = f"{options.source}: no shot has {options.frames} frames; give fewer with --frames"
+        named = ", ".join(map(str, options.source))
+        msg = f"{named}: no shot has {options.frames} frames; give fewer with --frames"
         raise UnblurError(msg)
     what_next(
-        f"unblur data explain {options.out / 'manifest.csv'} 0 --root {_videos(options.source)}",
-        f"unblur data import pairs {options.out}     to train on them",
+        f"unblur data explain {options.out / 'manifest.csv'} 0 --root {common_folder(options.source)}",
+        f"unblur data import averaged {options.out}     to train on them",
     )
 
 
-def _videos(source: Path) -> Path:
-    return source if source.is_dir() else source.parent
+def _splits(options: argparse.Namespace) -> dict[str, str]:
+    both = sorted({*options.val} & {*options.test})
+    if both:
+        msg = f"--val {both[0]} --test {both[0]}: a video is in one split; name it once"
+        raise UnblurError(msg)
+    return {name: split for split in ("val", "test") for name in getattr(options, split)}
 
 
 def gamma(text: str) -> "Gamma":

@@ -28,23 +28,22 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
 
 def explain_pair(options: argparse.Namespace) -> None:
     """Make one pair again, compare it with the stored SHA-256, and draw how it came about."""
-    from unblur.data.averaging import KIND
     from unblur.data.explain import explain, explain_average, find_row, show_pair
     from unblur.data.layouts.known import LAYOUTS
-    from unblur.data.manifest import read_rows
+    from unblur.data.manifest import FRAME_AVERAGE, read_rows
     from unblur.stages.console import console
 
     root = project_root()
     row = find_row(read_rows(options.manifest, "give a manifest.csv of `unblur prepare` again"), options.row)
     made = "made again byte for byte"
-    if row.kind == KIND:
+    if row.kind == FRAME_AVERAGE:
         videos = options.root or root / "data"
         if not (videos / row.source).is_file():
             msg = f"{videos / row.source}: there is no such video; say with --root which folder holds it"
             raise UnblurError(msg)
         explain_average(row, videos, options.out)
     elif row.kind in LAYOUTS:
-        made = "as it is: a camera made it"
+        made = "as it is: averaged from a video" if row.kind == "averaged" else "as it is: a camera made it"
         show_pair(row, _files_root(options.manifest), options.out)
     else:
         explain(row, root / (options.root or "data"), _recipe(options, row), options.out)

@@ -85,6 +85,8 @@ def _sizes(dataset: "Imported") -> list[tuple[int, int]]:
 
 
 def _what_next(dataset: "Imported", target: Path) -> None:
+    from unblur.config.compose import compose
+    from unblur.config.suggest import network_for
     from unblur.stages.console import what_next
 
     root = project_root()
@@ -93,11 +95,11 @@ def _what_next(dataset: "Imported", target: Path) -> None:
     if shown.parts[0] == "data":
         lines.append("dvc add data     records the manifest, and with it the hash of every file")
     if dataset.layout == "videos":
-        lines.append(f"unblur data average {dataset.root} pairs/     makes blurred and sharp pairs of them")
+        lines.append(f"unblur data average {dataset.root} averaged/     makes blurred and sharp pairs of them")
     else:
         preset = f"data={dataset.layout} data.manifest={shown}"
-        commands = ("check-data", "prepare", "train")
-        lines += [f"unblur {command} {preset}" for command in commands]
+        network = network_for(compose([f"data={dataset.layout}"]).data.task)
+        lines += [f"unblur {command}{preset}" for command in ("check-data ", "prepare ", f"train {network}")]
     lacking = [split for split in ("val", "test") if not any(row.split == split for row in dataset.rows)]
     if lacking:
         lines.append(f"no pairs for {' and '.join(lacking)}: give --hold-out, or more scenes")

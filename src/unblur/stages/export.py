@@ -8,6 +8,8 @@ from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 from unblur.stages.console import console, show_table, tracker, what_next
 
+_EXAMPLES = {"image": "PHOTO OUT", "burst": "--burst SHOTS/ OUT.png", "video": "CLIP.mp4 OUT.mp4"}
+
 
 @stage
 def main(cfg: PipelineConfig) -> None:
@@ -20,6 +22,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.safety.hashing import write_listing
     from unblur.training.weights import load_model
 
+    task = "image"
     folder, rows = Path(cfg.paths.export), []
     shutil.rmtree(folder, ignore_errors=True)
     models = all_models(cfg.paths)
@@ -30,6 +33,7 @@ def main(cfg: PipelineConfig) -> None:
         with console.status(f"exporting {model.name} (up to a minute)"):
             if model.kind == "float":
                 network = load_model(model.source)
+                task = getattr(network, "task", task)
                 files = [export_model(network, name, own, cfg.export.opset) for name in cfg.export.formats]
             else:  # of the network before it, which is its parent
                 own.mkdir(parents=True)
@@ -60,7 +64,7 @@ def main(cfg: PipelineConfig) -> None:
     require_parity(rows)
     what_next(
         "unblur benchmark: how fast each is, how much memory it takes, what it loses",
-        f"unblur restore PHOTO OUT --model {folder / models[0].name}",
+        f"unblur restore {_EXAMPLES[task]} --model {folder / models[0].name}",
     )
 
 

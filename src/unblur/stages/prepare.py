@@ -63,6 +63,7 @@ def main(cfg: PipelineConfig) -> None:
 
 def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None:
     """Imported pairs of validation and test -> the prepared folder; those of training stay where they are."""
+    from unblur.config.suggest import network_for
     from unblur.data.imported_pairs import bring_pairs, bring_sequences
 
     sizes, track = {"max_side": cfg.data.max_side, "max_pairs": cfg.data.max_pairs}, tracker("copying pairs")
@@ -79,7 +80,8 @@ def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None
         [[split, str(there[split]), str(here[split])] for split in ("train", "val", "test")],
     )
     what_next(
-        f"unblur train data={cfg.data.name} data.manifest={cfg.data.manifest}", f"its test pairs: {prepared_root}"
+        f"unblur train {network_for(cfg.data.task)}data={cfg.data.name} data.manifest={cfg.data.manifest}",
+        f"its test pairs: {prepared_root}",
     )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unblur.data.manifest import PairRow, write_manifest
+
 Counts = dict[str, int]
 
 
@@ -121,8 +123,9 @@ def pairs(root: Path) -> Counts:
     fake = Fake(root)
     for split in ("train", "val", "test"):
         fake.pair(f"{split}/input/a {split}.png", f"{split}/target/a {split}.png")
-        fake.pair(f"{split}/input/street {split}/1.jpg", f"{split}/target/street {split}/1.png")
-    return {"train": 2, "val": 2, "test": 2}
+        for frame in (1, 2):
+            fake.pair(f"{split}/input/street {split}/{frame}.jpg", f"{split}/target/street {split}/{frame}.png")
+    return {"train": 3, "val": 3, "test": 3}
 
 
 def photos(root: Path) -> Counts:
@@ -139,6 +142,24 @@ def videos(root: Path) -> Counts:
     return {"train": 2, "test": 1}
 
 
+def averaged(root: Path) -> Counts:
+    """Two clips, the first of two shots; the second's folder is in another split."""
+    fake, rows = Fake(root), []
+    for split, clip, shots in (("train", "car", (3, 3)), ("test", "city", (3,))):
+        first = 0
+        for shot, count in enumerate(shots):
+            for _ in range(count):
+                blur, sharp = (f"{split}/{side}/{clip}/{first + 2:06d}.png" for side in ("blur", "sharp"))
+                fake.pair(blur, sharp)
+                made = {"frames": 5, "gamma": 2.2, "interpolate": 1, "first_frame": first, "shot": shot}
+                pair = f"{clip}_{first + 2:06d}"
+                about = (pair, split, clip, f"{clip}.mp4", blur, sharp, 0, "frame_average", 4.0, made, "", "")
+                rows.append(PairRow(*about))
+                first += 5
+    write_manifest(root, rows)
+    return {"train": 6, "test": 3}
+
+
 MAKERS: dict[str, Callable[[Path], Counts]] = {
     "gopro": gopro,
     "gopro_gamma": gopro,
@@ -153,5 +174,6 @@ MAKERS: dict[str, Callable[[Path], Counts]] = {
     "pairs": pairs,
     "photos": photos,
     "videos": videos,
+    "averaged": averaged,
 }
 """Layout -> what writes its fake into a folder and returns the number of entries in each split."""

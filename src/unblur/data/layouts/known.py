@@ -1,5 +1,6 @@
 """Every layout by its name."""
 
+from unblur.data.layouts.averaged import AVERAGED
 from unblur.data.layouts.bsd import BSD
 from unblur.data.layouts.dvd import DVD
 from unblur.data.layouts.gopro import GOPRO, GOPRO_GAMMA
@@ -13,6 +14,7 @@ from unblur.data.layouts.reds import REDS
 from unblur.data.layouts.rsblur import RSBLUR
 from unblur.data.layouts.videos import VIDEO_FILES
 
-_ALL = (GOPRO, GOPRO_GAMMA, HIDE, REALBLUR_J, REALBLUR_R, RSBLUR, REDS, DVD, BSD, KOEHLER, PAIRS, PHOTOS, VIDEO_FILES)
+_PUBLISHED = (GOPRO, GOPRO_GAMMA, HIDE, REALBLUR_J, REALBLUR_R, RSBLUR, REDS, DVD, BSD, KOEHLER)
+_OWN = (PAIRS, PHOTOS, VIDEO_FILES, AVERAGED)
 
-LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in _ALL}
+LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (*_PUBLISHED, *_OWN)}

@@ -1,5 +1,6 @@
 """What a layout is: the published structure of a dataset, read into entries without moving or decoding a file."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,8 @@ class LayoutEntry:
     """A blurred file and its truth, relative to the dataset's root.
 
     `blur` is None for a sharp photograph or a video, which get their blur later. `frame` is the place in the
-    sequence `scene`, None where files of a scene are no sequence.
+    sequence `scene`, None where files of a scene are no sequence. Scenes of one `clip` go into one split together;
+    None is a scene that stands alone. `strength` is the extent of the blur in pixels, NaN where nobody knows it.
     """
 
     blur: Path | None
@@ -26,6 +28,13 @@ class LayoutEntry:
     split: str
     scene: str
     frame: int | None = None
+    clip: str | None = None
+    strength: float = math.nan
+
+    @property
+    def kept_together(self) -> str:
+        """What is never shared out over two splits: the clip, or else the scene."""
+        return self.clip or self.scene
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ def frame_number(path: Path, default: int) -> int:
 def _refuse_leaks(root: Path, entries: Iterable[LayoutEntry]) -> None:
     splits: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
-        splits[entry.scene].add(entry.split)
+        splits[entry.kept_together].add(entry.split)
     for scene, found in splits.items():
         if len(found) > 1:
             msg = f"{root}: scene {scene} lies in {' and '.join(sorted(found))}; keep it in one of them"

@@ -10,7 +10,10 @@ SIDES = (("blur", "sharp"), ("input", "target"), ("blur", "gt"), ("input", "GT")
 
 
 def entries(root: Path) -> Iterator[LayoutEntry]:
-    """Yield the pairs. A folder in blur/ is a scene; of pictures that lie there directly each is a scene of its own."""
+    """Yield the pairs. A folder in blur/ is a scene; of pictures that lie there directly each is a scene of its own.
+
+    Where all names in a folder are numbers and nothing else, it is a sequence.
+    """
     for base, split in split_folders(root):
         blur, sharp = next(
             ((base / a, base / b) for a, b in SIDES if (base / a).is_dir() and (base / b).is_dir()), (base, base)
@@ -21,9 +24,11 @@ def entries(root: Path) -> Iterator[LayoutEntry]:
         below |= {blur / path.parent.relative_to(sharp) for path in sharp.rglob("*") if is_picture(path)}
         for folder in sorted(below):
             inner = folder.relative_to(blur)
-            for entry in twins(root, folder, sharp / inner, split, inner.as_posix()):
+            found = list(twins(root, folder, sharp / inner, split, inner.as_posix()))
+            numbered = inner != Path() and all(entry.sharp.stem.isdecimal() for entry in found)
+            for entry in found:
                 scene = f"{split}/{entry.sharp.stem}" if inner == Path() else inner.as_posix()
-                yield LayoutEntry(entry.blur, entry.sharp, split, scene)
+                yield LayoutEntry(entry.blur, entry.sharp, split, scene, entry.frame if numbered else None)
 
 
 PAIRS = Layout(
