@@ -46,6 +46,16 @@ def test_the_same_shot_twice_adds_nothing(network):
         torch.testing.assert_close(network(burst[:, [0, 1, 1]]), network(burst), rtol=1e-5, atol=1e-6)
 
 
+def test_a_shot_from_elsewhere_counts_as_one_from_the_same_place(network):
+    across, down = torch.arange(64) / 5, torch.arange(64)[:, None] / 4
+    scene = (torch.sin(across + torch.sin(down)) + torch.cos(down)).expand(1, 1, 3, -1, -1) / 4 + 0.5
+    shots = [scene, scene[..., 3:, 2:]]
+    here, there = shots[0][..., :56, :56], shots[1][..., :56, :56]
+    with torch.no_grad():
+        alone, both = network(here), network(torch.cat([here, there], dim=1))
+    assert (both - alone)[..., 12:-12, 12:-12].abs().mean() < 0.03 * (alone - here[:, 0]).abs().mean()
+
+
 def test_a_new_network_returns_its_reference():
     burst = torch.rand(1, 3, 3, 9, 7)
     assert torch.equal(BurstNet(8, [1], 1, [1])(burst), burst[:, 0])

@@ -215,7 +215,7 @@ def test_exported_files_compute_the_same_at_any_size(path, tmp_path):
     network = moved(instantiate(configuration(path)))
     formats = ["onnx", "openvino"] if network.task == "video" else ["onnx", "openvino", "pt2"]
     files = [export_model(network, name, tmp_path, 18) for name in formats]
-    rows = check_parity(network, files, PARITY_SIZES, 1e-4)
+    rows = check_parity(path.stem, network, files, PARITY_SIZES, 1e-4)
     assert len(rows) == len(files) * len(PARITY_SIZES)
     assert all(row.passed for row in rows), rows
 
@@ -235,7 +235,7 @@ def test_local_statistics_export_too(tmp_path):
         for parameter in network.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     files = [export_model(network, name, tmp_path, 18) for name in ("onnx", "openvino", "pt2")]
-    rows = check_parity(network, files, PARITY_SIZES, 1e-4)
+    rows = check_parity(path.stem, network, files, PARITY_SIZES, 1e-4)
     assert all(row.passed for row in rows), rows
 
 
@@ -279,6 +279,8 @@ def test_tiles_give_nearly_what_the_whole_gives(path):
                 return network(torch.from_numpy(batch)).numpy()
 
     blur = example(network, 160, 192)[0]
+    if network.task == "burst":
+        blur = 0.8 * blur[:1] + 0.2 * blur  # shots of one scene: noise has no alignment that tiles could agree on
     images = blur.movedim(-3, -1).numpy()  # (H, W, 3), or (K, H, W, 3) of a burst
     restore = restore_burst if network.task == "burst" else restore_tiled
     given = (Restorer(), images)

@@ -1,4 +1,7 @@
-"""A burst of shots of one scene to one image, whatever their order (Aittala and Durand 2018, ECCV), with NAFBlocks."""
+"""A burst of shots of one scene to one image, whatever their order (Aittala and Durand 2018, ECCV), with NAFBlocks.
+
+Here the shots are aligned to the reference first: the tracks alone do not learn that in short trainings.
+"""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -7,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
+from unblur.networks.alignment import SCALES, aligned
 from unblur.networks.layers import SubpixelUp, crop, pad_to_multiple
 from unblur.networks.nafnet import NAFBlock
 
@@ -14,9 +18,9 @@ from unblur.networks.nafnet import NAFBlock
 class BurstNet(nn.Module):
     """Restores the first, the reference, of the shots (B, K, 3, H, W) to (B, 3, H, W), RGB in [0, 1]; any K, H and W.
 
-    Every shot goes through the same U-shaped track, beside the reference. At each level the maximum over the shots is
-    given back to all tracks, and the last features are the maximum too: the output does not depend on the order of the
-    shots after the first, and any number of them will do.
+    Every shot, aligned to the reference, goes beside it through the same U-shaped track. At each level the maximum over
+    the shots is given back to all tracks, and the last features are the maximum too: the output does not depend on the
+    order of the shots after the first, and any number of them will do.
 
     Args:
         width: channels at full resolution; each level below has twice as many.
@@ -45,7 +49,7 @@ class BurstNet(nn.Module):
                 "give encoder_blocks and decoder_blocks the same length"
             )
             raise UnblurError(msg)
-        self.multiple = 2 ** len(encoder_blocks)
+        self.multiple = max(2 ** len(encoder_blocks), SCALES[0])
         self.intro = nn.Conv2d(6, width, 3, padding=1)
         self.ending = nn.Conv2d(width, 3, 3, padding=1)
         for parameter in self.ending.parameters():
@@ -68,9 +72,11 @@ class BurstNet(nn.Module):
         batch, shots = burst.shape[:2]
         height, width = burst.shape[-2:]
         reference = burst[:, 0]
-        pairs = torch.cat([burst, reference[:, None].expand_as(burst)], dim=2).flatten(0, 1)  # (B K, 6, H, W)
+        each = pad_to_multiple(burst.flatten(0, 1), self.multiple, "replicate")  # (B K, 3, H, W)
+        references = each.reshape(batch, shots, *each.shape[1:])[:, :1].expand(-1, shots, -1, -1, -1).flatten(0, 1)
+        pairs = torch.cat([aligned(each, references), references], dim=1)  # (B K, 6, H, W)
 
-        x = self.intro(pad_to_multiple(pairs, self.multiple))  # -> (B K, c, H, W)
+        x = self.intro(pairs)  # -> (B K, c, H, W)
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x, shots)

@@ -48,8 +48,10 @@ class SubpixelUp(nn.Sequential):
         super().__init__(conv, nn.PixelShuffle(2))
 
 
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+def pad_to_multiple(x: Tensor, multiple: int, mode: str = "constant") -> Tensor:
     """Append zeros at the right and the bottom of (B, C, H, W) until H and W are multiples of `multiple`.
+
+    With the mode "replicate" the last pixels are repeated instead.
 
     The padded size is written as `multiple * ceil(H / multiple)`: from this form torch.export can prove that halving
     and doubling give the size back, where `H + (-H mod multiple)` leaves guards that fail at sizes it has not seen.
@@ -57,7 +59,7 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     height, width = x.shape[-2:]
     bottom = multiple * ((height + multiple - 1) // multiple) - height
     right = multiple * ((width + multiple - 1) // multiple) - width
-    return F.pad(x, (0, right, 0, bottom))
+    return F.pad(x, (0, right, 0, bottom), mode)
 
 
 def crop(x: Tensor, height: int, width: int) -> Tensor:
