@@ -222,7 +222,7 @@ def test_exported_files_compute_the_same_at_any_size(path, tmp_path):
 
 def test_a_video_network_is_not_exported_as_a_program_of_its_whole_clip(tmp_path):
     network = instantiate(configuration(next(path for path in TINY if path.stem == "estrnn_tiny")))
-    with pytest.raises(UnblurError, match=r"goes to ONNX alone; set export\.formats=\[onnx\]"):
+    with pytest.raises(UnblurError, match=r"goes to ONNX and OpenVINO alone; set export\.formats=\[onnx,openvino\]"):
         export_model(network, "pt2", tmp_path, 18)
 
 

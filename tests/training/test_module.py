@@ -102,7 +102,8 @@ def test_frames_of_a_video_are_images_of_the_batch_and_of_a_burst_the_first_coun
     images = {name: as_images(clip[name]) for name in ("blur", "sharp")} | {"key": ["a"] * 6}
     assert as_images(clip["blur"]).shape == (6, 3, 8, 8)
     module.log = lambda *arguments, **options: None
-    assert torch.equal(module.training_step(clip, 0), module.training_step(images, 0))
+    losses = [module.training_step(batch, 0) for batch in (clip, images)]
+    torch.testing.assert_close(*losses)  # not bit for bit: sums may go in another order
     for batch in (clip, {**clip, "sharp": clip["sharp"][:, 0]}):
         module.network = Scale() if batch is clip else FirstShot()
         module.validation_step(batch, 0)
