@@ -12,7 +12,7 @@ import numpy as np
 from unblur.config.schema import PathsConfig
 from unblur.errors import UnblurError
 from unblur.evaluation.bootstrap import Interval, paired_bootstrap
-from unblur.evaluation.plots import read_history
+from unblur.evaluation.plots import WHOLE, read_history
 from unblur.evaluation.score_table import BLURRED, MODEL, Score, gains, mean_table, read_scores_csv
 
 PARITY_COLUMNS = ("variant", "format", "compared", "figure", "limit", "unit", "passed")
@@ -20,9 +20,6 @@ LATENCY_COLUMNS = (
     "variant", "runtime", "height", "width", "threads", "median_ms", "spread_ms", "load_ms", "first_ms", "peak_mb",
     "file_mb", "psnr", "ssim", "colour_shift", "lost_db", "chosen",
 )  # fmt: skip
-
-WHOLE = 2_000_000
-"""Pixels from which on the benchmark restores in tiles."""
 
 CsvRow = Mapping[str, str]
 

@@ -23,6 +23,12 @@ STRENGTH_BIN_COLUMNS = ("method", "strength", "pairs", "gain")
 HISTORY_COLUMNS = ("step", "train_loss", "val_psnr")
 
 
+WHOLE = 2_000_000
+"""Pixels from which on the benchmark restores in tiles."""
+ALIKE = 0.005
+"""Difference in dB that nobody sees."""
+
+
 @dataclass(frozen=True)
 class Theme:
     """The colours of one drawing; the background stays transparent."""
@@ -163,12 +169,14 @@ def draw_training(history: History, theme: Theme) -> bytes:
 
 
 def draw_pareto(latency: Sequence[Mapping[str, str]], theme: Theme) -> bytes:
-    """Draw PSNR on the test pairs against latency at the largest size.
+    """Draw PSNR on the test pairs against latency at the largest size that goes through in one piece.
 
-    One point for each model and runtime; a star is deployed. Those have a name that no other beats in both.
+    One point for each model and runtime; a star is deployed. Those have a name than which none is faster and as good.
     """
     figure, axes = blank_figure(theme, height=4.4)
-    largest = max(latency, key=lambda row: int(row["height"]) * int(row["width"]))
+    by_size = sorted(latency, key=lambda row: int(row["height"]) * int(row["width"]))
+    whole = [row for row in by_size if int(row["height"]) * int(row["width"]) <= WHOLE]
+    largest = (whole or by_size[:1])[-1]
     size = largest["height"], largest["width"]
     points = [
         (float(row["median_ms"]), float(row["psnr"]), row) for row in latency if (row["height"], row["width"]) == size
@@ -177,7 +185,7 @@ def draw_pareto(latency: Sequence[Mapping[str, str]], theme: Theme) -> bytes:
     for ms, psnr, row in points:
         axes.scatter(ms, psnr, s=110 if row["chosen"] else 26, color=theme.model if row["chosen"] else theme.quiet,
                      marker="*" if row["chosen"] else "o")  # fmt: skip
-        beaten = any(other < ms and better > psnr for other, better, _ in points)
+        beaten = any(other < ms and better > psnr - ALIKE for other, better, _ in points)
         if beaten and not row["chosen"] and row is not first:
             continue
         axes.annotate(
