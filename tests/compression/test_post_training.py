@@ -7,9 +7,9 @@ import shutil
 import onnx
 import pytest
 
-from unblur.compression.post_training import quantize_network
 from unblur.config.compose import checked, compose
 from unblur.errors import UnblurError
+from unblur.stages.quantize import main as stage
 
 SMALL = ("logger=none", "quantize.kinds=[int8,int8_weights,fp16]")
 
@@ -79,7 +79,11 @@ def test_what_breaks_its_budget_is_trained_for_it_and_else_refused(root, tiny, r
     assert [path.name for path in (root / "artifacts/export").iterdir() if path.is_dir()] == ["trained"]
 
 
-def test_an_unknown_kind_is_told(nafnet, tiny):
+def test_an_unknown_kind_is_told_and_leaves_what_was_there(root, tiny):
     cfg = checked(compose([*tiny, "quantize.kinds=[int4]"]))
+    before = root / "artifacts/quantize/before"
+    before.parent.mkdir(parents=True, exist_ok=True)
+    before.touch()
     with pytest.raises(UnblurError, match=r"quantize\.kinds has int4; known: int8, int8_weights, fp16"):
-        quantize_network(cfg, nafnet, "trained")
+        stage.__wrapped__(cfg)
+    assert before.is_file()

@@ -74,3 +74,12 @@ def test_a_failed_parity_is_an_error_but_its_table_is_kept(config, tmp_path):
     with pytest.raises(UnblurError, match="2 of 2 parity checks failed"):
         export.__wrapped__(config)
     assert [row["passed"] for row in read(tmp_path / "export" / "parity.csv")] == ["False", "False"]
+
+
+def test_a_format_that_is_none_leaves_what_was_there(config, tmp_path):
+    config.export.formats = ["onxx"]
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "parity.csv").write_text("before")
+    with pytest.raises(UnblurError, match="did you mean 'onnx'"):
+        export.__wrapped__(config)
+    assert (tmp_path / "export" / "parity.csv").read_text() == "before"

@@ -1,6 +1,6 @@
 """The formats that a network can be exported to, by the name that the configuration uses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,15 +29,21 @@ SUFFIXES: Mapping[str, str] = MappingProxyType({"openvino": "xml", "aotinductor"
 """Of formats whose files are not called like them."""
 
 
+def check_formats(names: Iterable[str]) -> None:
+    """Raise an UnblurError if one of the names is no format."""
+    for name in names:
+        if name not in FORMATS:
+            msg = f"unknown export format {name!r}{nearest(name, FORMATS)}; known: {', '.join(FORMATS)}"
+            raise UnblurError(msg)
+
+
 def export_model(network: nn.Module, format_name: str, folder: Path, opset: int) -> Path:
     """Write the folded network (`unblur.networks.folding`) as `folder`/model.SUFFIX and return its path.
 
     Raises:
         UnblurError: there is no such format, or the network cannot be exported to it.
     """
-    if format_name not in FORMATS:
-        msg = f"unknown export format {format_name!r}{nearest(format_name, FORMATS)}; known: {', '.join(FORMATS)}"
-        raise UnblurError(msg)
+    check_formats([format_name])
     path = folder / f"model.{SUFFIXES.get(format_name, format_name)}"
     FORMATS[format_name](fold(network), path, opset)
     return path

@@ -15,7 +15,7 @@ _EXAMPLES = {"image": "PHOTO OUT", "burst": "--burst SHOTS/ OUT.png", "video": "
 def main(cfg: PipelineConfig) -> None:
     """Export the trained network and what was made of it, each into a folder of its name; write parity.csv."""
     from unblur.evaluation.score import read_pairs
-    from unblur.export.formats import export_model
+    from unblur.export.formats import check_formats, export_model
     from unblur.export.openvino import convert_onnx
     from unblur.export.parity import check_budget, check_parity, require_parity, shown, write_parity
     from unblur.export.variants import all_models
@@ -23,9 +23,10 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.training.weights import load_model
 
     task = "image"
+    check_formats(cfg.export.formats)
+    models = all_models(cfg.paths)
     folder, rows = Path(cfg.paths.export), []
     shutil.rmtree(folder, ignore_errors=True)
-    models = all_models(cfg.paths)
     fewer = any(model.kind != "float" for model in models)
     pairs = read_pairs(Path(cfg.paths.prepared), "val", cfg.quantize.pairs) if fewer else []
     for model in models:

@@ -22,14 +22,15 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.safety.atomic import replacing
     from unblur.training.weights import load_model
 
+    made = []
+    for model in float_models(cfg.paths):
+        track = tracker(f"{model.name}: cost of each part")
+        made.append((model, quantize_network(cfg, load_model(model.source), model.name, console.print, track)))
     folder = Path(cfg.paths.quantize)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # only now: what was there stays if anything went wrong
     record: dict[str, Any] = {}
     rows = []
-    for model in float_models(cfg.paths):
-        network = load_model(model.source)
-        track = tracker(f"{model.name}: cost of each part")
-        found = quantize_network(cfg, network, model.name, console.print, track)
+    for model, found in made:
         record[model.name] = write_quantized(found, model.name, model.source, folder)
         rows += [
             [
