@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from unblur.benchmark.entrants import REFERENCE
-from unblur.benchmark.runtimes import Images, Restores
+from unblur.benchmark.runtimes import Restores
 from unblur.data.manifest import PairRow
+from unblur.evaluation.fidelity import colour_shift, mean_score
 from unblur.evaluation.score import read_pair, restore_checked
-from unblur.metrics.profiles import get_profile
 
 PSNR, SSIM = "psnr/literature", "ssim/per-channel"
 Track = Callable[[Sequence[Any]], Iterable[Any]]
@@ -58,17 +57,8 @@ def measure_quality(
             restored = reference
             if name != REFERENCE:
                 restored = restore_checked(name, restorers[name], row.pair, blurred, sharp.shape)
-            seen, truth = (torch.from_numpy(each.reshape(-1, *each.shape[-3:])) for each in (restored, sharp))
-            psnr, ssim = (float(get_profile(profile).compute(seen, truth).mean()) for profile in (PSNR, SSIM))
-            figures[name].append((psnr, ssim, _colour_shift(restored, reference)))
+            psnr, ssim = (mean_score(restored, sharp, profile) for profile in (PSNR, SSIM))
+            figures[name].append((psnr, ssim, colour_shift(restored, reference)))
     means = {name: np.mean(found, axis=0) for name, found in figures.items()}
     best = float(means[REFERENCE][0])
     return {name: Quality(float(p), float(s), best - float(p), float(c)) for name, (p, s, c) in means.items()}
-
-
-def _colour_shift(restored: Images, reference: Images) -> float:
-    """Return how far the mean colour moved."""
-    channels = -3 % restored.ndim
-    rest = tuple(axis for axis in range(restored.ndim) if axis != channels)
-    shift = (restored.astype(np.float64) - reference).mean(axis=rest)
-    return float(255 * np.abs(shift).max())

@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 
 from unblur.compression.graph_parts import released
-from unblur.metrics.profiles import get_profile
+from unblur.evaluation.fidelity import colour_shift, mean_score
 from unblur.restoring.graph import GraphRestorer, GraphStream
 from unblur.restoring.session import open_session
 
-PROFILE = "psnr/literature"
 Images = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
@@ -65,11 +63,7 @@ class Judge:
     def __call__(self, graph: onnx.ModelProto) -> Cost:
         """Return what the graph loses."""
         restored = self._restored(graph)
-        shifts = []
-        for ours, theirs in zip(restored, self._float, strict=True):
-            channels = -3 % ours.ndim
-            rest = tuple(axis for axis in range(ours.ndim) if axis != channels)
-            shifts.append(255 * np.abs((ours.astype(np.float64) - theirs).mean(axis=rest)).max())
+        shifts = [colour_shift(ours, theirs) for ours, theirs in zip(restored, self._float, strict=True)]
         return Cost(self._psnr - self._mean_psnr(restored), float(np.max(shifts)))
 
     def _restored(self, graph: onnx.ModelProto) -> list[Images]:
@@ -81,12 +75,8 @@ class Judge:
             return [np.clip(restorer(blurred), 0, 1) for blurred, _ in self._pairs]
 
     def _mean_psnr(self, restored: Sequence[Images]) -> float:
-        profile = get_profile(PROFILE)
-        values = []
-        for ours, (_, sharp) in zip(restored, self._pairs, strict=True):
-            seen, truth = (torch.from_numpy(each.reshape(-1, *each.shape[-3:])) for each in (ours, sharp))
-            values.append(float(profile.compute(seen, truth).mean()))
-        return float(np.mean(values))
+        scores = [mean_score(ours, sharp) for ours, (_, sharp) in zip(restored, self._pairs, strict=True)]
+        return float(np.mean(scores))
 
 
 def sensitivity(

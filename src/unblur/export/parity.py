@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from unblur.errors import UnblurError
-from unblur.metrics.profiles import get_profile
+from unblur.evaluation.fidelity import mean_score
 from unblur.restoring.restorer import Restorer, load_restorer
 from unblur.safety.atomic import replacing
 
@@ -22,7 +22,6 @@ FRAMES = 4
 RUNTIMES = {".onnx": "onnxruntime", ".xml": "openvino"}
 """That each kind of file is compared with."""
 NAMES = {".xml": "openvino"}
-PROFILE = "psnr/literature"
 
 T = TypeVar("T")
 Images = NDArray[np.float32]
@@ -107,11 +106,11 @@ def check_budget(
         max_lost_db: that still passes.
         track: called on `files`, for a progress bar.
     """
-    best = np.mean([_psnr(_restored(network, blurred), sharp) for blurred, sharp in pairs])
+    best = np.mean([mean_score(_restored(network, blurred), sharp) for blurred, sharp in pairs])
     rows = []
     for file in track(files):
         restorer = _loaded(file)
-        lost = float(best - np.mean([_psnr(restorer(blurred), sharp) for blurred, sharp in pairs]))
+        lost = float(best - np.mean([mean_score(restorer(blurred), sharp) for blurred, sharp in pairs]))
         compared = f"{len(pairs)} pairs"
         rows.append(ParityRow(variant, _format(file), compared, lost, max_lost_db, "dB", lost <= max_lost_db))
     return rows
@@ -174,8 +173,3 @@ def _difference(restorer: Restorer, image: Images, truth: Images) -> float:
     if restored.shape != truth.shape:
         return float("inf")
     return float(np.abs(restored.astype(np.float64) - truth).max())
-
-
-def _psnr(restored: Images, sharp: Images) -> float:
-    seen, truth = (torch.from_numpy(np.clip(each, 0, 1).reshape(-1, *each.shape[-3:])) for each in (restored, sharp))
-    return float(get_profile(PROFILE).compute(seen, truth).mean())

@@ -46,3 +46,17 @@ def what_next(*lines: str) -> None:
     console.print("[bold]What next?[/bold]")
     for line in lines:
         console.print(f"  {line}", highlight=False)
+
+
+def say_training() -> None:
+    """Show what a training says: lines where there is no progress bar, and nothing that is of no use."""
+    import logging
+    import re
+    import warnings
+
+    if not console.is_terminal:  # no progress bar there: a line for each validation instead
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("unblur").setLevel(logging.INFO)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # no advertisements
+    for known in ("Checkpoint directory", "`isinstance(treespec, LeafSpec)`"):  # right, and nothing to do about it
+        warnings.filterwarnings("ignore", message=re.escape(known))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
-from unblur.stages.console import console, show_table, what_next
+from unblur.stages.console import console, say_training, show_table, what_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Write the pruned network, its curve and prune.json to artifacts/prune; without a target it is the trained one."""
-    import logging
     import shutil
 
     from unblur.benchmark.complexity import complexity
@@ -29,10 +28,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.safety.hashing import sha256_file
     from unblur.training.weights import WEIGHTS, load_model, read_model_config, save_model
 
-    if not console.is_terminal:  # no progress bar there: a line for each validation instead
-        logging.basicConfig(format="%(message)s")
-        logging.getLogger("unblur").setLevel(logging.INFO)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # no advertisements
+    say_training()
     source, folder = Path(cfg.paths.train) / "model", Path(cfg.paths.prune)
     network = load_model(source)
     pruned = Pruned(network, [], [], [])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
-from unblur.stages.console import console, show_table, tracker, what_next
+from unblur.stages.console import console, say_training, show_table, tracker, what_next
 
 if TYPE_CHECKING:
     from unblur.compression.post_training import Quantized
@@ -22,6 +22,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.safety.atomic import replacing
     from unblur.training.weights import load_model
 
+    say_training()
     made = []
     for model in float_models(cfg.paths):
         track = tracker(f"{model.name}: cost of each part")

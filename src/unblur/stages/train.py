@@ -9,21 +9,12 @@ from unblur.config.schema import PipelineConfig
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Train and say what came out."""
-    import logging
-    import re
-    import warnings
-
     from lightning.pytorch.utilities import rank_zero_only
 
-    from unblur.stages.console import console, show_table, what_next
+    from unblur.stages.console import say_training, show_table, what_next
     from unblur.training.fit import fit
 
-    if not console.is_terminal:  # no progress bar there: a line for each validation instead
-        logging.basicConfig(format="%(message)s")
-        logging.getLogger("unblur").setLevel(logging.INFO)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # no advertisements
-    for known in ("Checkpoint directory", "`isinstance(treespec, LeafSpec)`"):  # right, and nothing to do about it
-        warnings.filterwarnings("ignore", message=re.escape(known))
+    say_training()
     record = fit(cfg)
     if rank_zero_only.rank:
         return
