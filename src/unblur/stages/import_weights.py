@@ -1,4 +1,4 @@
-"""`unblur import-weights FILE.pth OUT`: an official checkpoint as unblur's safetensors and configuration."""
+"""`unblur import-weights FILE OUT`: published weights as unblur's safetensors and configuration."""
 
 import argparse
 from pathlib import Path
@@ -10,12 +10,15 @@ from unblur.config.entry import command
 def main(argv: list[str]) -> int:
     """Read, recognise, write, and say what it was."""
     parser = argparse.ArgumentParser(prog="unblur import-weights", description=__doc__)
-    parser.add_argument("file", type=Path, help="checkpoint of the official NAFNet, Restormer or ESTRNN")
+    parser.add_argument("file", type=Path, help="checkpoint of NAFNet, Restormer, ESTRNN or MAXIM (also as a package)")
     parser.add_argument("out", type=Path, help="folder for model.safetensors and config.json")
     parser.add_argument("--raw", action="store_true", help="leave out ESTRNN's shift to [-0.5, 0.5]")
     parser.add_argument("--past", type=int, help="frames before its own that ESTRNN sees (default: as many as after)")
     parser.add_argument(
         "--train-size", type=int, metavar="N", help="NAFNet with local statistics, as trained on patches of N pixels"
+    )
+    parser.add_argument(
+        "--stages", type=int, choices=(1, 2, 3), default=3, help="how many stages of MAXIM (default: 3)"
     )
     options = parser.parse_args(argv)
 
@@ -27,7 +30,7 @@ def main(argv: list[str]) -> int:
     if options.out.is_file():
         msg = f"{options.out}: is a file; name a folder for model.safetensors and config.json"
         raise UnblurError(msg)
-    official = read_official(options.file, raw=options.raw, past=options.past)
+    official = read_official(options.file, raw=options.raw, past=options.past, stages=options.stages)
     if options.train_size is not None:
         official = official.local(options.train_size)
     network = official.build()

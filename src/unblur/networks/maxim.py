@@ -1,0 +1,260 @@
+"""MAXIM: multi-axis gated MLPs in a U-shape, repeated in stages (Tu et al. 2022, CVPR), variant S.
+
+Each stage restores the image; the next sees its features, gated by that image. The published network has three
+stages; the image of the first alone is nearly as good at a quarter of the cost.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.errors import UnblurError
+from unblur.networks.layers import LayerNorm2d, crop, pad_to_multiple
+from unblur.networks.multi_axis import CrossGate, MultiAxisBlock, gelu
+from unblur.networks.resampling import resize_by
+
+LEVELS = 3
+
+
+class MAXIM(nn.Module):
+    """Restores (B, 3, H, W) to (B, 3, H, W), both RGB in [0, 1]; any H and W from 1 on.
+
+    The grid of the global mixing spans the whole input, so a tile gives slightly other pixels than the whole image.
+
+    Args:
+        width: channels at full resolution; each of the two levels below has twice as many.
+        stages: 1, 2 or 3; the published weights have three. With fewer, the image is the one that the supervised
+            attention module of the last stage makes.
+        groups: multi-axis block and channel attention block, so many times at each level.
+        bottleneck_blocks: blocks at an eighth of the resolution.
+
+    Raises:
+        UnblurError: the number of stages is not 1, 2 or 3.
+    """
+
+    task: ClassVar[str] = "image"
+    inner: ClassVar = ("*.attend.*.conv1", "*.attend.*.expand", "*.mix.*.grid.expand", "*.mix.*.block.expand")
+    stream_units: ClassVar = ()
+    multiple: ClassVar[int] = 64
+
+    def __init__(self, width: int = 32, stages: int = 3, groups: int = 2, bottleneck_blocks: int = 2) -> None:
+        super().__init__()
+        if stages not in (1, 2, 3):
+            msg = f"MAXIM has 1, 2 or 3 stages; got stages={stages}"
+            raise UnblurError(msg)
+        self.stages = nn.ModuleList(
+            Stage(width, groups, bottleneck_blocks, first=index == 0, last=index == stages - 1)
+            for index in range(stages)
+        )
+
+    def forward(self, blur: Tensor) -> Tensor:
+        """Return the restored image; values may leave [0, 1] a little."""
+        height, width = blur.shape[-2:]
+        padded = pad_to_multiple(blur, self.multiple)
+        # Nearest neighbours: the middle of two pixels rounds up.
+        scales = [padded, padded[..., 1::2, 1::2], padded[..., 2::4, 2::4]]
+        before: Features | None = None
+        image = padded
+        for stage in self.stages:
+            image, before = stage(scales, before)
+        return crop(image, height, width)
+
+
+Features = tuple[list[Tensor], list[Tensor], list[Tensor]]  # encoder, decoder, attended; full resolution first
+
+
+class Stage(nn.Module):
+    """A U-Net whose skips are gated by the features from below; returns the image and what the next stage takes.
+
+    Args:
+        width: channels at full resolution.
+        groups: of a multi-axis block and a channel attention block at each level.
+        bottleneck_blocks: blocks at an eighth of the resolution.
+        first: nothing comes from a stage before.
+        last: nothing is prepared for a stage after.
+    """
+
+    def __init__(self, width: int, groups: int, bottleneck_blocks: int, *, first: bool, last: bool) -> None:
+        super().__init__()
+        channels = [width * 2**level for level in range(LEVELS)]
+        sides = [16, 16, 8]
+        self.inputs = nn.ModuleList(nn.Conv2d(3, c, 3, padding=1) for c in channels)
+        pairs = list(zip(channels, sides, strict=True))
+        if not first:
+            self.input_gates = nn.ModuleList(CrossGate(c, c, side) for c, side in pairs)
+            self.encoder_gates = nn.ModuleList(CrossGate(c, c, side) for c, side in pairs)
+        below = [channels[0], *channels[:-1]]
+        self.encoders = nn.ModuleList(Level(b + c, c, side, groups) for b, (c, side) in zip(below, pairs, strict=True))
+        self.downs = nn.ModuleList(nn.Conv2d(c, c, 4, stride=2, padding=1) for c in channels)
+        self.bottleneck = nn.ModuleList(BottleneckBlock(channels[-1], groups) for _ in range(bottleneck_blocks))
+        self.encoder_skips = nn.ModuleList(Gather(channels, level) for level in range(LEVELS))
+        deeper = [*channels[1:], channels[-1]]
+        self.gates = nn.ModuleList(
+            CrossGate(LEVELS * c, c, side, d, up=True) for d, (c, side) in zip(deeper, pairs, strict=True)
+        )
+        self.decoder_skips = nn.ModuleList(Gather(channels, level, upwards=True) for level in range(LEVELS))
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(d, c, 2, stride=2) for c, d in zip(channels, deeper, strict=True))
+        self.decoders = nn.ModuleList(Level((1 + LEVELS) * c, c, side, groups) for c, side in pairs)
+        images = channels[:1] if last else channels
+        self.images = nn.ModuleList(nn.Conv2d(c, 3, 3, padding=1) for c in images)
+        if not last:
+            self.attention = nn.ModuleList(SupervisedAttention(c) for c in channels)
+
+    def forward(self, scales: Sequence[Tensor], before: Features | None) -> tuple[Tensor, Features]:
+        """(B, 3, H, W) at three scales, and the features of the stage before."""
+        inputs = [conv(image) for conv, image in zip(self.inputs, scales, strict=True)]
+        if before is not None:
+            inputs = [gate(x, sam)[0] for gate, x, sam in zip(self.input_gates, inputs, before[2], strict=True)]
+
+        x, encoded = inputs[0], []
+        for level in range(LEVELS):
+            x = self.encoders[level](torch.cat((x, inputs[level]), 1))
+            if before is not None:
+                x, _ = self.encoder_gates[level](x, before[0][level] + before[1][level])
+            encoded.append(x)
+            x = self.downs[level](x)  # (B, c, h, w) -> (B, c, h/2, w/2)
+        for block in self.bottleneck:
+            x = block(x)
+
+        gate, skips = x, [x] * LEVELS
+        for level in reversed(range(LEVELS)):
+            skips[level], gate = self.gates[level](self.encoder_skips[level](encoded), gate)
+
+        decoded = [x] * LEVELS
+        for level in reversed(range(LEVELS)):
+            gathered = self.decoder_skips[level](skips)
+            x = self.decoders[level](torch.cat((self.ups[level](x), gathered), 1))
+            decoded[level] = x
+        images = [conv(y) + image for conv, y, image in zip(self.images, decoded, scales, strict=False)]
+        if len(images) < LEVELS:
+            return images[0], (encoded, decoded, [])
+        attended = [part(y, image) for part, y, image in zip(self.attention, decoded, images, strict=True)]
+        return images[0], (encoded, decoded, attended)
+
+
+class Level(nn.Module):
+    """The blocks of one level, with a long skip: (B, in_channels, h, w) -> (B, channels, h, w)."""
+
+    def __init__(self, in_channels: int, channels: int, side: int, groups: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(in_channels, channels, 1)
+        self.mix = nn.ModuleList(MultiAxisBlock(channels, side) for _ in range(groups))
+        self.attend = nn.ModuleList(ResidualAttention(channels) for _ in range(groups))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix along the axes, attend to the channels, in turns."""
+        entered = x = self.enter(x)
+        for mix, attend in zip(self.mix, self.attend, strict=True):
+            x = attend(mix(x))
+        out: Tensor = x + entered
+        return out
+
+
+class ResidualAttention(nn.Module):
+    """Two 3x3 convolutions and channel attention: (B, C, H, W) -> the same."""
+
+    skippable: ClassVar[bool] = True
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm2d(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.attention = ChannelAttention(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the attention leaves of the convolutions."""
+        out: Tensor = x + self.attention(self.conv2(F.leaky_relu(self.conv1(self.norm(x)), 0.2)))
+        return out
+
+
+class BottleneckBlock(nn.Module):
+    """The blocks at the lowest resolution, whose channels are mixed by an MLP: (B, C, h, w) -> the same."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(channels, channels, 1)
+        self.mix = nn.ModuleList(MultiAxisBlock(channels, 8) for _ in range(groups))
+        self.attend = nn.ModuleList(ChannelMlp(channels) for _ in range(groups))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix along the axes, then along the channels, in turns."""
+        entered = x = self.enter(x)
+        for mix, attend in zip(self.mix, self.attend, strict=True):
+            x = attend(mix(x))
+        out: Tensor = x + entered
+        return out
+
+
+class ChannelMlp(nn.Module):
+    """A perceptron over the channels of each pixel, and channel attention: (B, C, H, W) -> the same."""
+
+    skippable: ClassVar[bool] = True
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm2d(channels)
+        self.expand = nn.Conv2d(channels, channels, 1)
+        self.project = nn.Conv2d(channels, channels, 1)
+        self.attention = ChannelAttention(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the attention leaves of the perceptron."""
+        hidden = gelu(self.expand(self.norm(x)))
+        out: Tensor = x + self.attention(self.project(hidden))
+        return out
+
+
+class ChannelAttention(nn.Module):
+    """Scales each channel by a factor in [0, 1] that follows from the means of all: (B, C, H, W) -> the same."""
+
+    def __init__(self, channels: int, reduction: int = 4) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, channels // reduction, 1)
+        self.excite = nn.Conv2d(channels // reduction, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply by the factors."""
+        factors = self.excite(F.relu(self.squeeze(x.mean((2, 3), keepdim=True))))
+        out: Tensor = x * factors.sigmoid()
+        return out
+
+
+class Gather(nn.Module):
+    """Features of all levels (c_0 at H x W, c_1 at half of it, ...) brought to one level, side by side.
+
+    Args:
+        channels: of the levels, full resolution first.
+        level: where they are brought to; each gets the channels of this level.
+        upwards: the lowest level comes first in the result.
+    """
+
+    def __init__(self, channels: Sequence[int], level: int, upwards: bool = False) -> None:
+        super().__init__()
+        self.level, self.upwards = level, upwards
+        self.convs = nn.ModuleList(nn.Conv2d(c, channels[level], 1) for c in channels)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Resize bilinearly and convolve 1x1; the two commute, so whichever order is cheaper."""
+        gathered = []
+        for source, (conv, x) in enumerate(zip(self.convs, features, strict=True)):
+            steps = source - self.level
+            gathered.append(resize_by(conv(x), steps) if steps > 0 else conv(resize_by(x, steps)))
+        return torch.cat(gathered[::-1] if self.upwards else gathered, 1)
+
+
+class SupervisedAttention(nn.Module):
+    """Features gated by the image that they gave (MPRNet, Zamir et al. 2021, CVPR): (B, C, H, W) -> the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(channels, channels, 3, padding=1)
+        self.attention = nn.Conv2d(3, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        """Add the features that the image (B, 3, H, W) asks for."""
+        out: Tensor = self.features(x) * self.attention(image).sigmoid() + x
+        return out

