@@ -187,3 +187,44 @@ def make_fake(tmp_path: Path) -> Callable[[str], tuple[Path, dict[str, int]]]:
         return root, fakes.MAKERS[layout](root)
 
     return make
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A catalogue of its own, with an empty cache: `room(name, content, **entry)` adds a model and returns its file.
+
+    The file comes with unblur unless the entry says otherwise; content None leaves it away.
+    """
+    import yaml
+
+    from unblur.models import catalogue
+
+    root = tmp_path / "room"
+    (root / "entries").mkdir(parents=True)
+    monkeypatch.setattr(catalogue, "ROOM", root)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def add(name: str, content: bytes | None, **entry: object) -> Path:
+        described = {
+            "task": "image",
+            "network": "a box blur",
+            "parameters": 27,
+            "licence": "CC0",
+            "trained_on": "nothing",
+            "published": [],
+            "own": [],
+            "source": {"wheel": name},
+            "file": "model.onnx",
+            "bytes": None if content is None else len(content),
+            "sha256": None if content is None else hashlib.sha256(content).hexdigest(),
+            "reads": "onnx",
+            **entry,
+        }
+        (root / "entries" / f"{name}.yaml").write_text(yaml.safe_dump(described))
+        model = catalogue.find(name)
+        if content is not None and model.in_wheel:
+            model.path.parent.mkdir(parents=True)
+            model.path.write_bytes(content)
+        return model.path
+
+    return add

@@ -33,6 +33,7 @@ COMMANDS = {
     "rollback": Command("unblur.stages.rollback", "bring the previous champion back"),
     "release": Command("unblur.stages.release", "register, gate, promote and summary in one go"),
     "import-weights": Command("unblur.stages.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"),
+    "models": Command("unblur.stages.models", "list the models that can be had by name; get one, check those here"),
     "doctor": Command("unblur.stages.doctor", "say what this machine has; --models lists every network and its cost"),
     "summary": Command("unblur.stages.summary", "show what the pipeline has reached"),
     "restore": Command("unblur.stages.restore", "take the blur out of a photograph or a folder of them"),

@@ -20,3 +20,7 @@ class GateRefusedError(UnblurError):
     """The promotion gate said no."""
 
     exit_code = 3
+
+
+class NoModelVersionError(UnblurError):
+    """The registry cannot be reached, or has no such model."""

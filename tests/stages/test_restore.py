@@ -156,7 +156,6 @@ def test_what_is_done_is_skipped_without_loading_the_model(model, tmp_path, make
         (["a.png", "b.heic"], 2, ".heic is no format"),
         (["a.png", "b.png", "--tile", "100", "--overlap", "90"], 2, "try tile 512 and overlap 64"),
         (["a.png", "b.png", "--batch", "0"], 2, "--batch 0: expected at least 1 tile"),
-        (["a.png", "b.png"], 1, "models:/unblur@champion: no such model version in sqlite:///"),
         (["a.png", "b.png", "--model", "none.onnx"], 1, "none.onnx: no such model"),
     ],
 )

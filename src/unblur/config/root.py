@@ -1,4 +1,4 @@
-"""Where the project is: the folder of dvc.yaml, also from inside DVC's temporary experiment folders."""
+"""Where the project is (the folder of dvc.yaml, also from DVC's experiment folders), and where the user's cache is."""
 
 import os
 from pathlib import Path
@@ -18,3 +18,9 @@ def project_root() -> Path:
         if folder.parts[-3:] == (".dvc", "tmp", "exps"):
             return folder.parents[2]
     return next((folder for folder in ancestry if (folder / "dvc.yaml").is_file()), here)
+
+
+def user_cache() -> Path:
+    """Return unblur's folder in the user's cache, which need not exist."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "unblur"

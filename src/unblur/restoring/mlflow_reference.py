@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unblur.config.tracking import tracking_client, tracking_uri
-from unblur.errors import UnblurError
+from unblur.errors import NoModelVersionError, UnblurError
 
 MEND = "run `make repro` or give --model FILE"
 
@@ -24,7 +24,8 @@ def fetched_onnx(reference: str) -> Iterator[Path]:
     The reference may lead to the file or to a folder with one model.onnx, the layout of MLflow's ONNX flavour.
 
     Raises:
-        UnblurError: the store has no such model version or run, cannot be reached, or the model has no ONNX file.
+        NoModelVersionError: the store has no such model version or run, or cannot be reached.
+        UnblurError: the model has no ONNX file.
     """
     uri = tracking_uri()
     store = re.sub(r"//[^/@]*@", "//", uri)  # user and password stay out of messages
@@ -32,26 +33,29 @@ def fetched_onnx(reference: str) -> Iterator[Path]:
     if uri.startswith("sqlite:///") and not database.is_file():
         # Checked here because MLflow would create an empty store, which takes seconds.
         msg = f"{reference}: no such model version in {store} (the file does not exist yet); {MEND}"
-        raise UnblurError(msg)
+        raise NoModelVersionError(msg)
     with tempfile.TemporaryDirectory(prefix="unblur-", ignore_cleanup_errors=True) as folder:
         yield _only_onnx(_download(reference, store, Path(folder)), reference)
 
 
 def _download(reference: str, store: str, folder: Path) -> Path:
-    tracking_client()
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
+    try:
+        tracking_client()
+        import mlflow
+        from mlflow.exceptions import MlflowException
+    except ImportError as error:
+        msg = f"{reference}: MLflow is not installed ({error}); install unblur with its dependencies, or {MEND}"
+        raise NoModelVersionError(msg) from error
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference, dst_path=str(folder)))
     except MlflowException as error:
         kind = "model version" if reference.startswith("models:") else "run or artifact"
         reason = " ".join(str(error).split())
         msg = f"{reference}: no such {kind} in {store} ({reason}); {MEND}"
-        raise UnblurError(msg) from error
+        raise NoModelVersionError(msg) from error
     except OSError as error:
         msg = f"{reference}: its files cannot be fetched from {store} ({error}); {MEND}"
-        raise UnblurError(msg) from error
+        raise NoModelVersionError(msg) from error
 
 
 def _only_onnx(found: Path, reference: str) -> Path:

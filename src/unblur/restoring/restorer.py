@@ -12,7 +12,10 @@ from unblur.errors import UnblurError
 from unblur.restoring.mlflow_reference import fetched_onnx, is_mlflow_reference
 from unblur.safety.hashing import check_listed, sha256_file
 
-EXPECTED = "expected an .onnx, .xml or .pt2 file, a folder with model.safetensors, or models:/NAME@ALIAS"
+EXPECTED = (
+    "expected an .onnx, .xml or .pt2 file, a folder with model.safetensors, models:/NAME@ALIAS, or "
+    "a name that `unblur models` lists"
+)
 
 
 class Restorer(Protocol):

@@ -5,6 +5,7 @@ import os
 import platform
 from pathlib import Path
 
+from unblur.config.root import user_cache
 from unblur.safety.atomic import replacing
 
 Choice = tuple[str, str]  # runtime, precision
@@ -47,8 +48,7 @@ def _on_gpu(device: str | None) -> bool:
 
 
 def _path() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "unblur" / "runtimes.json"
+    return user_cache() / "runtimes.json"
 
 
 def _read() -> dict[str, dict[str, list[str]]]:

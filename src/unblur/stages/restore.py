@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.config.entry import command
-from unblur.errors import UnblurError, UsageError
+from unblur.errors import NoModelVersionError, UnblurError, UsageError
 
 if TYPE_CHECKING:
     from unblur.restoring.folder import Outcome
@@ -21,6 +21,8 @@ a folder of shots of one scene. Exit code 1 if any file or frame failed."""
 RUNTIME = "default: what `unblur benchmark` measured fastest on this machine, else OpenVINO; torch for its own files"
 PRECISION = "of what is not quantized (default: bf16 where the processor has it; give f32 for 16-bit photographs)"
 
+CHAMPION = "models:/unblur@champion"
+BOX, FAST = "box", "box_fast"
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 
 
@@ -31,6 +33,9 @@ def main(argv: list[str]) -> int:
 
     from unblur.restoring.tiles import plan_axis
 
+    if options.fast and options.model is not None:
+        msg = f"--fast takes {FAST}, and --model {options.model} another model; give one of them"
+        raise UsageError(msg)
     if options.batch < 1:
         msg = f"--batch {options.batch}: expected at least 1 tile"
         raise UsageError(msg)
@@ -85,12 +90,22 @@ def main(argv: list[str]) -> int:
 
 
 def load_chosen(options: argparse.Namespace) -> "Restorer":
-    """Load the model as the options say."""
+    """Load the model that the options name; without a name the champion, or where there is none the box."""
+    from unblur.models.catalogue import find, is_known
+    from unblur.models.loading import load_by_name
     from unblur.restoring.restorer import load_restorer
 
-    return load_restorer(
-        options.model, options.threads, runtime=options.runtime, precision=options.precision, device=options.device
-    )
+    choices = {"runtime": options.runtime, "precision": options.precision, "device": options.device}
+    name = FAST if options.fast else options.model
+    if name is not None:
+        return (load_by_name if is_known(name) else load_restorer)(name, options.threads, **choices)
+    try:
+        return load_restorer(CHAMPION, options.threads, **choices)
+    except NoModelVersionError:
+        if find(BOX).planned:
+            raise
+    print(f"note: no {CHAMPION}: {BOX} is taken, the model that comes with unblur", file=sys.stderr, flush=True)
+    return load_by_name(BOX, options.threads, **choices)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -99,9 +114,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("target", type=Path, metavar="OUT", help="the file or folder to write; never IN itself")
     parser.add_argument(
         "--model",
-        default="models:/unblur@champion",
-        help="an .onnx, .xml or .pt2 file, a folder with model.safetensors, or models:/NAME@ALIAS (%(default)s)",
+        help="a name that `unblur models` lists, an .onnx, .xml or .pt2 file, a folder with model.safetensors, or "
+        f"models:/NAME@ALIAS (default: {CHAMPION}, else {BOX})",
     )
+    parser.add_argument("--fast", action="store_true", help=f"with {FAST}, the quick model that comes with unblur")
     parser.add_argument("--tile", type=int, default=512, help="largest side of a tile in pixels (default: %(default)s)")
     parser.add_argument("--overlap", type=int, default=64, help="overlap of tiles in pixels (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=1, help="tiles that go through together; more suit a GPU")
