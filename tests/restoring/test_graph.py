@@ -2,7 +2,9 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from scipy.ndimage import uniform_filter
 
 from unblur.errors import UnblurError
@@ -34,9 +36,16 @@ def test_a_file_that_is_no_model(tmp_path, runtime):
     assert "\n" not in str(caught.value)
 
 
-def test_a_fixed_size_is_refused(box_onnx, runtime):
-    with pytest.raises(UnblurError, match=r"\['\?', 3, 64, '\?'\]; expected one float"):
-        load_restorer(box_onnx(height=64), runtime=runtime)
+def test_a_graph_with_several_inputs_is_refused(tmp_path, runtime):
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3, "height", "width"])
+        for name in ("blur", "more", "restored")
+    ]
+    graph = helper.make_graph([helper.make_node("Add", ["blur", "more"], ["restored"])], "two", values[:2], values[2:])
+    path = tmp_path / "two.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    with pytest.raises(UnblurError, match=r"two\.onnx: takes blur: .*, more: .*; expected one float"):
+        load_restorer(path, runtime=runtime)
 
 
 def test_neither_torch_nor_mlflow_is_imported(box_onnx, runtime):

@@ -103,6 +103,7 @@ def load_restorer(
 
 def _graph(path: Path, threads: int | None, choices: tuple[str, str, str | None], name: str) -> Restorer:
     """Load an ONNX file or OpenVINO's pair of files with the runtime that was asked for, or the best."""
+    from unblur.restoring.foreign_layout import is_foreign, read_layout
     from unblur.restoring.graph import GraphRestorer, GraphStream
     from unblur.restoring.runtime_choice import choose
     from unblur.restoring.session import open_session
@@ -116,6 +117,10 @@ def _graph(path: Path, threads: int | None, choices: tuple[str, str, str | None]
         raise UnblurError(msg)
     runtime, precision = choose(sha256, *choices)
     session = open_session(path, name, runtime=runtime, threads=threads, precision=precision, device=choices[2])
+    if path.suffix == ".onnx" and is_foreign(session.inputs):
+        from unblur.restoring.foreign import ForeignRestorer
+
+        return ForeignRestorer(session, name, sha256, read_layout(path, name, session.inputs))
     return (GraphStream if "hidden" in session.inputs else GraphRestorer)(session, name, sha256)
 
 

@@ -47,7 +47,7 @@ class Span:
 def restore_tiled(
     restorer: Callable[[Batch], Batch],
     image: NDArray[Pixel],
-    tile: int = 512,
+    tile: int | tuple[int, int] = 512,
     overlap: int = 64,
     track: Track[Any] = lambda steps: steps,
     *,
@@ -67,7 +67,7 @@ def restore_tiled(
     Args:
         restorer: takes (B, C, h, w) float32 in [0, 1], returns (B, channels, h, w).
         image: (H, W, C) uint8, uint16 or float32, RGB.
-        tile: largest side of a tile in pixels; all tiles of one image have the same size.
+        tile: largest side of a tile in pixels, or largest height and width; all tiles of one image have the same size.
         overlap: smallest overlap of neighbours in pixels, at most half of `tile`.
         track: wraps the steps, for a progress bar.
         batch_size: tiles of one band that go through together.
@@ -79,8 +79,9 @@ def restore_tiled(
         UnblurError: the restorer returned another shape, or values that are not finite.
     """
     height, width = image.shape[:2]
-    rows = plan_axis(height, tile, overlap, alignment)
-    columns = plan_axis(width, tile, overlap, alignment)
+    highest, widest = (tile, tile) if isinstance(tile, int) else tile
+    rows = plan_axis(height, highest, overlap, alignment)
+    columns = plan_axis(width, widest, overlap, alignment)
     groups = [columns[i : i + batch_size] for i in range(0, len(columns), batch_size)]
     following = [row.keep_start for row in rows[1:]] + [height]
 
