@@ -40,6 +40,9 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
                 self.end_headers()
                 return
             start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and served.knows_ranges else 0
+            if start >= len(served.content):
+                self.send_error(416)
+                return
             self.send_response(206 if start else 200)
             if start:
                 size = len(served.content)

@@ -48,6 +48,16 @@ def test_a_server_that_knows_no_ranges_starts_over(fetch, shelf, tmp_path):
     assert (tmp_path / "model.onnx").read_bytes() == shelf.content
 
 
+def test_a_part_that_is_longer_than_the_servers_file_is_dropped(fetch, shelf, tmp_path):
+    (tmp_path / "model.onnx.part").write_bytes(b"x" * 1000)
+    whole, shelf.content = shelf.content, b"short"
+    with pytest.raises(UnblurError, match="run the command again"):
+        fetch()
+    shelf.content = whole
+    fetch()
+    assert (tmp_path / "model.onnx").read_bytes() == whole
+
+
 def test_a_part_that_is_whole_needs_no_server(fetch, shelf, tmp_path):
     (tmp_path / "model.onnx.part").write_bytes(shelf.content)
     fetch()

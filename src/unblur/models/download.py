@@ -1,5 +1,6 @@
 """One file over HTTPS: resumed where it broke off, never larger than announced, and named only when it is whole."""
 
+import http
 import http.client
 import urllib.error
 import urllib.request
@@ -56,6 +57,8 @@ def _transfer(url: str, unfinished: Path, have: int, size: int, progress: Progre
             with unfinished.open("ab" if have else "wb") as sink:
                 done = _copy(response, sink, have, size, progress)
     except (OSError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors
+        if isinstance(error, urllib.error.HTTPError) and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            unfinished.unlink()  # the part is longer than the file that is there now
         reason = getattr(error, "reason", None) or error
         msg = f"{url}: cannot be fetched ({' '.join(str(reason).split())[:200]}); run the command again to go on"
         raise UnblurError(msg) from error
