@@ -68,6 +68,10 @@ def test_a_users_mistake_is_one_line_and_a_traceback_only_with_debug(tmp_path):
 
 
 def test_compose_writes_the_file_that_config_takes(tmp_path):
+    (tmp_path / "mine.yaml").write_text("seed: mine")
+    assert "mine.yaml: is there already" in run("compose", "--out", "mine.yaml", cwd=tmp_path).stderr
+    assert (tmp_path / "mine.yaml").read_text() == "seed: mine"
+    assert run("compose", "--out", "made/pipeline.yaml", cwd=tmp_path).returncode == 0
     done = run("compose", "experiment=smoke", "--out", "made/pipeline.yaml", "seed=7", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     done = run("train", "--config", "made/pipeline.yaml", "--cfg", "job", cwd=tmp_path)

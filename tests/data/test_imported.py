@@ -79,3 +79,12 @@ def test_a_broken_note_beside_the_manifest_is_one_line(content, make_fake, tmp_p
 def test_a_missing_manifest_names_the_command(tmp_path):
     with pytest.raises(UnblurError, match="run `unblur data import`"):
         read_imported(tmp_path / "none.csv")
+
+
+def test_two_photographs_that_would_get_one_name_are_an_error(tmp_path, make_photo):
+    from unblur.data.images import write_png
+
+    for file in ("train/IMG_3.png", "train/IMG_3.bmp"):
+        write_png(tmp_path / file, make_photo(20, 20))
+    with pytest.raises(UnblurError, match=r"IMG_3\.bmp and train/IMG_3\.png would both be called"):
+        import_dataset(LAYOUTS["photos"], tmp_path)

@@ -1,10 +1,12 @@
 """Imported pairs brought to the prepared folder: cropped in the middle, thinned out evenly, training left alone."""
 
+import csv
+
 import numpy as np
 import pytest
 
 from unblur.data.images import read_rgb, write_png
-from unblur.data.imported import import_dataset
+from unblur.data.imported import import_dataset, read_imported, write_imported
 from unblur.data.imported_pairs import bring_pairs, bring_sequences
 from unblur.data.layouts.known import LAYOUTS
 from unblur.data.manifest import read_manifest
@@ -32,10 +34,18 @@ def test_validation_and_test_are_brought_and_cropped_in_the_middle(gopro, tmp_pa
     assert [row.parameters["frame"] for row in found[:2]] == [9, 11]  # of three, the first and the last
 
 
-def test_earlier_pairs_go(gopro, tmp_path):
-    write_png(tmp_path / "val" / "blur" / "old.png", np.zeros((8, 8, 3), np.uint8))
-    bring_pairs(gopro, tmp_path, max_side={}, max_pairs={})
-    assert not (tmp_path / "val" / "blur" / "old.png").exists()
+@pytest.mark.parametrize("column", ["pair", "split", "sharp"])
+def test_a_name_that_leads_out_writes_nothing_there(gopro, tmp_path, column):
+    write_imported(tmp_path / "in" / "gopro.csv", gopro)
+    lines = list(csv.DictReader((tmp_path / "in" / "gopro.csv").open()))
+    next(line for line in lines if line["split"] == "test")[column] = "../../../../escaped"
+    with (tmp_path / "in" / "gopro.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, lines[0].keys())
+        writer.writeheader()
+        writer.writerows(lines)
+    with pytest.raises(UnblurError, match=r"gopro\.csv, line \d+: .*escaped"):
+        bring_pairs(read_imported(tmp_path / "in" / "gopro.csv"), tmp_path / "a/b/c/d", max_side={}, max_pairs={})
+    assert not list(tmp_path.rglob("escaped*"))
 
 
 def test_a_pair_of_two_sizes_leaves_no_manifest(gopro, tmp_path):

@@ -110,27 +110,15 @@ def test_adding_a_photograph_changes_no_other_pair(data, make_photo, tmp_path):
     assert after[8:] == before
 
 
-def test_preparing_again_removes_what_is_no_longer_listed(data, tmp_path):
-    out = tmp_path / "prepared"
-    prepare(data, out)
-    (out / "test/notes.txt").write_text("kept")
-    rows = prepare(data, out, pairs_per_photo={"val": 1, "test": 2})
-    assert len(list(out.rglob("*.png"))) == 2 * len(rows) == 10
-    assert (out / "test/notes.txt").exists()
-
-
 def test_an_interrupted_preparation_leaves_no_manifest(data, tmp_path):
-    out = tmp_path / "prepared"
-    prepare(data, out)
-
     def stop(tasks):
         yield from tasks[:3]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(data, out, track=stop)
+        prepare(data, tmp_path / "prepared", track=stop)
     with pytest.raises(UnblurError, match="no manifest"):
-        read_manifest(out)
+        read_manifest(tmp_path / "prepared")
 
 
 @pytest.mark.parametrize(

@@ -59,13 +59,17 @@ def test_the_file_used_longest_ago_goes_when_the_budget_is_spent(far, tmp_path):
 def test_what_a_killed_process_left_goes_when_room_is_needed_and_not_what_is_being_fetched(far, tmp_path):
     store = ShardStore("memory://shelf", tmp_path / "cache", 30)
     store.path(far("0.bin", bytes(10)))
-    left, fetching = (tmp_path / "cache" / name for name in ("left.part", "fetching.part"))
-    for path in (left, fetching):
+    left, fetching = (tmp_path / "cache" / f"{'0' * 16}-{name}.part" for name in ("left", "fetching"))
+    mine = tmp_path / "cache" / "firmware.bin"
+    for path in (left, fetching, mine):
         path.write_bytes(bytes(10))
-    os.utime(left, (1, 1))
+    for path in (left, mine):
+        os.utime(path, (1, 1))
     store.path(far("1.bin", bytes(10) + b"1"))
     assert not left.exists()
     assert fetching.exists()
+    assert mine.exists()
+    mine.unlink()
     assert kept(tmp_path / "cache") == ["1.bin"]
 
 

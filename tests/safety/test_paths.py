@@ -1,9 +1,12 @@
 """No user path leaves its root."""
 
+import copy
+import pickle
+
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.safety.paths import inside
+from unblur.safety.paths import SafeName, SafePath, inside
 
 
 def test_a_path_below_the_root_is_returned_absolute(tmp_path):
@@ -34,3 +37,23 @@ def test_a_sibling_with_the_same_beginning_is_outside(tmp_path):
     (tmp_path / "data").mkdir()
     with pytest.raises(UnblurError, match="leads out"):
         inside(tmp_path / "data", "../data2/x.png")
+
+
+@pytest.mark.parametrize("bad", ["", ".", "..", "a/b", "../x", "/x", "a\\b", "a\0", "a\nb"])
+def test_a_name_has_no_path_in_it(bad):
+    with pytest.raises(UnblurError, match="is no plain name"):
+        SafeName(bad)
+
+
+@pytest.mark.parametrize("good", ["a", "IMG 3.v2", "..a", "\N{CJK UNIFIED IDEOGRAPH-5199}", "-x"])
+def test_a_plain_name_stays_as_it_is_through_copies(good):
+    assert copy.deepcopy(SafeName(good)) == good
+    assert pickle.loads(pickle.dumps(SafeName(good))) == good
+
+
+@pytest.mark.parametrize("bad", ["../x", "a/../../x", "a/../x", "/etc/passwd", "a\0b", ".."])
+def test_a_listed_path_goes_down_only(bad):
+    with pytest.raises(UnblurError, match="leads out of its folder"):
+        SafePath(bad)
+    assert SafePath("a/b..c/d.png") == "a/b..c/d.png"
+    assert SafePath("") == ""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from unblur.blur.frame_averaging import FrameAveraging
@@ -50,6 +51,11 @@ def test_a_prepared_pair_is_made_again_by_the_recipe_that_is_named(data, prepare
     assert done.returncode == 0, done.stderr
     assert f"pair.png: pair {rows[2].pair}, made again byte for byte" in done.stdout
     assert read_rgb(tmp_path / "pair.png").std() > 10
+    assert data("explain", "out/manifest.csv", 1, "--blur", blur).returncode == 0  # its own figure is replaced
+    write_png(tmp_path / "pair.png", np.zeros((8, 8, 3), np.uint8))
+    done = data("explain", "out/manifest.csv", 1, "--blur", blur)
+    assert done.returncode == 1
+    assert "pair.png: is there already" in done.stderr
 
 
 def test_a_video_takes_the_number_of_its_frames_from_the_row(data, prepare):
@@ -103,7 +109,7 @@ def test_sheets_are_written_for_the_recipes_named(data, prepare, tmp_path):
     photo = "data/photos/cup.png"
     done = data("sheet", "defocus", "video", "--photo", photo, "--side", 48, "--out", "sheets")
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == ["defocus.png", "video.png"]
+    assert sorted(path.name for path in (tmp_path / "sheets").glob("[!.]*")) == ["defocus.png", "video.png"]
     done = data("sheet", "defocs", "--photo", photo)
     assert done.returncode == 2
     assert done.stderr.startswith("error: there is no recipe 'defocs'; did you mean 'defocus'?")

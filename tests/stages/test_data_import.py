@@ -133,6 +133,13 @@ def test_a_wrong_folder_a_wrong_layout_and_a_wrong_task_are_one_line(unblur, tmp
 def test_check_data_reads_the_manifest_and_shows_the_offenders(unblur, make_fake):
     root, _ = make_fake("gopro")
     assert unblur("data", "import", "gopro", str(root), "--out", "made/g.csv").returncode == 0
+    assert unblur("data", "import", "gopro", str(root), "--out", "made/g.csv").returncode == 0
+    (unblur.root / "made/package.json").write_text("{}")
+    for out, path in (("made/package.csv", root), ("made/g.csv", root / "train")):
+        done = unblur("data", "import", "gopro", str(path), "--out", out)
+        assert done.returncode == 1
+        assert "is there already" in done.stderr
+    assert (unblur.root / "made/package.json").read_text() == "{}"
     done = unblur("check_data", "--manifest", "made/g.csv", "data.min_side=16")
     assert done.returncode == 0, done.stderr + done.stdout
     assert "18 pictures (test 3, train 3, val 3)" in done.stdout

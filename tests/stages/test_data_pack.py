@@ -32,7 +32,7 @@ def test_pack_tells_what_came_out_and_verify_what_has_gone_wrong_since(folder):
     done = unblur_data(folder, "pack", "photos", "shards", *SMALL)
     assert done.returncode == 0, done.stderr
     assert "unblur train data.shards=shards" in done.stdout
-    files = sorted((folder / "shards").iterdir())
+    files = sorted((folder / "shards").glob("[!.]*"))
     assert [path.suffix for path in files].count(".bin") >= 2
     right = unblur_data(folder, "verify", "shards")
     assert (right.returncode, right.stderr) == (0, "")
@@ -42,6 +42,21 @@ def test_pack_tells_what_came_out_and_verify_what_has_gone_wrong_since(folder):
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: shards: 1 files are wrong")
     assert f"wrong: {files[0].name}: SHA-256" in wrong.stdout
+
+
+def test_shards_of_something_else_are_replaced_only_on_demand(folder):
+    assert unblur_data(folder, "pack", "photos", "shards", *SMALL).returncode == 0
+    assert unblur_data(folder, "pack", "photos", "shards", *SMALL).returncode == 0
+    before = sorted(path.name for path in (folder / "shards").iterdir())
+    other = ("pack", "photos", "shards", *SMALL, "--tile", "48")
+    done = unblur_data(folder, *other)
+    assert done.returncode == 1
+    assert "from something else" in done.stderr
+    assert sorted(path.name for path in (folder / "shards").iterdir()) == before
+    assert unblur_data(folder, *other, "--overwrite").returncode == 0
+    (folder / "own").mkdir()
+    (folder / "own" / ".mine.part.png").write_bytes(b"mine")
+    assert unblur_data(folder, "pack", "photos", "own", *SMALL).returncode == 1
 
 
 def test_the_photographs_left_out_are_named(folder):

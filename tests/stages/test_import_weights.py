@@ -42,6 +42,24 @@ def test_nafnet_may_be_imported_with_local_statistics(tmp_path, monkeypatch, cap
     assert "local statistics are for NAFNet" in capsys.readouterr().err
 
 
+def test_another_model_is_replaced_only_on_demand(tmp_path, capsys, monkeypatch):
+    def imported(name, *more):
+        monkeypatch.setattr("sys.argv", ["", str(REFERENCES / f"{name}.pth"), str(tmp_path / "out"), *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code
+
+    assert imported("nafnet_tiny") == 0
+    before = (tmp_path / "out" / "model.safetensors").read_bytes()
+    assert imported("nafnet_tiny") == 0
+    for other in (("restormer_tiny",), ("nafnet_tiny", "--train-size", "16")):
+        assert imported(*other) == 1
+        assert "from something else" in capsys.readouterr().err
+        assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
+    assert imported("restormer_tiny", "--overwrite") == 0
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() != before
+
+
 def test_a_damaged_file_is_one_line_and_writes_nothing(tmp_path, capsys, monkeypatch):
     shutil.copy(REFERENCES / "nafnet_tiny.pth", tmp_path / "cut.pth")
     data = (tmp_path / "cut.pth").read_bytes()

@@ -79,6 +79,27 @@ def test_pairs_manifest_index_and_table(project):
     assert (prepared / "manifest.csv").read_bytes() == before
 
 
+@pytest.mark.slow
+def test_pairs_of_ones_own_are_never_replaced_and_earlier_ones_go(project):
+    mine = project / "mine" / "val" / "sharp" / "a.png"
+    write_png(mine, np.zeros((8, 8, 3), np.uint8))
+    for overrides in ("paths.prepared=mine",), ("paths.prepared=data", "--overwrite"):
+        done = prepare(project, *overrides)
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
+        assert mine.is_file()
+        assert (project / "data/SOURCES.json").is_file()
+    assert prepare(project).returncode == 0
+    first = {path.name: path.read_bytes() for path in (project / "artifacts/prepared").rglob("*") if path.is_file()}
+    assert prepare(project, "data.pairs_per_photo={val: 1, test: 2}").returncode == 0
+    assert len(list((project / "artifacts/prepared").rglob("*.png"))) == 2 * 3
+    assert prepare(project).returncode == 0
+    again = {path.name: path.read_bytes() for path in (project / "artifacts/prepared").rglob("*") if path.is_file()}
+    assert again == first
+    assert prepare(project, "paths.prepared=mine", "--overwrite").returncode == 0
+    assert not mine.exists()
+
+
 def test_without_data_one_line_says_what_to_do(tmp_path):
     done = prepare(tmp_path)
     assert done.returncode == 1

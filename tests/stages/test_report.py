@@ -10,6 +10,7 @@ from unblur.config.schema import PathsConfig, PipelineConfig
 from unblur.data.images import write_png
 from unblur.errors import UnblurError
 from unblur.evaluation.score_table import Score, write_scores_csv
+from unblur.safety.owned import MARKER, REPORTS, claim_folder
 from unblur.stages.report import main
 
 run = main.__wrapped__
@@ -46,6 +47,7 @@ def cfg(tmp_path, make_photo):
         "benchmark/complexity.json": {"parameters": 1234, "macs_256": 1e8},
         "reports/data.json": {"errors": 0, "warnings": 0, "pictures": 4, "others": 0, "splits": {}, "findings": []},
     }
+    claim_folder(tmp_path / "reports", REPORTS)
     for name, content in files.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -89,7 +91,16 @@ def test_a_missing_part_names_its_stage_and_writes_nothing(cfg):
     (Path(cfg.paths.benchmark) / "latency.csv").unlink()
     with pytest.raises(UnblurError, match="`unblur benchmark`"):
         run(cfg)
-    assert [path.name for path in Path(cfg.paths.reports).iterdir()] == ["data.json"]
+    assert sorted(path.name for path in Path(cfg.paths.reports).iterdir()) == [MARKER, "data.json"]
+
+
+def test_a_report_of_ones_own_is_not_overwritten(cfg):
+    reports = Path(cfg.paths.reports)
+    (reports / MARKER).unlink()
+    (reports / "report.html").write_text("mine")
+    with pytest.raises(UnblurError, match=r"reports: holds data\.json and 1 more files"):
+        run(cfg)
+    assert (reports / "report.html").read_text() == "mine"
 
 
 def test_needs_no_torch():

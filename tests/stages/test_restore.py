@@ -4,7 +4,6 @@ import os
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -112,7 +111,7 @@ def test_a_folder_of_every_kind_with_broken_files_among_them(model, tmp_path, ma
     assert len(errors) == 4
     assert [line for line in lines if line not in errors] == [f"note: {folder / 'cmyk.jpg'}: CMYK becomes RGB"]
 
-    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("[!.]*") if path.is_file())
     assert written == ["cmyk.jpg", "deep/sixteen.png", "grey.png", "one.webp", "rgba.png", "turned.jpg"]
     turned = Image.open(out / "turned.jpg")
     assert turned.size == (40, 64)
@@ -128,23 +127,38 @@ def test_a_folder_of_every_kind_with_broken_files_among_them(model, tmp_path, ma
     assert np.abs(deep[..., ::-1] - expected).max() <= 1
 
 
-def test_what_is_done_is_skipped_without_loading_the_model(model, tmp_path, make_photo):
+def test_done_is_decided_by_content_model_and_options(model, tmp_path, make_photo):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for name in ("a.png", "b.png"):
         Image.fromarray(make_photo(20, 20)).save(folder / name)
-    assert restore(folder, out, "--model", model).returncode == 0
+    (folder / "c.heic").touch()
+    done = restore(folder, out, "--model", model)
+    assert done.returncode == 0
+    assert "left out: 1 .heic" in done.stdout
     times = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
 
-    os.utime(folder / "b.png", (time.time() + 60,) * 2)  # changed since
+    Image.fromarray(make_photo(20, 20, 1)).save(folder / "b.png")
+    os.utime(folder / "b.png", (1, 1))  # another photograph, older than what was made of the first
     assert restore(folder, out, "--model", model).returncode == 0
     assert (out / "a.png").stat().st_mtime_ns == times["a.png"]
-    assert (out / "b.png").stat().st_mtime_ns > times["b.png"]
+    assert np.abs(np.asarray(Image.open(out / "b.png")) - boxed(make_photo(20, 20, 1))).max() <= 1
+    assert "nothing to do: 2 done already" in restore(folder, out, "--model", model).stdout
+    assert "nothing to do" not in restore(folder, out, "--model", model, "--tile", "256").stdout
 
-    os.utime(folder / "b.png", (1, 1))
-    again = restore(folder, out, "--model", tmp_path / "gone.onnx")
-    assert again.returncode == 0
-    assert "nothing to do: 2 done already" in again.stdout
+
+def test_photographs_on_the_command_line_are_never_written(model, tmp_path, make_photo):
+    files = [tmp_path / f"{number}.png" for number in (1, 2)]
+    for seed, file in enumerate(files):
+        Image.fromarray(make_photo(20, 20, seed)).save(file)
+    os.utime(files[1], (1, 1))
+    before = files[1].read_bytes()
+    done = restore(*files, "--model", model)
+    assert done.returncode == 1
+    assert "2.png: is there already, and unblur did not write it" in done.stderr
+    assert files[1].read_bytes() == before
+    assert restore(*files, f"{tmp_path}/v1.5/", "--model", model).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "v1.5").glob("*.png")) == ["1.png", "2.png"]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +217,11 @@ def test_a_video_frame_by_frame_with_a_model_for_images(model, tmp_path, make_vi
         assert np.abs(frame.mean(axis=2) - boxed(sharp).mean(axis=2)).mean() < 4  # H.264, half the colours
     again = restore(source, tmp_path / "out.mkv", "--model", model)
     assert "nothing to do" in again.stdout
+    (tmp_path / "mine.mkv").write_bytes(b"mine")
+    refused = restore(source, tmp_path / "mine.mkv", "--model", model)
+    assert refused.returncode == 1
+    assert "mine.mkv: is there already, and unblur did not write it" in refused.stderr
+    assert (tmp_path / "mine.mkv").read_bytes() == b"mine"
     folder = restore(source, tmp_path, "--model", model)
     assert folder.returncode == 2
     assert "is a folder; name the file" in folder.stderr
@@ -220,6 +239,7 @@ def test_a_burst_needs_a_burst_model(model, tmp_path, make_photo):
     for name in "ab":
         (tmp_path / "shots").mkdir(exist_ok=True)
         Image.fromarray(make_photo(32, 32)).save(tmp_path / "shots" / f"{name}.png")
+        (tmp_path / "shots" / f"._{name}.png").write_bytes(b"as another system leaves them")
     done = restore("--burst", tmp_path / "shots", tmp_path / "out.png", "--model", model)
     assert done.returncode == 1
     assert "restores images, not bursts" in done.stderr

@@ -124,3 +124,16 @@ def test_without_prepared_pairs_it_says_what_to_run(project, tiny):
     (project / "artifacts/prepared/manifest.csv").unlink(missing_ok=True)
     with pytest.raises(UnblurError, match=r"manifest\.csv: there is no manifest of pairs; run `unblur prepare`"):
         fit(checked(compose(list(tiny))))
+
+
+def test_a_model_of_ones_own_is_not_trained_over(project, tiny):
+    own = project / "own"
+    (own / "model").mkdir(parents=True)
+    (own / "model" / "model.safetensors").write_bytes(b"mine")
+    cfg = checked(compose([*tiny, "paths.train=own"]))
+    with pytest.raises(UnblurError, match=r"own/model: holds model\.safetensors and no"):
+        fit(cfg)
+    (own / "model" / "model.safetensors").rename(own / "run.json")
+    with pytest.raises(UnblurError, match=r"run\.json: is there already"):
+        fit(cfg)
+    assert (own / "run.json").read_bytes() == b"mine"

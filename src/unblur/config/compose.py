@@ -60,6 +60,15 @@ def to_yaml(config: DictConfig) -> str:
     return yaml.safe_dump(OmegaConf.to_container(config, resolve=True), sort_keys=False, allow_unicode=True)
 
 
+def is_composed(path: Path) -> bool:
+    """Say whether a file is a composed configuration, of this version or another."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(content, dict) and {"seed", "data", "model", "trainer", "paths"} <= content.keys()
+
+
 def read_params(path: Path) -> list[str]:
     """Return the list `overrides` of a params.yaml."""
     try:

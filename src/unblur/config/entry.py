@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
+from unblur.safety.owned import OVERWRITE
 
 # The pipeline's folders are given by `paths`; Hydra shall make none of its own for a single run.
 QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
@@ -20,7 +21,8 @@ QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"
 def stage(run: Callable[[PipelineConfig], None]) -> Callable[[], None]:
     """Make a Hydra command of a function that takes the whole configuration.
 
-    `--config FILE` takes an already composed file instead of conf/; `--debug` shows tracebacks.
+    `--config FILE` takes an already composed file instead of conf/; `--overwrite` replaces folders that unblur did not
+    make; `--debug` shows tracebacks.
     In a multirun each job trains into the folder that Hydra gives it.
     """
 
@@ -81,6 +83,9 @@ def _take_debug() -> None:
 def _hydra_arguments() -> None:
     """Rewrite sys.argv into what Hydra understands; children of distributed training inherit the result."""
     _take_debug()
+    if "--overwrite" in sys.argv[1:]:
+        sys.argv = [item for item in sys.argv if item != "--overwrite"]
+        os.environ[OVERWRITE] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises; exit_codes() prints.
     rest = sys.argv[1:]
     if "--config" in rest:

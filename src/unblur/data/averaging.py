@@ -16,7 +16,7 @@ from unblur.data.shots import windows
 from unblur.data.video import VIDEOS, DamagedVideoError, Frame, read_frames
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
-from unblur.safety.paths import inside
+from unblur.safety.paths import SafeName, SafePath, inside
 
 Photo = NDArray[np.uint8]
 Track = Callable[[Sequence[str]], Iterable[str]]
@@ -178,12 +178,12 @@ def _write_pair(
     write_png(out / sharp_path, sharp)
     exposure = {"frames": averaging.frames, "gamma": averaging.gamma, "interpolate": averaging.interpolate}
     return PairRow(
-        pair=f"{scene}_{middle}",
+        pair=SafeName(f"{scene}_{middle}"),
         split=split,
         scene=scene,
-        source=source,
-        blur=blur_path,
-        sharp=sharp_path,
+        source=SafePath(source),
+        blur=SafePath(blur_path),
+        sharp=SafePath(sharp_path),
         seed=0,  # nothing is drawn
         kind=FRAME_AVERAGE,
         strength=round(travel(pixels), 2),

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from unblur.data.images import read_rgb, write_png
 from unblur.errors import UnblurError
 
+SOFTWARE = "unblur contact sheet"
 THUMB, GAP, LINE, COLUMNS = 180, 10, 18, 3
 PAPER, INK, QUIET = (30, 30, 32), (240, 240, 240), (160, 160, 166)
 
@@ -44,7 +45,7 @@ def write_contact_sheet(path: Path, tiles: Sequence[Tile]) -> None:
                 continue
             thumb.thumbnail((THUMB, THUMB))
             sheet.paste(thumb, at)
-    write_png(path, np.asarray(sheet))
+    write_png(path, np.asarray(sheet), software=SOFTWARE)
 
 
 def _fit(text: str) -> str:

@@ -23,6 +23,8 @@ from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 from unblur.safety.paths import inside
 
+SOFTWARE = "unblur data explain"
+
 _GRID = 3
 _MANY = 1000  # strata, so that every kind of a recipe is among them
 _AROUND = (
@@ -157,7 +159,7 @@ def _draw(
         panel.set_title(title)
         panel.axis("off")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": SOFTWARE})
     with replacing(out) as unfinished:
         unfinished.write_bytes(buffer.getvalue())
 

@@ -1,10 +1,12 @@
 """Reading any photograph as (H, W, 3) RGB bytes, and writing PNG files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
@@ -34,8 +36,10 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return pixels
 
 
-def write_png(path: Path, image: NDArray[np.uint8]) -> None:
+def write_png(path: Path, image: NDArray[np.uint8], software: str | None = None) -> None:
     """Write an (H, W, 3) uint8 RGB array as a PNG file, whole or not at all; missing folders are made.
+
+    `software` goes into the file's text, for `made_by`.
 
     Raises:
         UnblurError: the array has another shape or type.
@@ -44,7 +48,23 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
         msg = f"{path}: an (H, W, 3) uint8 array was expected, this one is {image.shape} {image.dtype}"
         raise UnblurError(msg)
     with replacing(path) as unfinished:
-        Image.fromarray(np.ascontiguousarray(image)).save(unfinished, format="PNG")
+        text = PngInfo()
+        if software:
+            text.add_text("Software", software)
+        Image.fromarray(np.ascontiguousarray(image)).save(unfinished, format="PNG", pnginfo=text)
+
+
+def made_by(software: str) -> Callable[[Path], bool]:
+    """Return a function that says whether a picture's text names that software."""
+
+    def is_made(path: Path) -> bool:
+        try:
+            with open_image(path) as image:
+                return image.info.get("Software") == software
+        except DAMAGED:
+            return False
+
+    return is_made
 
 
 def _to_rgb(image: Image.Image, header: ImageHeader) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from unblur.data.manifest import PairRow, Source, read_rows, write_rows
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
+from unblur.safety.paths import SafeName, SafePath
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 LICENCE = "see the dataset's page"
@@ -71,12 +72,12 @@ def import_dataset(layout: Layout, root: Path, *, hold_out: float = 0.1, track: 
     split_of = _splits(entries, hold_out)
     rows = [
         PairRow(
-            pair=name,
+            pair=SafeName(name),
             split=split_of[entry.kept_together],
             scene=entry.scene,
-            source=entry.sharp.as_posix(),
-            blur=entry.blur.as_posix() if entry.blur else "",
-            sharp=entry.sharp.as_posix(),
+            source=SafePath(entry.sharp.as_posix()),
+            blur=SafePath(entry.blur.as_posix() if entry.blur else ""),
+            sharp=SafePath(entry.sharp.as_posix()),
             seed=0,
             kind=layout.name,
             strength=entry.strength,
@@ -122,6 +123,16 @@ def read_imported(path: Path, root: Path | None = None) -> Imported:
     return dataset
 
 
+def is_import_of(path: Path, layout: str, root: Path) -> bool:
+    """Say whether `path` and its .json are an earlier import of the same dataset."""
+    try:
+        earlier = read_imported(path, root)
+        recorded = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["root"]
+    except UnblurError:
+        return False
+    return earlier.layout == layout and Path(recorded) == root.expanduser().resolve()
+
+
 def summary(dataset: Imported, sizes: Sequence[tuple[int, int]]) -> list[list[str]]:
     """Return a line for each split: split, scenes, pairs, size of the files listed (`sizes` in rows' order)."""
     lines = []
@@ -149,8 +160,19 @@ def _splits(entries: Sequence[LayoutEntry], hold_out: float) -> dict[str, str]:
 
 
 def _names(entries: Sequence[LayoutEntry]) -> list[str]:
-    """Return a name for each entry that may be a file's: scene and picture, the whole path where that is not enough."""
+    """Return a name for each entry that may be a file's: scene and picture, the whole path where that is not enough.
+
+    Raises:
+        UnblurError: two entries would get one name.
+    """
     short = ["_".join((*Path(entry.scene).parts, (entry.blur or entry.sharp).stem)) for entry in entries]
     count = Counter(short)
     long = ["_".join((entry.blur or entry.sharp).with_suffix("").parts) for entry in entries]
-    return [brief if count[brief] == 1 else whole for brief, whole in zip(short, long, strict=True)]
+    names = [brief if count[brief] == 1 else whole for brief, whole in zip(short, long, strict=True)]
+    owner: dict[str, Path] = {}
+    for name, entry in zip(names, entries, strict=True):
+        file = entry.blur or entry.sharp
+        if (other := owner.setdefault(name, file)) != file:
+            msg = f"{other} and {file} would both be called {name!r}; rename one of them"
+            raise UnblurError(msg)
+    return names

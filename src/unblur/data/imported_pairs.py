@@ -1,6 +1,5 @@
 """Validation and test pairs of an imported dataset, brought to where every later stage looks for pairs."""
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 
 from unblur.data.images import read_rgb, write_png
 from unblur.data.imported import Imported
-from unblur.data.manifest import SPLITS, PairRow, write_manifest
+from unblur.data.manifest import PairRow, write_manifest
 from unblur.data.pictures import sha256_pictures, write_pictures
 from unblur.data.sequences import scenes, unbroken
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
-from unblur.safety.paths import inside
+from unblur.safety.paths import SafePath, inside
 
 T = TypeVar("T")
 Track = Callable[[Sequence[Any]], Iterable[Any]]
@@ -37,7 +36,7 @@ def bring_pairs(
 
     Args:
         dataset: with blurred files.
-        prepared_root: gets {val,test}/{blur,sharp}/PAIR.png; earlier pairs there are removed.
+        prepared_root: new; gets {val,test}/{blur,sharp}/PAIR.png.
         max_side: split -> largest side; larger pictures are cropped in their middle, never resized.
         max_pairs: split -> number of pairs, taken at equal steps; a split that is not named keeps all.
         track: wraps the rows, for a progress bar.
@@ -45,10 +44,6 @@ def bring_pairs(
     Raises:
         UnblurError: a file cannot be read, or a pair differs in size.
     """
-    (prepared_root / "manifest.csv").unlink(missing_ok=True)  # it comes back last: no manifest, no finished pairs
-    for split in SPLITS:
-        for side in ("blur", "sharp"):
-            shutil.rmtree(prepared_root / split / side, ignore_errors=True)
     of_split = {split: [row for row in dataset.rows if row.split == split] for split in ("val", "test")}
     chosen = [row for split, rows in of_split.items() for row in _spread(rows, max_pairs.get(split))]
     rows = [_bring(row, dataset.root, prepared_root, max_side.get(row.split)) for row in track(chosen)]
@@ -73,7 +68,7 @@ def bring_sequences(
 
     Args:
         dataset: with blurred files whose rows tell their `frame`.
-        prepared_root: gets {val,test}/{blur,sharp}/PAIR/NNNN.png; earlier pairs there are removed.
+        prepared_root: new; gets {val,test}/{blur,sharp}/PAIR/NNNN.png.
         task: "video" or "burst".
         frames: of each.
         max_side: split -> largest side; larger pictures are cropped in their middle, never resized.
@@ -83,10 +78,6 @@ def bring_sequences(
     Raises:
         UnblurError: there is no sequence, a file cannot be read, or pictures differ in size.
     """
-    (prepared_root / "manifest.csv").unlink(missing_ok=True)
-    for split in SPLITS:
-        for side in ("blur", "sharp"):
-            shutil.rmtree(prepared_root / split / side, ignore_errors=True)
     found = [
         window
         for split in ("val", "test")
@@ -127,8 +118,8 @@ def _bring_sequence(
     write_pictures(prepared_root / files[1], sharp)
     return replace(
         first,
-        blur=files[0],
-        sharp=files[1],
+        blur=SafePath(files[0]),
+        sharp=SafePath(files[1]),
         strength=round(fmean(row.strength for row in window), 2),
         parameters={**first.parameters, **crop, "frames": len(window)},
         blur_sha256=sha256_pictures(prepared_root / files[0]),
@@ -161,8 +152,8 @@ def _bring(row: PairRow, root: Path, prepared_root: Path, side: int | None) -> P
         write_png(prepared_root / file, np.ascontiguousarray(image[inner]))
     return replace(
         row,
-        blur=files[0],
-        sharp=files[1],
+        blur=SafePath(files[0]),
+        sharp=SafePath(files[1]),
         parameters={**row.parameters, **crop},
         blur_sha256=sha256_file(prepared_root / files[0]),
         sharp_sha256=sha256_file(prepared_root / files[1]),

@@ -11,6 +11,7 @@ from typing import Any
 from unblur.data.listing import SOURCES, read_entries
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
+from unblur.safety.paths import SafeName, SafePath
 
 SPLITS = ("train", "val", "test")
 FRAME_AVERAGE = "frame_average"
@@ -37,12 +38,12 @@ class PairRow:
     are plain JSON numbers: those of the blur and its noise, and the crop's place in the source.
     """
 
-    pair: str
+    pair: SafeName
     split: str
     scene: str
-    source: str
-    blur: str
-    sharp: str
+    source: SafePath
+    blur: SafePath
+    sharp: SafePath
     seed: int
     kind: str
     strength: float
@@ -115,7 +116,7 @@ def read_rows(path: Path, mend: str) -> list[PairRow]:
     for line in reader:
         try:
             rows.append(_pair_row(line))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, UnblurError) as error:
             msg = f"{path}, line {reader.line_num}: {error}; {mend}"
             raise UnblurError(msg) from error
     return rows
@@ -138,8 +139,12 @@ def _pair_row(line: Mapping[str, str]) -> PairRow:
     if not isinstance(parameters, dict):
         msg = f"parameters are {texts['parameters']!r}, expected a JSON object"
         raise TypeError(msg)
+    if texts["split"] not in SPLITS:
+        msg = f"there is no split {texts['split']!r}; expected one of {', '.join(SPLITS)}"
+        raise ValueError(msg)
     numbers = {"seed": int(texts["seed"]), "strength": float(texts["strength"]), "parameters": parameters}
-    return PairRow(**{**texts, **numbers})
+    paths = {name: SafePath(texts[name]) for name in ("source", "blur", "sharp")}
+    return PairRow(**{**texts, **numbers, **paths, "pair": SafeName(texts["pair"])})
 
 
 def _write_csv(path: Path, columns: list[str], lines: Iterable[Mapping[str, Any]]) -> None:

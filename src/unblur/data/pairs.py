@@ -14,7 +14,7 @@ from unblur.data.images import read_rgb
 from unblur.data.manifest import SPLITS, PairRow, Source, write_manifest
 from unblur.data.pictures import sha256_pictures, write_pictures
 from unblur.errors import UnblurError
-from unblur.safety.paths import inside
+from unblur.safety.paths import SafeName, SafePath, inside
 
 Photo = NDArray[np.uint8]
 Task = tuple[Source, int, Stratum]
@@ -41,8 +41,8 @@ def prepare_pairs(
     Args:
         sources: photographs, relative to `data_root`.
         data_root: the folder of the photographs.
-        prepared_root: gets {split}/blur/NAME_NN.png and {split}/sharp/NAME_NN.png, or, of sequences, folders of those
-            names; earlier pairs there are removed.
+        prepared_root: new; gets {split}/blur/NAME_NN.png and {split}/sharp/NAME_NN.png, or, of sequences, folders of
+            those names.
         recipe: the blur.
         pairs_per_photo: split -> pairs of each of its photographs.
         max_side: split -> largest side; larger photographs are cropped in their middle, never resized; sides become
@@ -57,10 +57,6 @@ def prepare_pairs(
     _check_splits(sources, pairs_per_photo)
     chosen = [source for source in sources if pairs_per_photo.get(source.split, 0) > 0]
     names = _names(chosen)
-    (prepared_root / "manifest.csv").unlink(missing_ok=True)  # it comes back last: no manifest, no finished pairs
-    for split in pairs_per_photo:
-        for side in ("blur", "sharp"):
-            shutil.rmtree(prepared_root / split / side, ignore_errors=True)
     tasks = [
         (source, index, stratum)
         for source in chosen
@@ -75,7 +71,7 @@ def prepare_pairs(
             current = source
         pair_seed = _pair_seed(seed, source, index)
         drawn = recipe.draw(np.random.default_rng(pair_seed), stratum=stratum)
-        name = f"{names[source.file]}_{index:02d}"
+        name = SafeName(f"{names[source.file]}_{index:02d}")
         blurred, truth = recipe.apply(sharp, drawn)
         blur_path, sharp_path = (
             f"{source.split}/{side}/{name}" + (".png" if pictures.ndim == 3 else "")
@@ -93,9 +89,9 @@ def prepare_pairs(
                 pair=name,
                 split=source.split,
                 scene=source.scene,
-                source=source.file,
-                blur=blur_path,
-                sharp=sharp_path,
+                source=SafePath(source.file),
+                blur=SafePath(blur_path),
+                sharp=SafePath(sharp_path),
                 seed=pair_seed,
                 kind=drawn.kind,
                 strength=drawn.strength,

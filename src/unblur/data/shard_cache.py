@@ -14,6 +14,8 @@ from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 
 MAX_INDEX_BYTES = 64 << 20
+OURS = "[0-9a-f]" * 16 + "-*"
+"""How names in the cache begin; whatever else lies there is somebody's."""
 _ABANDONED = 3600  # seconds without progress, after which an unfinished file belongs to nobody
 
 
@@ -81,7 +83,7 @@ class ShardStore:
     def _make_room(self, needed: int) -> None:
         """Remove the shards used longest ago, and what killed processes left, until `needed` more bytes fit."""
         kept = []
-        for path in (*self.cache.glob("*.bin"), *self.cache.glob("*.part")):
+        for path in (*self.cache.glob(f"{OURS}.bin"), *self.cache.glob(f"{OURS}.part")):
             try:
                 kept.append((path.stat(), path))
             except FileNotFoundError:

@@ -3,7 +3,6 @@
 The pairs are taken at equal steps through the ranking by gain, the worst and the best among them: nobody picks.
 """
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,14 +58,11 @@ def write_panels(
     scores: Sequence[Score],
     profile: str,
 ) -> list[Path]:
-    """Write `<pair>.png` for each row into `folder`, whose earlier content goes; return the files in the order of rows.
+    """Write `<pair>.png` for each row into the new folder `folder`; return the files in the order of rows.
 
     The captions carry the figures of `profile` out of `scores`. Images with the same settings give the same files.
     """
     value = {(score.pair, score.method): score.value for score in scores if score.profile == profile}
-    unfinished = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     for row in rows:
         blurred, sharp = read_pair(row, prepared_root)
         restored = restore_checked(MODEL, restore, row.pair, blurred, sharp.shape)
@@ -78,9 +74,7 @@ def write_panels(
         captions = (*(f"{name}   {figure}" for name, figure in zip((BLURRED, MODEL), figures, strict=True)), "truth")
         title = f"{row.pair}   {describe_blur(row.kind, row.strength)}   {profile}"
         panel = draw_panel(title, captions, [_to_pixels(image) for image in (blurred, restored, sharp)])
-        write_png(unfinished / f"{row.pair}.png", panel)
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+        write_png(folder / f"{row.pair}.png", panel)
     return [folder / f"{row.pair}.png" for row in rows]
 
 

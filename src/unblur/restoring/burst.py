@@ -39,13 +39,7 @@ def read_burst(folder: Path, reference: str | None = None, max_pixels: int = 250
     Raises:
         UnblurError: no such folder, no photograph in it, no shot of that name, or a reference that cannot be read.
     """
-    if not folder.is_dir():
-        msg = f"{folder}: is no folder; with --burst, IN is a folder of shots of one scene"
-        raise UnblurError(msg)
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in FORMATS)
-    if not files:
-        msg = f"{folder}: holds no photographs; expected {', '.join(FORMATS)}"
-        raise UnblurError(msg)
+    files = find_shots(folder)
     first = next((path for path in files if path.name == reference), None) if reference else files[0]
     if first is None:
         msg = f"{folder}: has no shot {reference!r}; it has {', '.join(path.name for path in files[:5])}"
@@ -67,6 +61,24 @@ def read_burst(folder: Path, reference: str | None = None, max_pixels: int = 250
             continue
         shots.append(pixels)
     return Burst(first, photo, shots, faults)
+
+
+def find_shots(folder: Path) -> list[Path]:
+    """Return the photographs of a folder by name; hidden files, as some systems leave them beside each, are none.
+
+    Raises:
+        UnblurError: no such folder, or no photograph in it.
+    """
+    if not folder.is_dir():
+        msg = f"{folder}: is no folder; with --burst, IN is a folder of shots of one scene"
+        raise UnblurError(msg)
+    files = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in FORMATS and not path.name.startswith(".")
+    )
+    if not files:
+        msg = f"{folder}: holds no photographs; expected {', '.join(FORMATS)}"
+        raise UnblurError(msg)
+    return files
 
 
 def check_burst_target(folder: Path, target: Path) -> None:

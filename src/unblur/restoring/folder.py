@@ -1,7 +1,10 @@
 """Restores a photograph or a whole folder of them: what there is to do, what is done already, what went wrong."""
 
+import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +16,34 @@ from unblur.errors import UnblurError, UsageError
 from unblur.restoring.compare import write_comparison
 from unblur.restoring.photo import FORMATS, check_target, eight_bit, read_photo, write_photo
 from unblur.restoring.tiles import restore_tiled
+from unblur.safety.hashing import sha256_file
+from unblur.safety.written import LIST, Made, read_lines, recorded, state
 
 COMPARISON = ".compare.png"
+LONGEST_NAME = 255  # bytes
 
 
 @dataclass(frozen=True)
 class Job:
-    """A photograph, where its restored version goes, and whether that is there and newer than the photograph."""
+    """A photograph, where its restored version goes, and whether that is there already."""
 
     source: Path
     target: Path
     done: bool = False
+
+
+@dataclass(frozen=True)
+class Making:
+    """What decides restored pixels beside the photograph: the model's SHA-256, and the options as plain values."""
+
+    model_sha256: str
+    options: Mapping[str, Any]
+
+    def of(self, *sources: Path) -> Made:
+        """Return what is made of a file, or of several together."""
+        digests = [sha256_file(source) for source in sources]
+        whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+        return Made(whole, self.model_sha256, self.options)
 
 
 @dataclass(frozen=True)
@@ -37,57 +57,136 @@ class Outcome:
     error: str | None = None
 
 
-def plan_jobs(source: Path, target: Path, overwrite: bool = False) -> list[Job]:
-    """List what `restore source target` has to do.
+def plan_jobs(sources: Sequence[Path], target: Path, into: bool = False) -> tuple[list[Job], Counter[str]]:
+    """List what `restore sources target` has to do, and count by kind what is left out.
 
-    A file goes to the file `target`, or into it if it is a folder or has no suffix. A folder's photographs (JPEG, PNG,
-    WebP, TIFF; hidden files left out) keep their names and tree.
+    A single file goes to the file `target`, or into it if it is a folder, `into` says so, or its name has no ending of
+    a file. Several files go into the folder `target`. A folder's photographs (JPEG, PNG, WebP, TIFF; hidden files left
+    out) keep their names and tree. A link is followed: what it leads to is written.
 
     Raises:
-        UsageError: the target is the source, has an unknown suffix, or is a file where a folder is needed.
-        UnblurError: there is no such file or folder, or the folder has no photographs.
+        UsageError: a target is one of the photographs, has an unknown suffix, or is a file where a folder is needed.
+        UnblurError: there is no such file or folder, there are no photographs, or two would get one name.
     """
-    if not source.exists():
-        msg = f"{source}: there is no such file or folder"
-        raise UnblurError(msg)
-    if source.is_file():
-        if target.is_dir() or not target.suffix:
-            target = target / source.name
+    for source in sources:
+        if not source.exists():
+            msg = f"{source}: there is no such file or folder"
+            raise UnblurError(msg)
+    pairs: list[tuple[Path, Path]] = []
+    left_out: Counter[str] = Counter()
+    if len(sources) == 1 and sources[0].is_file():
+        if target.is_dir() or into or not target.suffix or target.suffix[1:].isdigit():
+            target = target / sources[0].name
         if target.suffix.lower() not in FORMATS:
             msg = f"{target}: {target.suffix} is no format that can be written; expected {', '.join(FORMATS)}"
             raise UsageError(msg)
-        pairs = [(source, target)]
+        pairs = [(sources[0], target)]
     else:
-        if target.is_file():
-            msg = f"{target}: is a file, but {source} is a folder; give a folder to write to"
-            raise UsageError(msg)
-        found = find_photos(source, leave_out=target)
-        if not found:
-            msg = f"{source}: the folder has no photographs; expected {', '.join(FORMATS)}"
+        _require_folder(sources, target, into)
+        for source in sources:
+            if source.is_dir():
+                found, without = find_photos(source, leave_out=target)
+                pairs += [(path, target / path.relative_to(source)) for path in found]
+                left_out += without
+            elif source.suffix.lower() in FORMATS:
+                pairs.append((source, target / source.name))
+            else:
+                left_out[_ending(source)] += 1
+        if not pairs:
+            what = "the folder has" if len(sources) == 1 else f"{len(sources)} files have"
+            there = f", and there are only {shown(left_out)}" if left_out else ""
+            msg = f"{sources[0]}: {what} no photographs; expected {', '.join(FORMATS)}{there}"
             raise UnblurError(msg)
-        pairs = [(path, target / path.relative_to(source)) for path in found]
-    for path, written in pairs:
-        if written.exists() and written.samefile(path):
-            msg = f"{written}: would overwrite the photograph itself; give another place to write to"
-            raise UsageError(msg)
-    return [Job(path, written, done=not overwrite and _is_newer(written, path)) for path, written in pairs]
+    jobs = [
+        Job(source, written.resolve() if written.is_symlink() else written) for source, written in dict.fromkeys(pairs)
+    ]
+    _refuse_clashes(jobs)
+    return jobs, left_out
 
 
-def find_photos(folder: Path, leave_out: Path | None = None) -> list[Path]:
-    """Return the photographs below a folder by their suffix, sorted.
+def outstanding(jobs: Sequence[Job], making: Making, *, compare: bool = False, overwrite: bool = False) -> list[Job]:
+    """Return the jobs, those marked as done whose target was made of the same photograph, model and options.
 
-    Hidden files and folders, before/after pictures and what lies in `leave_out` are left out.
+    Raises:
+        UnblurError: a target is there that unblur did not write, or that was changed since, and `overwrite` is False.
+    """
+    if overwrite:
+        return list(jobs)
+    lines = {folder: read_lines(folder) for folder in {job.target.parent for job in jobs}}
+    foreign, marked = [], []
+    for job in jobs:
+        targets = [job.target, comparison_path(job.target)] if compare else [job.target]
+        there = [path for path in targets if path.exists()]
+        made = making.of(job.source) if there else None
+        states = {path: state(path, made, lines[path.parent]) for path in there if made}
+        foreign += [path for path, found in states.items() if found == "foreign"]
+        marked.append(replace(job, done=len(there) == len(targets) and set(states.values()) == {"done"}))
+    if foreign:
+        more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
+        msg = (
+            f"{foreign[0]}{more}: is there already, and unblur did not write it or it was changed since; "
+            "give another place to write to, or --overwrite"
+        )
+        raise UnblurError(msg)
+    return marked
+
+
+def find_photos(folder: Path, leave_out: Path | None = None) -> tuple[list[Path], Counter[str]]:
+    """Return the photographs below a folder by their suffix, sorted, and how many other files there are of each kind.
+
+    Hidden files and folders, links to folders or to nothing, before/after pictures and other endings are left out, and
+    what lies in `leave_out`, which is not counted.
     """
     without = leave_out.resolve() if leave_out is not None and leave_out.resolve() != folder.resolve() else None
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in FORMATS
-        and not path.name.endswith(COMPARISON)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and (without is None or not path.resolve().is_relative_to(without))
-        and path.is_file()
-    )
+    found, others = [], Counter[str]()
+    for path in folder.rglob("*"):
+        if without is not None and path.resolve().is_relative_to(without):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            continue
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            others["hidden"] += path.name != LIST
+        elif not path.is_file():
+            others["links to folders or to nothing"] += 1
+        elif path.name.endswith(COMPARISON):
+            others["before/after pictures"] += 1
+        elif path.suffix.lower() in FORMATS:
+            found.append(path)
+        else:
+            others[_ending(path)] += 1
+    return sorted(found), +others
+
+
+def shown(left_out: Mapping[str, int]) -> str:
+    """Say in words what was left out: "3 .heic, 1 hidden"."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
+
+
+def _ending(path: Path) -> str:
+    return path.suffix.lower() or "without an ending"
+
+
+def _require_folder(sources: Sequence[Path], target: Path, into: bool) -> None:
+    what = f"{sources[0]} is a folder" if len(sources) == 1 else f"{len(sources)} files or folders are given before it"
+    if target.is_file():
+        msg = f"{target}: is a file, but {what}; name a folder to write to at the end"
+        raise UsageError(msg)
+    if len(sources) > 1 and not target.exists() and not into and target.suffix.lower() in FORMATS:
+        msg = f"{target}: names a photograph, but {what}; name a folder to write to at the end"
+        raise UsageError(msg)
+
+
+def _refuse_clashes(jobs: Sequence[Job]) -> None:
+    """Refuse a target that is one of the photographs, and two photographs with one target."""
+    originals = {(status.st_dev, status.st_ino) for status in (job.source.stat() for job in jobs)}
+    owner: dict[Path, Path] = {}
+    for job in jobs:
+        if job.target.exists() and ((status := job.target.stat()).st_dev, status.st_ino) in originals:
+            msg = f"{job.target}: would overwrite the photograph itself; give another place to write to"
+            raise UsageError(msg)
+        if (other := owner.setdefault(job.target, job.source)) != job.source:
+            msg = f"{other} and {job.source} would both be written to {job.target}; rename one, or restore them apart"
+            raise UnblurError(msg)
 
 
 def restore_job(
@@ -100,6 +199,7 @@ def restore_job(
     compare: bool = False,
     track: Callable[[Sequence[Any]], Iterable[Any]] = lambda steps: steps,
     max_pixels: int = 250_000_000,
+    making: Making | None = None,
 ) -> Outcome:
     """Restore one photograph. What is wrong with it, or with the place to write to, comes back as the outcome's error.
 
@@ -112,21 +212,26 @@ def restore_job(
         compare: write `NAME.compare.png` beside the target as well.
         track: wraps the tiles, for a progress bar.
         max_pixels: most pixels that are decoded.
+        making: is written down beside the target, for `outstanding`; None writes nothing down.
 
     Raises:
         UsageError: `tile` and `overlap` do not fit together, which is no single photograph's fault.
     """
     start = time.perf_counter()
     try:
+        made = making.of(job.source) if making else None
         photo = read_photo(job.source, max_pixels)
         notes = (*photo.notes, *check_target(photo, job.target))
         megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
         before = eight_bit(photo.pixels) if compare else None
         pixels = restore_tiled(restorer, photo.pixels, tile, overlap, track, batch_size=batch_size)
         photo = replace(photo, pixels=pixels)
-        write_photo(photo, job.target)
+        with recorded(job.target, made) if made else nullcontext():
+            write_photo(photo, job.target)
         if before is not None:
-            write_comparison(before, eight_bit(photo.pixels), comparison_path(job.target))
+            beside = comparison_path(job.target)
+            with recorded(beside, made) if made else nullcontext():
+                write_comparison(before, eight_bit(photo.pixels), beside)
     except UsageError:
         raise
     except UnblurError as error:
@@ -142,9 +247,10 @@ def restore_job(
 
 
 def comparison_path(target: Path) -> Path:
-    """Return where the before/after picture of a target goes: `photo.jpg` -> `photo.jpg.compare.png`."""
-    return target.with_name(target.name + COMPARISON)
+    """Return where the before/after picture of a target goes: `photo.jpg` -> `photo.jpg.compare.png`.
 
-
-def _is_newer(written: Path, path: Path) -> bool:
-    return written.is_file() and written.stat().st_mtime >= path.stat().st_mtime
+    A name that would become longer than file systems take is replaced by its hash.
+    """
+    name = target.name.encode()
+    stem = target.name if len(name) + len(COMPARISON) <= LONGEST_NAME else hashlib.sha256(name).hexdigest()[:16]
+    return target.with_name(stem + COMPARISON)

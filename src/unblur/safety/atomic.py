@@ -15,7 +15,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Missing folders are made. A process that is killed leaves the temporary file, whose name ends in `.part`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    # Short, as `path` may have the longest name that there can be.
+    unfinished = path.with_name(f".{secrets.token_hex(4)}{UNFINISHED}")
     try:
         yield unfinished
         unfinished.replace(path)

@@ -1,8 +1,46 @@
 """Paths that come from a user, a list or an archive: none may leave its root."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Self
 
 from unblur.errors import UnblurError
+
+
+class SafeName(str):
+    """The name of a file or folder, which has no path in it: what a list calls a thing may become its file's name.
+
+    A plain string is none for the type checker, so that a name out of a file has to come through here.
+
+    Raises:
+        UnblurError: it is empty, `.` or `..`, or holds a separator or a control character.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Check the text."""
+        if text in ("", ".", "..") or any(mark in "/\\" or mark < " " for mark in text):
+            msg = f"{text!r}: is no plain name; expected one without separators"
+            raise UnblurError(msg)
+        return super().__new__(cls, text)
+
+
+class SafePath(str):
+    """A path as a list names it, relative to the list's folder; empty where there is no file.
+
+    Raises:
+        UnblurError: it is absolute or goes up. Links are another matter: see `inside`.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Check the text."""
+        path = PurePosixPath(text)
+        if path.is_absolute() or ".." in path.parts or "\0" in text:
+            msg = f"{text!r}: leads out of its folder; expected a path below it"
+            raise UnblurError(msg)
+        return super().__new__(cls, text)
 
 
 def inside(root: Path, relative: str) -> Path:

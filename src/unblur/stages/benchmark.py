@@ -30,36 +30,40 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.export.variants import all_models
     from unblur.restoring.runtime_choice import remember
     from unblur.safety.atomic import replacing
+    from unblur.safety.owned import owned_folder
     from unblur.training.weights import load_model
 
     settings, folder = cfg.benchmark, Path(cfg.paths.benchmark)
     entered = named(entrants(cfg.paths))
     models = {model.name: model for model in all_models(cfg.paths)}
 
-    fresh = {
-        name: measure_fresh_start(entered[name].runtime.name, entered[name].file, settings.sizes, settings.threads)
-        for name in tracker("fresh processes")(list(entered))
-    }
-    restorers = {name: each.runtime.open(each.file, settings.threads) for name, each in entered.items()}
-    runs = {name: in_sequences(restorer, restorer.task) for name, restorer in restorers.items()}
-    latencies = measure_latency(runs, settings.sizes, settings.rounds, settings.warmup, tracker("interleaved rounds"))
-    rows = join(latencies, fresh, entered, settings.threads, _quality(cfg, restorers))
-    candidates = [(each.model.name, each.runtime.name) for each in entered.values() if each.runtime.restored_by]
-    rows = choose(rows, candidates, settings.max_lost_db)
-    write_rows(rows, folder / "latency.csv")
-    with replacing(folder / "pareto.png") as unfinished:
-        cells = [{key: str(value) for key, value in asdict(row).items()} for row in rows]
-        unfinished.write_bytes(draw_pareto(cells, LIGHT))
+    with owned_folder(folder, "benchmark", asdict(settings)) as new:
+        fresh = {
+            name: measure_fresh_start(entered[name].runtime.name, entered[name].file, settings.sizes, settings.threads)
+            for name in tracker("fresh processes")(list(entered))
+        }
+        restorers = {name: each.runtime.open(each.file, settings.threads) for name, each in entered.items()}
+        runs = {name: in_sequences(restorer, restorer.task) for name, restorer in restorers.items()}
+        latencies = measure_latency(
+            runs, settings.sizes, settings.rounds, settings.warmup, tracker("interleaved rounds")
+        )
+        rows = join(latencies, fresh, entered, settings.threads, _quality(cfg, restorers))
+        candidates = [(each.model.name, each.runtime.name) for each in entered.values() if each.runtime.restored_by]
+        rows = choose(rows, candidates, settings.max_lost_db)
+        write_rows(rows, new / "latency.csv")
+        with replacing(new / "pareto.png") as unfinished:
+            cells = [{key: str(value) for key, value in asdict(row).items()} for row in rows]
+            unfinished.write_bytes(draw_pareto(cells, LIGHT))
 
-    winner = next(row for row in rows if row.chosen)
-    found = chosen(entered[f"{winner.variant} {winner.runtime}"], winner, models)
-    write_chosen(found, folder)
+        winner = next(row for row in rows if row.chosen)
+        found = chosen(entered[f"{winner.variant} {winner.runtime}"], winner, models)
+        write_chosen(found, new)
+        sizes = {name: complexity(load_model(model.source)) for name, model in models.items() if model.kind == "float"}
+        own = sizes[models[found.variant].parent or found.variant] if found.kind != "float" else sizes[found.variant]
+        with replacing(new / "complexity.json") as unfinished:
+            record = {**asdict(own), "models": {name: asdict(size) for name, size in sizes.items()}}
+            unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     remember(found.sha256, found.runtime, found.precision)
-    sizes = {name: complexity(load_model(model.source)) for name, model in models.items() if model.kind == "float"}
-    own = sizes[models[found.variant].parent or found.variant] if found.kind != "float" else sizes[found.variant]
-    with replacing(folder / "complexity.json") as unfinished:
-        record = {**asdict(own), "models": {name: asdict(size) for name, size in sizes.items()}}
-        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     _show(cfg, rows, sizes, found)
 
 

@@ -18,9 +18,11 @@ OFFENDERS = 30  # on the contact sheet
 def run(cfg: PipelineConfig) -> None:
     """Check every file of the dataset, write reports/data.json and show what is wrong."""
     from unblur.data.check import write_report
+    from unblur.safety.owned import REPORTS, claim_folder
     from unblur.stages.console import console, show_table
 
     target = Path(cfg.paths.reports) / "data.json"
+    claim_folder(target.parent, REPORTS)
     started = time.monotonic()
     report, root = check(cfg)
     speed = report.pictures / max(1e-3, time.monotonic() - started)

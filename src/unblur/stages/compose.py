@@ -13,10 +13,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("overrides", nargs="*", help="Hydra overrides, such as model=nafnet seed=9")
     parser.add_argument("--params", type=Path, help="a YAML file with a list `overrides`, taken first")
     parser.add_argument("--out", type=Path, help="where to write; without it the configuration is printed")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is no composed configuration")
     options = parser.parse_intermixed_args(argv)
 
-    from unblur.config.compose import checked, compose, read_params, to_yaml
+    from unblur.config.compose import checked, compose, is_composed, read_params, to_yaml
     from unblur.safety.atomic import replacing
+    from unblur.safety.owned import check_replaceable
 
     config = compose([*(read_params(options.params) if options.params else ()), *options.overrides])
     checked(config)
@@ -24,6 +26,7 @@ def main(argv: list[str]) -> int:
     if options.out is None:
         print(text, end="")
         return 0
+    check_replaceable(options.out, is_composed, options.overwrite)
     with replacing(options.out) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     print(f"{options.out}: composed; use it with `unblur train --config {options.out}`")

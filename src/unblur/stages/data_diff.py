@@ -20,16 +20,22 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
     parser = datasets.add_parser("diff", help=ABOUT, description=ABOUT)
     parser.add_argument("rev", metavar="REV", help="a commit, branch or tag of git: v1.0, HEAD~3")
     parser.add_argument("--out", type=Path, help="the thumbnails (default: reports/data_diff.png)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the thumbnails, whatever they are")
     parser.set_defaults(build=show_diff)
 
 
 def show_diff(options: argparse.Namespace) -> None:
     """Compare data.dvc at REV with data.dvc now."""
+    from unblur.data.contact_sheet import SOFTWARE
+    from unblur.data.images import made_by
     from unblur.data.version_diff import compare, count_by_split, read_version
     from unblur.data.versioning import recorded_md5
+    from unblur.safety.owned import check_replaceable
     from unblur.stages.console import console, show_table, what_next
 
     root = project_root()
+    target = options.out or root / "reports" / "data_diff.png"
+    check_replaceable(target, made_by(SOFTWARE), options.overwrite)
     earlier, now = md5_at(options.rev, root), recorded_md5(root / "data.dvc")
     if now is None:
         msg = f"{root / 'data.dvc'}: records no version of the data; run `dvc add data`"
@@ -46,7 +52,6 @@ def show_diff(options: argparse.Namespace) -> None:
     show_table(f"{len(changes)} changes", ["file", "what", "split", "formerly"], rows)
     if len(changes) > SHOWN:
         console.print(f"and {len(changes) - SHOWN} more")
-    target = options.out or root / "reports" / "data_diff.png"
     if count := write_thumbnails(changes, before, after, root, target):
         console.print(f"{count} of them as thumbnails: {target}", soft_wrap=True)
     what_next("unblur check-data", "dvc repro     trains again on what changed")

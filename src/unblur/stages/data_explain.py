@@ -20,6 +20,7 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
     parser.add_argument("row", help="the pair's name, or its number from 0")
     parser.add_argument("--out", type=Path, default=Path("pair.png"), help="the figure (%(default)s)")
     parser.add_argument("--root", type=Path, help="the photographs or videos that it was made of (data)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the figure, whatever it is")
     recipe = parser.add_mutually_exclusive_group()
     recipe.add_argument("--blur", metavar="RECIPE", help="the recipe that made it: a name in conf/blur")
     recipe.add_argument("--config", type=Path, help="or a composed configuration (artifacts/config/pipeline.yaml)")
@@ -28,12 +29,15 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
 
 def explain_pair(options: argparse.Namespace) -> None:
     """Make one pair again, compare it with the stored SHA-256, and draw how it came about."""
-    from unblur.data.explain import explain, explain_average, find_row, show_pair
+    from unblur.data.explain import SOFTWARE, explain, explain_average, find_row, show_pair
+    from unblur.data.images import made_by
     from unblur.data.layouts.known import LAYOUTS
     from unblur.data.manifest import FRAME_AVERAGE, read_rows
+    from unblur.safety.owned import check_replaceable
     from unblur.stages.console import console
 
     root = project_root()
+    check_replaceable(options.out, made_by(SOFTWARE), options.overwrite)
     row = find_row(read_rows(options.manifest, "give a manifest.csv of `unblur prepare` again"), options.row)
     made = "made again byte for byte"
     if row.kind == FRAME_AVERAGE:

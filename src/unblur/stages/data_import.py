@@ -36,14 +36,16 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
         metavar="SHARE",
         help="of the training scenes, for validation and test where the dataset has none (default: %(default)s)",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace the manifest of another dataset, or any file")
     parser.set_defaults(build=import_layout)
 
 
 def import_layout(options: argparse.Namespace) -> None:
     """Read the layout, hash the files, write the manifest, show what was found."""
     from unblur.config.suggest import nearest
-    from unblur.data.imported import import_dataset, summary, write_imported
+    from unblur.data.imported import import_dataset, is_import_of, summary, write_imported
     from unblur.data.layouts.known import LAYOUTS
+    from unblur.safety.owned import check_replaceable
     from unblur.stages.console import console, show_table, tracker
 
     if options.layout not in LAYOUTS:
@@ -57,6 +59,8 @@ def import_layout(options: argparse.Namespace) -> None:
     if target.suffix != ".csv":
         msg = f"--out {target}: expected a name that ends in .csv"
         raise UsageError(msg)
+    for file in (target, target.with_suffix(".json")):
+        check_replaceable(file, lambda _: is_import_of(target, options.layout, options.path), options.overwrite)
     dataset = import_dataset(
         LAYOUTS[options.layout], options.path, hold_out=options.hold_out, track=tracker("Hashing files")
     )

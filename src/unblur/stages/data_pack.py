@@ -18,6 +18,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--overlap", type=int, help="least overlap of tiles in pixels (a quarter of a tile)")
     parser.add_argument("--min-side", type=int, help="leave smaller photographs out (half of a tile)")
     parser.add_argument("--shard-mb", type=float, default=256, help="most megabytes of a shard (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="take OUT over, whoever made what is in it")
     parser.set_defaults(build=pack_shards)
     about = "hold every shard against its SHA-256"
     parser = commands.add_parser("verify", help=about, description=about)
@@ -28,8 +29,12 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def pack_shards(options: argparse.Namespace) -> None:
     """Pack, and say what came out."""
     from unblur.data.pack import pack
+    from unblur.safety.owned import claim_folder
     from unblur.stages.console import console, show_table, tracker, what_next
 
+    names = ("split", "tile", "overlap", "min_side", "shard_mb")
+    made_of = {"source": options.source.resolve(), **{name: getattr(options, name) for name in names}}
+    claim_folder(options.out, "data pack", made_of, options.overwrite)
     packed = pack(
         options.source,
         options.out,

@@ -18,6 +18,7 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
     parser.add_argument("--photo", type=Path, help="the photograph (the first one of data/SOURCES.json)")
     parser.add_argument("--side", type=int, default=256, help="of the part that is shown, in pixels (%(default)s)")
     parser.add_argument("--out", type=Path, help="folder of the sheets (artifacts/sheets)")
+    parser.add_argument("--overwrite", action="store_true", help="write into it, whoever made what is in it")
     parser.set_defaults(build=write_sheets)
 
 
@@ -28,6 +29,7 @@ def write_sheets(options: argparse.Namespace) -> None:
     from unblur.config.suggest import nearest
     from unblur.data.images import read_rgb
     from unblur.data.recipe_sheet import write_recipe_sheet
+    from unblur.safety.owned import claim_folder
     from unblur.stages.console import console
 
     root = project_root()
@@ -38,6 +40,7 @@ def write_sheets(options: argparse.Namespace) -> None:
             raise UsageError(msg)
     photo = read_rgb(options.photo or _first_photo(root / "data"))
     out = options.out or root / "artifacts" / "sheets"
+    claim_folder(out, "data sheet", overwrite=options.overwrite)
     for name in options.recipes or known:
         recipe = instantiate(compose([f"blur={name}", f"data.frames={FRAMES}"]).blur)
         write_recipe_sheet(out / f"{name}.png", recipe, photo, side=options.side)

@@ -1,5 +1,6 @@
 """`unblur evaluate`: the trained network and the classical baselines, scored on the fixed test pairs."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.evaluation.score_table import MODEL, write_scores_csv
     from unblur.evaluation.strata import strata
     from unblur.restoring.restorer import load_restorer
+    from unblur.safety.owned import owned_folder
     from unblur.stages.console import tracker, what_next
 
     prepared, train, out = Path(cfg.paths.prepared), Path(cfg.paths.train), Path(cfg.paths.evaluate)
@@ -46,37 +48,38 @@ def main(cfg: PipelineConfig) -> None:
     restorer = load_restorer(train / "model")
     check_task(rows, prepared, restorer.task)
 
-    watches = {name: Stopwatch(framewise(restore)) for name, restore in baselines.items()} | {
-        MODEL: Stopwatch(restorer)
-    }
-    workers = min(MAX_WORKERS, torch.get_num_threads())
-    scores: list[Score] = []
-    per_frame: list[Score] = []
-    for name, watch in watches.items():
-        track = tracker(f"scoring {name}")
-        scores += score(
-            name, watch, rows, prepared, cfg.evaluate.profiles, track=track, workers=workers, per_frame=per_frame
-        )
-    found = strata(scores, MODEL, main_profile)
+    with owned_folder(out, "evaluate", asdict(cfg.evaluate)) as new:
+        watches = {name: Stopwatch(framewise(restore)) for name, restore in baselines.items()} | {
+            MODEL: Stopwatch(restorer)
+        }
+        workers = min(MAX_WORKERS, torch.get_num_threads())
+        scores: list[Score] = []
+        per_frame: list[Score] = []
+        for name, watch in watches.items():
+            track = tracker(f"scoring {name}")
+            scores += score(
+                name, watch, rows, prepared, cfg.evaluate.profiles, track=track, workers=workers, per_frame=per_frame
+            )
+        found = strata(scores, MODEL, main_profile)
 
-    write_scores_csv(out / "per_image.csv", scores)
-    if per_frame:
-        write_scores_csv(out / "per_frame.csv", per_frame)
-    chosen = choose_pairs(scores, main_profile, cfg.evaluate.panels)
-    panel_rows = [next(row for row in rows if row.pair == pair) for pair in chosen]
-    write_panels(out / "panels", panel_rows, prepared, restorer, scores=scores, profile=main_profile)
-    write_strength_gain(out / "plots" / "strength_gain.csv", scores, main_profile)
-    write_strength_bins(out / "plots" / "strength_bins.csv", scores, main_profile)
-    write_training(out / "plots" / "training.csv", read_history(train / "history.csv"))
-    times = {name: watch.seconds_per_megapixel for name, watch in watches.items()}
-    _write_metrics(
-        out / "metrics.json",
-        scores=scores,
-        found=found,
-        profile=main_profile,
-        times=times,
-        model_sha256=restorer.sha256,
-    )
+        write_scores_csv(new / "per_image.csv", scores)
+        if per_frame:
+            write_scores_csv(new / "per_frame.csv", per_frame)
+        chosen = choose_pairs(scores, main_profile, cfg.evaluate.panels)
+        panel_rows = [next(row for row in rows if row.pair == pair) for pair in chosen]
+        write_panels(new / "panels", panel_rows, prepared, restorer, scores=scores, profile=main_profile)
+        write_strength_gain(new / "plots" / "strength_gain.csv", scores, main_profile)
+        write_strength_bins(new / "plots" / "strength_bins.csv", scores, main_profile)
+        write_training(new / "plots" / "training.csv", read_history(train / "history.csv"))
+        times = {name: watch.seconds_per_megapixel for name, watch in watches.items()}
+        _write_metrics(
+            new / "metrics.json",
+            scores=scores,
+            found=found,
+            profile=main_profile,
+            times=times,
+            model_sha256=restorer.sha256,
+        )
 
     _show(scores, found, cfg.evaluate.profiles, times)
     what_next(

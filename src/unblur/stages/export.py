@@ -2,10 +2,12 @@
 
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
+from unblur.safety.owned import owned_folder
 from unblur.stages.console import console, show_table, tracker, what_next
 
 _EXAMPLES = {"image": "PHOTO OUT", "burst": "--burst SHOTS/ OUT.png", "video": "CLIP.mp4 OUT.mp4"}
@@ -26,34 +28,34 @@ def main(cfg: PipelineConfig) -> None:
     check_formats(cfg.export.formats)
     models = all_models(cfg.paths)
     folder, rows = Path(cfg.paths.export), []
-    shutil.rmtree(folder, ignore_errors=True)
-    fewer = any(model.kind != "float" for model in models)
-    pairs = read_pairs(Path(cfg.paths.prepared), "val", cfg.quantize.pairs) if fewer else []
-    for model in models:
-        own, start, files = folder / model.name, time.perf_counter(), []
-        with console.status(f"exporting {model.name} (up to a minute)"):
+    with owned_folder(folder, "export", asdict(cfg.export)) as new:
+        fewer = any(model.kind != "float" for model in models)
+        pairs = read_pairs(Path(cfg.paths.prepared), "val", cfg.quantize.pairs) if fewer else []
+        for model in models:
+            own, start, files = new / model.name, time.perf_counter(), []
+            with console.status(f"exporting {model.name} (up to a minute)"):
+                if model.kind == "float":
+                    network = load_model(model.source)
+                    task = getattr(network, "task", task)
+                    files = [export_model(network, name, own, cfg.export.opset) for name in cfg.export.formats]
+                else:  # of the network before it, which is its parent
+                    own.mkdir(parents=True)
+                    if "onnx" in cfg.export.formats:
+                        files.append(Path(shutil.copyfile(model.source, own / "model.onnx")))
+                    if "openvino" in cfg.export.formats:
+                        convert_onnx(model.source, own / "model.xml")
+                        files.append(own / "model.xml")
+            weights = [file.with_suffix(".bin") for file in files if file.suffix == ".xml"]
+            write_listing([*files, *weights], own)
+            megabytes = ", ".join(f"{file.name} {_megabytes(file):.1f} MB" for file in files)
+            console.print(f"{model.name}: {megabytes} in {time.perf_counter() - start:.0f} s")
+            track = tracker(f"{model.name}: comparing with PyTorch")
             if model.kind == "float":
-                network = load_model(model.source)
-                task = getattr(network, "task", task)
-                files = [export_model(network, name, own, cfg.export.opset) for name in cfg.export.formats]
-            else:  # of the network before it, which is its parent
-                own.mkdir(parents=True)
-                if "onnx" in cfg.export.formats:
-                    files.append(Path(shutil.copyfile(model.source, own / "model.onnx")))
-                if "openvino" in cfg.export.formats:
-                    convert_onnx(model.source, own / "model.xml")
-                    files.append(own / "model.xml")
-        weights = [file.with_suffix(".bin") for file in files if file.suffix == ".xml"]
-        write_listing([*files, *weights], own)
-        megabytes = ", ".join(f"{file.name} {_megabytes(file):.1f} MB" for file in files)
-        console.print(f"{model.name}: {megabytes} in {time.perf_counter() - start:.0f} s")
-        track = tracker(f"{model.name}: comparing with PyTorch")
-        if model.kind == "float":
-            rows += check_parity(model.name, network, files, cfg.export.sizes, cfg.export.tolerance, track=track)
-        else:
-            rows += check_budget(model.name, network, files, pairs, cfg.quantize.max_lost_db, track=track)
+                rows += check_parity(model.name, network, files, cfg.export.sizes, cfg.export.tolerance, track=track)
+            else:
+                rows += check_budget(model.name, network, files, pairs, cfg.quantize.max_lost_db, track=track)
 
-    write_parity(rows, folder / "parity.csv")
+        write_parity(rows, new / "parity.csv")
     show_table(
         "Parity with the PyTorch network: largest difference of random images, or PSNR lost on validation pairs",
         ["model", "format", "compared", "difference", "allowed", "passed"],

@@ -20,21 +20,24 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--stages", type=int, choices=(1, 2, 3), default=3, help="how many stages of MAXIM (default: 3)"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is in OUT, whoever made it")
     options = parser.parse_args(argv)
 
-    from unblur.errors import UnblurError
     from unblur.networks.official import read_official
+    from unblur.safety.hashing import sha256_file
+    from unblur.safety.owned import owned_folder
     from unblur.stages.console import show_table, what_next
     from unblur.training.weights import save_model
 
-    if options.out.is_file():
-        msg = f"{options.out}: is a file; name a folder for model.safetensors and config.json"
-        raise UnblurError(msg)
     official = read_official(options.file, raw=options.raw, past=options.past, stages=options.stages)
     if options.train_size is not None:
         official = official.local(options.train_size)
     network = official.build()
-    sha256 = save_model(network, official.config(), options.out)
+    made_of = {"file": sha256_file(options.file), "network": official.config()}
+    with owned_folder(
+        options.out, "import-weights", made_of, inputs=[options.file], keeps=True, overwrite=options.overwrite
+    ) as folder:
+        sha256 = save_model(network, official.config(), folder)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     rows = [
         ["family", type(network).__name__],

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
+from unblur.safety.owned import owned_folder
 from unblur.stages.console import show_table, tracker, what_next
 
 if TYPE_CHECKING:
@@ -30,17 +31,18 @@ def main(cfg: PipelineConfig) -> None:
         data_root, sources = dataset.root, dataset.sources()
     else:
         sources = [source for source in read_sources(data_root) if source.file not in cfg.data.exclude]
-    rows = prepare_pairs(
-        sources,
-        data_root,
-        prepared_root,
-        recipe=instantiate(cfg.blur),
-        pairs_per_photo=cfg.data.pairs_per_photo,
-        max_side=cfg.data.max_side,
-        seed=cfg.data.pairs_seed,
-        track=tracker("blurring"),
-    )
-    write_source_index(prepared_root, sources)
+    with owned_folder(prepared_root, "prepare", _settings(cfg), inputs=_inputs(cfg, data_root)) as folder:
+        rows = prepare_pairs(
+            sources,
+            data_root,
+            folder,
+            recipe=instantiate(cfg.blur),
+            pairs_per_photo=cfg.data.pairs_per_photo,
+            max_side=cfg.data.max_side,
+            seed=cfg.data.pairs_seed,
+            track=tracker("blurring"),
+        )
+        write_source_index(folder, sources)
 
     photos = Counter(source.split for source in sources)
     kinds = list(dict.fromkeys(row.kind for row in rows))
@@ -67,12 +69,11 @@ def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None
     from unblur.data.imported_pairs import bring_pairs, bring_sequences
 
     sizes, track = {"max_side": cfg.data.max_side, "max_pairs": cfg.data.max_pairs}, tracker("copying pairs")
-    if cfg.data.task == "image":
-        brought = bring_pairs(dataset, prepared_root, **sizes, track=track)
-    else:
-        brought = bring_sequences(
-            dataset, prepared_root, task=cfg.data.task, frames=cfg.data.frames, **sizes, track=track
-        )
+    with owned_folder(prepared_root, "prepare", _settings(cfg), inputs=_inputs(cfg, dataset.root)) as folder:
+        if cfg.data.task == "image":
+            brought = bring_pairs(dataset, folder, **sizes, track=track)
+        else:
+            brought = bring_sequences(dataset, folder, task=cfg.data.task, frames=cfg.data.frames, **sizes, track=track)
     there, here = (Counter(row.split for row in rows) for rows in (dataset.rows, brought))
     show_table(
         f"pairs of {cfg.data.manifest}",
@@ -83,6 +84,15 @@ def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None
         f"unblur train {network_for(cfg.data.task)}data={cfg.data.name} data.manifest={cfg.data.manifest}",
         f"its test pairs: {prepared_root}",
     )
+
+
+def _settings(cfg: PipelineConfig) -> dict[str, Any]:
+    names = ("task", "frames", "pairs_per_photo", "max_side", "max_pairs", "exclude", "pairs_seed")
+    return {"blur": cfg.blur, **{name: getattr(cfg.data, name) for name in names}}
+
+
+def _inputs(cfg: PipelineConfig, data_root: Path) -> list[Path]:
+    return [data_root, *([Path(cfg.data.manifest)] if cfg.data.manifest else [])]
 
 
 if __name__ == "__main__":

@@ -20,38 +20,37 @@ if TYPE_CHECKING:
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Write the pruned network, its curve and prune.json to artifacts/prune; without a target it is the trained one."""
-    import shutil
-
     from unblur.benchmark.complexity import complexity
     from unblur.compression.prune import Pruned, prune
     from unblur.safety.atomic import replacing
     from unblur.safety.hashing import sha256_file
+    from unblur.safety.owned import owned_folder
     from unblur.training.weights import WEIGHTS, load_model, read_model_config, save_model
 
     say_training()
     source, folder = Path(cfg.paths.train) / "model", Path(cfg.paths.prune)
-    network = load_model(source)
-    pruned = Pruned(network, [], [], [])
-    if cfg.prune.target is not None:
-        pruned = prune(cfg, network, cost_of(cfg), console.print)
-    shutil.rmtree(folder / "model", ignore_errors=True)
-    digest = save_model(pruned.network, read_model_config(source), folder / "model")
-    before, after = complexity(network), complexity(pruned.network)
-    record = {
-        "sha256": digest,
-        "parent_sha256": sha256_file(source / WEIGHTS),
-        "parameters": [before.parameters, after.parameters],
-        "macs_256": [before.macs_256, after.macs_256],
-        "shares": pruned.shares,
-        "val_psnr": pruned.psnr,
-        **asdict(cfg.prune),
-    }
-    with replacing(folder / "prune.json") as unfinished:
-        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    with replacing(folder / "history.csv") as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, ["step", "train_loss", "val_psnr"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(pruned.history)
+    with owned_folder(folder, "prune", {"seed": cfg.seed, **asdict(cfg.prune)}) as new:
+        network = load_model(source)
+        pruned = Pruned(network, [], [], [])
+        if cfg.prune.target is not None:
+            pruned = prune(cfg, network, cost_of(cfg), console.print)
+        digest = save_model(pruned.network, read_model_config(source), new / "model")
+        before, after = complexity(network), complexity(pruned.network)
+        record = {
+            "sha256": digest,
+            "parent_sha256": sha256_file(source / WEIGHTS),
+            "parameters": [before.parameters, after.parameters],
+            "macs_256": [before.macs_256, after.macs_256],
+            "shares": pruned.shares,
+            "val_psnr": pruned.psnr,
+            **asdict(cfg.prune),
+        }
+        with replacing(new / "prune.json") as unfinished:
+            unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        with replacing(new / "history.csv") as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, ["step", "train_loss", "val_psnr"], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(pruned.history)
     show_table(
         "Pruned" if pruned.shares else "Nothing pruned: prune.target is null",
         ["", "trained", "pruned", "share"],

@@ -1,13 +1,13 @@
 """`unblur quantize`: the trained and the pruned network in fewer bits, each within its budget or not at all."""
 
 import json
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
+from unblur.safety.owned import owned_folder
 from unblur.stages.console import console, say_training, show_table, tracker, what_next
 
 if TYPE_CHECKING:
@@ -23,30 +23,27 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.training.weights import load_model
 
     say_training()
-    made = []
-    for model in float_models(cfg.paths):
-        track = tracker(f"{model.name}: cost of each part")
-        made.append((model, quantize_network(cfg, load_model(model.source), model.name, console.print, track)))
     folder = Path(cfg.paths.quantize)
-    shutil.rmtree(folder, ignore_errors=True)  # only now: what was there stays if anything went wrong
     record: dict[str, Any] = {}
     rows = []
-    for model, found in made:
-        record[model.name] = write_quantized(found, model.name, model.source, folder)
-        rows += [
-            [
-                f"{model.name} {kind}",
-                f"{cost.lost_db:+.4f}",
-                f"{cost.colour_shift:.3f}",
-                f"{found.layers[0]} of {found.layers[1]}" if kind == "int8" else "",
-                "yes" if kind in found.graphs else "REFUSED",
+    with owned_folder(folder, "quantize", {"seed": cfg.seed, **asdict(cfg.quantize)}) as new:
+        for model in float_models(cfg.paths):
+            track = tracker(f"{model.name}: cost of each part")
+            found = quantize_network(cfg, load_model(model.source), model.name, console.print, track)
+            record[model.name] = write_quantized(found, model.name, model.source, new)
+            rows += [
+                [
+                    f"{model.name} {kind}",
+                    f"{cost.lost_db:+.4f}",
+                    f"{cost.colour_shift:.3f}",
+                    f"{found.layers[0]} of {found.layers[1]}" if kind == "int8" else "",
+                    "yes" if kind in found.graphs else "REFUSED",
+                ]
+                for kind, cost in found.costs.items()
             ]
-            for kind, cost in found.costs.items()
-        ]
-    with replacing(folder / "quantize.json") as unfinished:
-        unfinished.write_text(
-            json.dumps({"models": record, "seed": cfg.seed, **asdict(cfg.quantize)}, indent=2) + "\n", encoding="utf-8"
-        )
+        with replacing(new / "quantize.json") as unfinished:
+            content = {"models": record, "seed": cfg.seed, **asdict(cfg.quantize)}
+            unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     limits = f"{cfg.quantize.max_lost_db:g} dB and a colour shift of {cfg.quantize.max_colour_shift:g} of 255"
     show_table(
         f"Quantized, on {cfg.quantize.pairs} validation pairs; allowed: {limits}",

@@ -14,12 +14,13 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.evaluation.plots import write_strength_gain, write_training
     from unblur.evaluation.report import write_report
     from unblur.safety.atomic import replacing
+    from unblur.safety.owned import REPORTS, claim_folder
     from unblur.stages.console import show_table, what_next
 
+    reports = Path(cfg.paths.reports)
+    claim_folder(reports, REPORTS)
     artifacts = read_artifacts(cfg.paths)
     figures = headline(artifacts)
-    reports = Path(cfg.paths.reports)
-
     write_report(reports / "report.html", artifacts)
     write_strength_gain(reports / "plots" / "strength_gain.csv", artifacts.scores, artifacts.profiles[0])
     write_training(reports / "plots" / "training.csv", artifacts.history)

@@ -1,6 +1,7 @@
 """`unblur restore`: take the blur out of a photograph, a folder of them, a video or a burst."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -10,12 +11,13 @@ from unblur.config.entry import command
 from unblur.errors import NoModelVersionError, UnblurError, UsageError
 
 if TYPE_CHECKING:
-    from unblur.restoring.folder import Outcome
+    from unblur.restoring.folder import Making, Outcome
     from unblur.restoring.restorer import Restorer
 
 DESCRIPTION = """Take the blur out of a photograph, or of every photograph (JPEG, PNG, WebP, TIFF) in a folder.
 Names, tree, EXIF, colour profile, transparency and 16 bits are kept; EXIF orientation is baked into the pixels.
-What is done already is skipped. Of a video, frame times, sound, rotation and colour tags are kept. With --burst, IN is
+What is done already, of the same photograph with the same model and options, is skipped; nothing that unblur did not
+write is overwritten. Of a video, frame times, sound, rotation and colour tags are kept. With --burst, IN is
 a folder of shots of one scene. Exit code 1 if any file or frame failed."""
 
 RUNTIME = "default: what `unblur benchmark` measured fastest on this machine, else OpenVINO; torch for its own files"
@@ -23,6 +25,12 @@ PRECISION = "of what is not quantized (default: bf16 where the processor has it;
 
 CHAMPION = "models:/unblur@champion"
 BOX, FAST = "box", "box_fast"
+
+# Options that leave the pixels as they are.
+SAME_PIXELS = {
+    *("source", "sources", "target", "into", "model", "fast"),
+    *("batch", "threads", "max_megapixels", "overwrite", "compare"),
+}
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 
 
@@ -30,6 +38,10 @@ VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts
 def main(argv: list[str]) -> int:
     """Plan the work, load the model, restore file after file, say what went wrong."""
     options = _parse(argv)
+    options.source = options.sources[0]
+    if options.burst and len(options.sources) > 1:
+        msg = f"--burst: got {len(options.sources)} folders or files; give the one folder of the shots"
+        raise UsageError(msg)
 
     from unblur.restoring.tiles import plan_axis
 
@@ -39,21 +51,17 @@ def main(argv: list[str]) -> int:
     if options.batch < 1:
         msg = f"--batch {options.batch}: expected at least 1 tile"
         raise UsageError(msg)
-    if options.burst or options.source.suffix.lower() in VIDEOS:
+    if options.burst or (len(options.sources) == 1 and options.source.suffix.lower() in VIDEOS):
         plan_axis(1, options.tile, options.overlap)
         from unblur.stages.restore_sequence import restore_burst_command, restore_video_command
 
         return (restore_burst_command if options.burst else restore_video_command)(options)
 
-    from unblur.restoring.folder import plan_jobs, restore_job
+    from unblur.restoring.folder import outstanding, plan_jobs, restore_job, shown
     from unblur.stages.console import console, tracker
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
-    jobs = plan_jobs(options.source, options.target, options.overwrite)
-    todo = [job for job in jobs if not job.done]
-    if not todo:
-        console.print(f"nothing to do: {len(jobs)} done already (--overwrite does them again)", highlight=False)
-        return 0
+    jobs, left_out = plan_jobs(options.sources, options.target, options.into)
 
     from PIL import Image
     from rich.markup import escape
@@ -65,6 +73,14 @@ def main(argv: list[str]) -> int:
         hint = "give a video" if restorer.task == "video" else "add --burst"
         msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; {hint}, or choose another --model"
         raise UnblurError(msg)
+    making = making_of(options, restorer)
+    jobs = outstanding(jobs, making, compare=options.compare, overwrite=options.overwrite)
+    todo = [job for job in jobs if not job.done]
+    if left_out:
+        console.print(f"left out: {shown(left_out)}", highlight=False, markup=False, soft_wrap=True)
+    if not todo:
+        console.print(f"nothing to do: {len(jobs)} done already (--overwrite does them again)", highlight=False)
+        return 0
     start = time.perf_counter()
     single = len(jobs) == 1
     over_tiles = tracker(escape(todo[0].source.name)) if single else lambda steps: steps
@@ -79,6 +95,7 @@ def main(argv: list[str]) -> int:
             compare=options.compare,
             track=over_tiles,
             max_pixels=max_pixels,
+            making=making,
         )
         outcomes.append(outcome)
         if outcome.error:
@@ -108,10 +125,18 @@ def load_chosen(options: argparse.Namespace) -> "Restorer":
     return load_by_name(BOX, options.threads, **choices)
 
 
+def making_of(options: argparse.Namespace, restorer: "Restorer") -> "Making":
+    """Return what decides the pixels: the model, and all options but those that do not change them."""
+    from unblur.restoring.folder import Making
+
+    return Making(restorer.sha256, {name: value for name, value in vars(options).items() if name not in SAME_PIXELS})
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="unblur restore", description=DESCRIPTION)
-    parser.add_argument("source", type=Path, metavar="IN", help="a photograph, a folder of them, or a video")
-    parser.add_argument("target", type=Path, metavar="OUT", help="the file or folder to write; never IN itself")
+    about = "photographs, folders of them, or a video"
+    parser.add_argument("sources", type=Path, nargs="+", metavar="IN", help=about)
+    parser.add_argument("target", metavar="OUT", help="the file or folder to write, of several IN a folder; never IN")
     parser.add_argument(
         "--model",
         help="a name that `unblur models` lists, an .onnx, .xml or .pt2 file, a folder with model.safetensors, or "
@@ -126,11 +151,16 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda", "tensorrt"), help="default: a GPU where there is one")
     parser.add_argument("--threads", type=int, help="threads of the runtime (default: its own choice)")
     parser.add_argument("--max-megapixels", type=float, default=250.0, help="refuse larger photographs (default: 250)")
-    parser.add_argument("--overwrite", action="store_true", help="restore again what is done already")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="restore again what is done, and replace what unblur did not write"
+    )
     parser.add_argument("--burst", action="store_true", help="IN is a folder of shots of one scene, OUT a photograph")
     parser.add_argument("--reference", help="name of the shot that a burst is aligned to (default: the first by name)")
     parser.add_argument("--compare", action="store_true", help="write NAME.compare.png beside it: before and after")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    options.into = options.target.endswith(("/", os.sep))
+    options.target = Path(options.target)
+    return options
 
 
 def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float, options: argparse.Namespace) -> None:

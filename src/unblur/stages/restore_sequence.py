@@ -3,8 +3,15 @@
 import argparse
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from unblur.restoring.restorer import Restorer
+    from unblur.safety.written import Made
 
 THERE = "nothing to do: it is there already (--overwrite does it again)"
 
@@ -23,26 +30,28 @@ def restore_video_command(options: argparse.Namespace) -> int:
 
     from unblur.restoring.video import check_video_target, restore_video
     from unblur.safety.videos import check_video_header
+    from unblur.safety.written import recorded
     from unblur.stages.console import console, show_table, what_next
     from unblur.stages.restore import load_chosen
 
     header = check_video_header(options.source)
     check_video_target(options.source, options.target)
-    if options.target.exists() and not options.overwrite:
-        console.print(THERE, highlight=False)
-        return 0
     restorer = load_chosen(options)
     if restorer.task == "burst":
         msg = f"{restorer.name}: restores bursts, not videos; choose a model for images or video with --model"
         raise UnblurError(msg)
+    target, made = _outstanding(options, restorer, [options.source])
+    if made is None:
+        console.print(THERE, highlight=False)
+        return 0
     start = time.perf_counter()
     bar = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn())
-    with Progress(TextColumn("{task.description}"), *bar, console=console) as progress:
+    with recorded(target, made), Progress(TextColumn("{task.description}"), *bar, console=console) as progress:
         task = progress.add_task(escape(options.source.name), total=header.frames or None)
         done = restore_video(
             restorer,
             options.source,
-            options.target,
+            target,
             tile=options.tile,
             overlap=options.overlap,
             track=lambda frames: progress.update(task, completed=frames),
@@ -73,26 +82,29 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     import numpy as np
     from rich.markup import escape
 
-    from unblur.restoring.burst import check_burst_target, read_burst, restore_burst
+    from unblur.restoring.burst import check_burst_target, find_shots, read_burst, restore_burst
+    from unblur.safety.written import recorded
     from unblur.stages.console import console, show_table, tracker, what_next
     from unblur.stages.restore import load_chosen
 
     check_burst_target(options.source, options.target)
     burst = read_burst(options.source, options.reference, round(options.max_megapixels * 1e6))
-    if options.target.exists() and not options.overwrite:
-        console.print(THERE, highlight=False)
-        return 0
     restorer = load_chosen(options)
     if restorer.task != "burst":
         msg = f"{restorer.name}: restores {restorer.task}s, not bursts; choose a burst model with --model"
         raise UnblurError(msg)
+    target, made = _outstanding(options, restorer, find_shots(options.source))
+    if made is None:
+        console.print(THERE, highlight=False)
+        return 0
     for fault in burst.faults:
         print(f"error: {fault}", file=sys.stderr)
     start = time.perf_counter()
     restored = restore_burst(
         restorer, np.stack(burst.shots), options.tile, options.overlap, tracker(escape(options.source.name))
     )
-    burst.write(restored, options.target)
+    with recorded(target, made):
+        burst.write(restored, target)
     rows = [
         ["shots", str(len(burst.shots))],
         ["left out", str(len(burst.faults))],
@@ -102,3 +114,26 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     show_table(f"restored with {escape(restorer.name)}", ["", "value"], rows)
     what_next(f"open {escape(str(options.target))}")
     return 1 if burst.faults else 0
+
+
+def _outstanding(
+    options: argparse.Namespace, restorer: "Restorer", sources: Sequence[Path]
+) -> "tuple[Path, Made | None]":
+    """Return the file to write, at the end of links, and what it is made of; None where that is there already.
+
+    Raises:
+        UnblurError: a file is there that unblur did not write, or that was changed since.
+    """
+    from unblur.safety.written import state
+    from unblur.stages.restore import making_of
+
+    target: Path = options.target.resolve() if options.target.is_symlink() else options.target
+    made = making_of(options, restorer).of(*sources)
+    found = "new" if options.overwrite else state(target, made)
+    if found == "foreign":
+        msg = (
+            f"{options.target}: is there already, and unblur did not write it or it was changed since; "
+            "give another name, or --overwrite"
+        )
+        raise UnblurError(msg)
+    return target, None if found == "done" else made

@@ -25,6 +25,7 @@ from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import ensure_experiment, tracking_client, tracking_uri
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
+from unblur.safety.owned import MARKER, check_owned, check_replaceable, owned_folder
 from unblur.training.callbacks import History, SamplePanels
 from unblur.training.crops import shard_store
 from unblur.training.datamodule import RestorationData
@@ -32,6 +33,7 @@ from unblur.training.module import RestorationModule
 from unblur.training.precision import resolve_precision
 from unblur.training.weights import save_model
 
+HISTORY, RECORD = "history.csv", "run.json"
 # What decides the weights. Two runs that agree in these may continue each other's checkpoint.
 TRAINING_KEYS = (
     *("seed", "data", "blur", "augment", "model"),
@@ -67,9 +69,11 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     `<paths.checkpoints>/<hash>/`; that folder is removed once the model is saved.
 
     Raises:
-        UnblurError: the data is missing, a part of the configuration cannot be built, or the loss is not finite.
+        UnblurError: the data is missing, a part of the configuration cannot be built, the loss is not finite, or
+            `<paths.train>` holds what unblur did not write.
     """
     started = time.monotonic()
+    check_training_folder(Path(cfg.paths.train))
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.train.threads:
         torch.set_num_threads(cfg.train.threads)
@@ -194,14 +198,26 @@ def make_logger(cfg: PipelineConfig, training_hash: str, checkpoints: Path) -> L
 def write_training(cfg: PipelineConfig, network: nn.Module, record: TrainingRecord, history: History) -> TrainingRecord:
     """Save the network (its averaged weights by now), the curve and the record."""
     folder = Path(cfg.paths.train)
-    digest = save_model(network, cfg.model, folder / "model")
+    with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
+        digest = save_model(network, cfg.model, new)
     record = TrainingRecord(**{**asdict(record), "model_sha256": digest})
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as stream:
+    with (folder / HISTORY).open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=["step", "train_loss", "val_psnr"])
         writer.writeheader()
         writer.writerows(history.rows)
-    (folder / "run.json").write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
     return record
+
+
+def check_training_folder(folder: Path) -> None:
+    """Refuse a folder whose model, curve or record unblur did not write: they go together, and the model is marked.
+
+    Raises:
+        UnblurError: see `check_owned`.
+    """
+    check_owned(folder / "model", "train")
+    for name in (HISTORY, RECORD):
+        check_replaceable(folder / name, lambda file: (file.parent / "model" / MARKER).is_file())
 
 
 def _tags(cfg: PipelineConfig, training_hash: str) -> dict[str, Any]:

@@ -122,3 +122,14 @@ def test_pairs_without_splits_are_for_training(make_fake):
     entries = LAYOUTS["pairs"].read(root / "train")
     assert {entry.split for entry in entries} == {"train"}
     assert {entry.scene for entry in entries} == {"train/a train", "street train"}
+
+
+def test_two_pictures_that_differ_in_their_endings_alone_are_named(make_fake):
+    root, _ = make_fake("pairs")
+    entry = LAYOUTS["pairs"].read(root)[0]
+    twin = (root / entry.blur).with_suffix(".bmp")
+    twin.write_bytes((root / entry.blur).read_bytes())
+    with pytest.raises(UnblurError, match="nothing tells their partners; rename one") as caught:
+        LAYOUTS["pairs"].read(root)
+    assert twin.name in str(caught.value)
+    assert entry.blur.name in str(caught.value)

@@ -83,9 +83,9 @@ def twins(root: Path, blur: Path, sharp: Path, split: str, scene: str) -> Iterat
     """Yield the frames of a sequence: pictures of one name in the folders `blur` and `sharp`, in order.
 
     Raises:
-        UnblurError: a picture has no partner.
+        UnblurError: a picture has no partner, or two pictures of a folder differ in their endings alone.
     """
-    left, right = ({path.stem: path for path in pictures(folder)} for folder in (blur, sharp))
+    left, right = _by_stem(blur), _by_stem(sharp)
     for stem in sorted(left.keys() ^ right.keys()):
         lonely = left.get(stem) or right[stem]
         msg = f"{lonely}: has no partner in {sharp if stem in left else blur}; fetch it again, or remove this one"
@@ -94,6 +94,15 @@ def twins(root: Path, blur: Path, sharp: Path, split: str, scene: str) -> Iterat
         yield LayoutEntry(
             path.relative_to(root), right[stem].relative_to(root), split, scene, frame_number(path, default=0)
         )
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in pictures(folder):
+        if (other := found.setdefault(path.stem, path)) != path:
+            msg = f"{other} and {path}: both are called {path.stem!r}, so nothing tells their partners; rename one"
+            raise UnblurError(msg)
+    return found
 
 
 def listed_pairs(root: Path, list_file: Path, split: str, scene_folder: str) -> Iterator[LayoutEntry]:
