@@ -147,7 +147,7 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
 
 def test_a_zip_is_read_whole_or_refused(wheel, tmp_path):
     assert read_zip(zip_of(tmp_path / "a.zip", "x", "y"), max_bytes=3 * SIZE) == {"x": CONTENT, "y": CONTENT}
-    with pytest.raises(UnblurError, match="larger than|are allowed"):
+    with pytest.raises(UnblurError, match="larger than"):
         read_zip(tmp_path / "a.zip", max_bytes=SIZE)
     with pytest.raises(UnblurError, match="plain file"):
         read_zip(wheel, max_bytes=10 * SIZE)

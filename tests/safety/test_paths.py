@@ -3,7 +3,7 @@
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.safety.paths import inside
+from unblur.safety.paths import file_name, inside
 
 
 def test_a_path_below_the_root_is_returned_absolute(tmp_path):
@@ -34,3 +34,14 @@ def test_a_sibling_with_the_same_beginning_is_outside(tmp_path):
     (tmp_path / "data").mkdir()
     with pytest.raises(UnblurError, match="leads out"):
         inside(tmp_path / "data", "../data2/x.png")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../a", "a/b", "a\\b", "/a", "C:a", "a\0", "a\n", "a" * 241])
+def test_what_is_no_name_of_a_file_is_refused(name):
+    with pytest.raises(UnblurError, match="no name of a file"):
+        file_name(name)
+
+
+@pytest.mark.parametrize("name", ["scene_000001", "..a", "\N{LATIN SMALL LETTER U WITH DIAERESIS}ber a", "a" * 240])
+def test_names_of_files_pass(name):
+    assert file_name(name) == name

@@ -11,6 +11,7 @@ from typing import Any
 from unblur.data.listing import SOURCES, read_entries
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
+from unblur.safety.paths import file_name
 
 SPLITS = ("train", "val", "test")
 FRAME_AVERAGE = "frame_average"
@@ -115,7 +116,7 @@ def read_rows(path: Path, mend: str) -> list[PairRow]:
     for line in reader:
         try:
             rows.append(_pair_row(line))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, UnblurError) as error:
             msg = f"{path}, line {reader.line_num}: {error}; {mend}"
             raise UnblurError(msg) from error
     return rows
@@ -138,6 +139,10 @@ def _pair_row(line: Mapping[str, str]) -> PairRow:
     if not isinstance(parameters, dict):
         msg = f"parameters are {texts['parameters']!r}, expected a JSON object"
         raise TypeError(msg)
+    if texts["split"] not in SPLITS:
+        msg = f"the split is {texts['split']!r}, expected one of {', '.join(SPLITS)}"
+        raise ValueError(msg)
+    texts["pair"] = file_name(texts["pair"])
     numbers = {"seed": int(texts["seed"]), "strength": float(texts["strength"]), "parameters": parameters}
     return PairRow(**{**texts, **numbers})
 

@@ -32,10 +32,9 @@ ARITHMETIC = re.compile(r"_operator\.(add|sub|mul|floordiv|mod|neg|eq|ne|lt|le|g
 TENSOR_OPERATOR = re.compile(r"torch\.ops\.aten\.(_?[a-z]\w*)\.[A-Za-z]\w*")
 WITH_FILES = frozenset({"from_file", "save", "load", "open"})
 # Of tensors, numbers and layouts. Not among them: custom objects, operators as arguments, inner graphs.
-ARGUMENTS = frozenset(
-    "as_tensor as_tensors as_optional_tensor as_optional_tensors as_none as_int as_ints as_float as_floats as_bool "
-    "as_bools as_string as_strings as_sym_int as_sym_ints as_sym_bool as_sym_bools as_sym_float as_sym_floats as_expr "
-    "as_name as_scalar_type as_memory_format as_layout as_device".split()
+ARGUMENTS = re.compile(
+    r"as_((optional_)?tensors?|none|ints?|floats?|bools?|strings?|sym_(int|bool|float)s?|expr|name|scalar_type"
+    r"|memory_format|layout|device)"
 )
 # A size, such as Add(Symbol('s11', positive=True, integer=True), Integer(2)): these words and no dots or brackets.
 SIZE = re.compile(
@@ -85,7 +84,11 @@ def _faults(members: dict[str, bytes]) -> Iterator[str]:
         for each in json.loads(members[name])["config"].values():
             if each["use_pickle"] is not False or not payload.fullmatch(each["path_name"]):
                 yield f"{name} names pickled objects"
-    program = json.loads(members[MODEL])
+    yield from _program_faults(json.loads(members[MODEL]))
+
+
+def _program_faults(program: dict[str, Any]) -> Iterator[str]:
+    """Say what PyTorch would evaluate, import or call that is no arithmetic of tensors."""
     graph = program["graph_module"]
     if graph["graph"].get("custom_obj_values") or graph.get("treespec_namedtuple_fields"):
         yield f"{MODEL} has objects besides tensors"
@@ -113,7 +116,7 @@ def _unknown(value: Any) -> Iterator[str]:  # noqa: ANN401
     """Yield arguments and sizes that are none, wherever they stand."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name.startswith("as_") and name not in ARGUMENTS:
+            if name.startswith("as_") and not ARGUMENTS.fullmatch(name):
                 yield f"{MODEL} has an argument {name!r}"
             if name == "expr_str" and not SIZE.fullmatch(inner):
                 yield f"{MODEL} has a size {inner[:60]!r}"
