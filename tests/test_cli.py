@@ -80,3 +80,24 @@ def test_compose_writes_the_file_that_config_takes(tmp_path):
     done = run("train", "--config", "made/missing.yaml", cwd=tmp_path)
     assert done.returncode == 2
     assert "missing.yaml" in done.stderr
+
+
+EVIL = "hydra: {callbacks: {x: {_target_: os.mkdir, path: owned}}}\n"
+
+
+def test_a_configuration_file_cannot_have_hydra_run_something(tmp_path):
+    (tmp_path / "evil.yaml").write_text(EVIL)
+    (tmp_path / "evil.txt").write_text("seed: 0\n")
+    for options in (
+        ("--config", "evil.yaml"),
+        ("--config", "evil.txt"),
+        ("--config-path", str(tmp_path), "--config-name", "evil"),
+        (f"--config-path={tmp_path}", "--config-name=evil"),
+        ("-cp", str(tmp_path), "-cn", "evil"),
+        ("+hydra.callbacks.x._target_=os.mkdir", "+hydra.callbacks.x.path=owned"),
+        ("+callbacks@hydra.callbacks=default",),
+    ):
+        done = run("summary", *options, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert not (tmp_path / "owned").exists()

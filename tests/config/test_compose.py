@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unblur.config.compose import checked, compose, config_dir, read_params, to_yaml
+from unblur.config.compose import check_composed, checked, compose, config_dir, read_params, to_yaml
 from unblur.errors import UnblurError, UsageError
 
 
@@ -71,3 +71,32 @@ def test_gopro_preset_has_the_papers_settings():
     assert cfg.data.patch_size == 256
     assert cfg.data.batch_size * 1 == 32
     assert cfg.data.steps_per_epoch * cfg.trainer["max_epochs"] == 200_000
+
+
+@pytest.mark.parametrize("value", ["${oc.env:HOME}", "a${oc.decode:x}", "${${seed}:x}", "${oc.env:${seed}}"])
+def test_a_value_that_reads_the_environment_is_refused(value):
+    with pytest.raises(UsageError, match=r"registry\.experiment.*environment"):
+        checked(compose([f"registry.experiment='{value}'"]))
+
+
+def test_a_value_may_be_that_of_another_key():
+    assert checked(compose(["registry.experiment='${registry.model_name}'"])).registry.experiment == "unblur"
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("hydra: {callbacks: {}}", "hydra"),
+        ("defaults: [other]", "defaults"),
+        ("# @package hydra", "@package"),
+        ("seed: ${oc.env:HOME}", r"\$\{"),
+        ("- a", "YAML"),
+    ],
+)
+def test_a_file_that_compose_did_not_write_is_refused(tmp_path, line, named):
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(to_yaml(compose()))
+    check_composed(path)
+    path.write_text(f"{line}\n{to_yaml(compose())}")
+    with pytest.raises(UsageError, match=named):
+        check_composed(path)

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -94,4 +95,11 @@ def test_a_broken_manifest_names_the_line(tmp_path, before, after, says):
     at = text.index(before) if before == ",kind," else text.rindex(before)
     path.write_text(text[:at] + after + text[at + len(before) :])
     with pytest.raises(UnblurError, match=says):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["pair", "split"])
+def test_a_row_whose_name_leads_out_of_the_folder_is_refused(tmp_path, field):
+    write_manifest(tmp_path, [ROW, replace(ROW, **{field: "../../../esc"})])
+    with pytest.raises(UnblurError, match=r"manifest\.csv, line 3: .*\.\./esc"):
         read_manifest(tmp_path)

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.safety.archives import extract_member
+from unblur.safety.archives import extract_member, read_zip
 
 CONTENT = b"pixels" * 50_000
 SIZE = len(CONTENT)
@@ -120,3 +120,36 @@ def test_a_truncated_archive_and_damaged_content_are_told_in_one_line(wheel, tmp
     with pytest.raises(UnblurError, match="damaged"):
         extract(cut, tmp_path / "data")
     assert not any(path.suffix == ".png" for path in files(tmp_path))
+
+
+def zip_of(path, *names):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, CONTENT)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("twin", ["a/Photo.png", "a/photo.png", "a/\N{FULLWIDTH LATIN SMALL LETTER P}hoto.png"])
+def test_two_members_of_one_name_are_refused(tmp_path, twin):
+    path = zip_of(tmp_path / "a.zip", "a/photo.png", twin)
+    with pytest.raises(UnblurError, match="are one name"):
+        read_zip(path, max_bytes=10 * SIZE)
+    with pytest.raises(UnblurError, match="are one name"):
+        extract(path, tmp_path / "data", member="a/photo.png")
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "a\\b", "C:/a"])
+def test_names_that_lead_out_are_refused(tmp_path, name):
+    with pytest.raises(UnblurError, match="leads out"):
+        read_zip(zip_of(tmp_path / "a.zip", name), max_bytes=10 * SIZE)
+
+
+def test_a_zip_is_read_whole_or_refused(wheel, tmp_path):
+    assert read_zip(zip_of(tmp_path / "a.zip", "x", "y"), max_bytes=3 * SIZE) == {"x": CONTENT, "y": CONTENT}
+    with pytest.raises(UnblurError, match="larger than"):
+        read_zip(tmp_path / "a.zip", max_bytes=SIZE)
+    with pytest.raises(UnblurError, match="plain file"):
+        read_zip(wheel, max_bytes=10 * SIZE)
+    with pytest.raises(UnblurError, match="cannot be read"):
+        read_zip(tmp_path / "none.zip", max_bytes=1)

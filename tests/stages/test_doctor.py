@@ -31,3 +31,9 @@ def test_the_machine_is_described():
     rows = {name: found for name, found, _ in machine_rows()}
     assert rows["torch"].startswith("2.")
     assert "cores" in rows["CPU"]
+
+
+def test_the_password_of_the_store_is_not_shown(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hidden@tracking.example/x")
+    rows = {name: found for name, found, _ in machine_rows()}
+    assert rows["MLflow's store"] == "https://***@tracking.example/x"

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,8 +47,13 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def checked(config: DictConfig) -> PipelineConfig:
-    """Return `config` as schema objects, every interpolation resolved and every type checked."""
+    """Return `config` as schema objects, every interpolation resolved and every type checked.
+
+    Raises:
+        UsageError: a value is of the wrong type, or reads the environment: what is composed is tracked and logged.
+    """
     try:
+        _refuse_resolvers(OmegaConf.to_container(config, resolve=False))
         merged = OmegaConf.merge(OmegaConf.structured(PipelineConfig), config)
         OmegaConf.resolve(merged)
         return cast("PipelineConfig", OmegaConf.to_object(merged))
@@ -67,6 +73,37 @@ def is_composed(path: Path) -> bool:
     except (OSError, ValueError, yaml.YAMLError):
         return False
     return isinstance(content, dict) and {"seed", "data", "model", "trainer", "paths"} <= content.keys()
+
+
+def check_composed(path: Path) -> None:
+    """Refuse a file that is not what `unblur compose` writes: Hydra would build whatever its section `hydra` names.
+
+    Raises:
+        UsageError: the file is no YAML, or has other keys, an interpolation or a Hydra header.
+    """
+    again = "write one with `unblur compose --out FILE.yaml`"
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        msg = f"{path}: cannot be read as YAML ({type(error).__name__}); {again}"
+        raise UsageError(msg) from error
+    keys = {field.name for field in fields(PipelineConfig)}
+    foreign = [str(key) for key in content if key not in keys] if isinstance(content, dict) else ["no keys at all"]
+    foreign += [mark for mark in ("@package", "${") if mark in text]
+    if foreign:
+        msg = f"{path}: holds {', '.join(foreign[:3])}, which no composed configuration has; {again}"
+        raise UsageError(msg)
+
+
+def _refuse_resolvers(value: object, key: str = "") -> None:
+    """Let values refer to other keys alone: `${data.frames}`, but not `${oc.env:NAME}`."""
+    if isinstance(value, dict | list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            _refuse_resolvers(inner, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, str) and "${" in re.sub(r"\$\{[\w.]+\}", "", value):
+        msg = f"configuration key {key!r}: reads more than another key, such as the environment; write the value itself"
+        raise UsageError(msg)
 
 
 def read_params(path: Path) -> list[str]:

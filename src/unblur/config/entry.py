@@ -13,9 +13,13 @@ from omegaconf import DictConfig
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
 from unblur.safety.owned import OVERWRITE
+from unblur.safety.secrets import masked
 
 # The pipeline's folders are given by `paths`; Hydra shall make none of its own for a single run.
 QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
+
+HYDRA_KEYS = ("hydra.run.dir", "hydra.output_subdir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.mode")
+OTHER_FOLDERS = "the configuration is that of conf/, or a composed file given by --config FILE; no other is taken"
 
 
 def stage(run: Callable[[PipelineConfig], None]) -> Callable[[], None]:
@@ -70,7 +74,7 @@ def _fail(message: str, code: int) -> None:
     if os.environ.get("UNBLUR_DEBUG"):
         traceback.print_exc()
     sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {masked(message)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -94,12 +98,32 @@ def _hydra_arguments() -> None:
             msg = "--config needs a file: the output of `unblur compose --out FILE`"
             raise UsageError(msg)
         path = Path(rest[at + 1]).resolve()
-        if not path.is_file():
-            msg = f"{path}: there is no such configuration file; write one with `unblur compose --out FILE`"
+        if not path.is_file() or path.suffix != ".yaml":
+            msg = f"{path}: there is no such configuration file; write one with `unblur compose --out FILE.yaml`"
             raise UsageError(msg)
         rest[at : at + 2] = ["--config-path", str(path.parent), "--config-name", path.stem]
+    _refuse_hydra(rest)
     missing = [item for item in QUIET if not any(given.startswith(item.split("=")[0] + "=") for given in rest)]
     sys.argv = [sys.argv[0], *rest, *missing]
+
+
+def _refuse_hydra(arguments: list[str]) -> None:
+    """Hydra builds its callbacks, launcher, sweeper and logging past `config.instantiate`: nobody may name others."""
+    from unblur.config.compose import check_composed
+
+    given = [item for item in arguments if item.startswith("--config-")]
+    if given not in ([], ["--config-path", "--config-name"]):
+        raise UsageError(OTHER_FOLDERS)
+    for item in arguments:
+        key = item.partition("=")[0].lstrip("+~")
+        if item not in given and item.startswith(("-cp", "-cn", "-cd", "--con", "--e")):
+            raise UsageError(OTHER_FOLDERS)
+        if any(part.startswith("hydra") for part in key.split("@")) and item not in QUIET and key not in HYDRA_KEYS:
+            msg = f"override {item!r}: of Hydra's own keys only {', '.join(HYDRA_KEYS)} may be set"
+            raise UsageError(msg)
+    if given:
+        folder, name = (arguments[arguments.index(flag) + 1] for flag in given)
+        check_composed(Path(folder) / f"{name}.yaml")
 
 
 def _hydra_run(run: Callable[[PipelineConfig], None]) -> None:

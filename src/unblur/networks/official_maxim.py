@@ -21,6 +21,7 @@ from torch import Tensor
 
 from unblur.errors import UnblurError
 from unblur.networks.maxim import LEVELS, MAXIM
+from unblur.safety.archives import check_names
 
 Array = npt.NDArray[np.float32]
 MOST_BYTES = 512 << 20
@@ -180,7 +181,9 @@ def _checkpoint(path: Path) -> dict[str, Array]:
     """Read Google's flat archive: `opt/target/backbone/stage_0_.../kernel` and the like."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            size = sum(member.file_size for member in archive.zip.infolist())
+            members = archive.zip.infolist()
+            check_names((member.filename for member in members), path)
+            size = sum(member.file_size for member in members)
             if size > MOST_BYTES:
                 msg = f"{path}: unpacks to {size} bytes; at most {MOST_BYTES} are expected"
                 raise UnblurError(msg)
@@ -240,6 +243,7 @@ def _members(path: Path) -> Callable[[str], bytes]:
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:gz") as archive:
+            check_names((member.name for member in archive), path)
             for member in archive:
                 name = PurePosixPath(member.name)
                 if not member.isfile() or name.parent.name != "models":

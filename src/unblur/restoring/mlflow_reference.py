@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unblur.config.tracking import tracking_client, tracking_uri
 from unblur.errors import NoModelVersionError, UnblurError
+from unblur.safety.secrets import masked
 
 MEND = "run `make repro` or give --model FILE"
 
@@ -28,7 +29,7 @@ def fetched_onnx(reference: str) -> Iterator[Path]:
         UnblurError: the model has no ONNX file.
     """
     uri = tracking_uri()
-    store = re.sub(r"//[^/@]*@", "//", uri)  # user and password stay out of messages
+    store = masked(uri)
     database = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not database.is_file():
         # Checked here because MLflow would create an empty store, which takes seconds.

@@ -1,10 +1,13 @@
-"""Named members of a zip archive or wheel, taken out one by one: capped, checked, and never half-written."""
+"""Archives that are read: their members are capped, checked, never ambiguous, and never half-written."""
 
 import hashlib
+import io
 import stat
+import unicodedata
 import zipfile
 import zlib
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from unblur.errors import UnblurError
@@ -33,6 +36,7 @@ def extract_member(archive: Path, member: str, root: Path, relative: str, *, sha
     target = _target(root, relative)
     try:
         with zipfile.ZipFile(archive) as opened:
+            check_names((info.filename for info in opened.infolist()), archive)
             info = _plain_file(opened, archive, member, max_bytes)
             with replacing(target) as unfinished, opened.open(info) as source:
                 found = _copy(source, unfinished, max_bytes, f"{archive.name}: {member}")
@@ -46,6 +50,57 @@ def extract_member(archive: Path, member: str, root: Path, relative: str, *, sha
         msg = f"{archive.name}: damaged or not a zip archive ({error}); delete it and fetch it again"
         raise UnblurError(msg) from error
     return target
+
+
+def read_zip(path: Path, *, max_bytes: int) -> dict[str, bytes]:
+    """Return every member of the zip at `path` by its name; the file is read once, so what is checked is what is used.
+
+    Raises:
+        UnblurError: no such file, not a zip, too large, two members of one name, one that is no plain file, or a
+            name that leads out of the archive.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            msg = f"{path}: is larger than {max_bytes} bytes, the most that is read"
+            raise UnblurError(msg)
+        with zipfile.ZipFile(io.BytesIO(content)) as opened:
+            infos = opened.infolist()
+            check_names((info.filename for info in infos), path)
+            left = max_bytes
+            for info in infos:
+                left -= _plain_file(opened, path, info.filename, left).file_size
+            return {info.filename: opened.read(info) for info in infos}
+    except OSError as error:
+        msg = f"{path}: cannot be read ({error.strerror}); give an archive that is there"
+        raise UnblurError(msg) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+        msg = f"{path}: damaged or not a zip archive ({error}); get it again"
+        raise UnblurError(msg) from error
+
+
+def check_names(names: Iterable[str], archive: Path) -> None:
+    """Refuse names that two readers may understand differently.
+
+    Raises:
+        UnblurError: there is no member, two have one name (also when case and Unicode's forms are disregarded), or a
+            name is absolute, has a backslash or a part `..`.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
+            msg = f"{archive.name}: its member {name!r} leads out of it; get the archive again from where it is made"
+            raise UnblurError(msg)
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        if plain in seen:
+            msg = f"{archive.name}: holds {name!r} and {seen[plain]!r}, which are one name; get the archive again"
+            raise UnblurError(msg)
+        seen[plain] = name
+    if not seen:
+        msg = f"{archive.name}: holds nothing; get the archive again"
+        raise UnblurError(msg)
 
 
 def _target(root: Path, relative: str) -> Path:

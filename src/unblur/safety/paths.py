@@ -1,4 +1,4 @@
-"""Paths that come from a user, a list or an archive: none may leave its root."""
+"""Paths and names that come from a user, a list or an archive: none may leave its root."""
 
 from pathlib import Path, PurePosixPath
 from typing import Self

@@ -54,6 +54,7 @@ def machine_rows() -> Iterator[list[str]]:
     import torch
 
     from unblur.config.tracking import tracking_uri
+    from unblur.safety.secrets import masked
     from unblur.training.precision import resolve_precision
 
     yield ["system", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}", ""]
@@ -69,7 +70,7 @@ def machine_rows() -> Iterator[list[str]]:
             yield [package, importlib.metadata.version(package), ""]
         except importlib.metadata.PackageNotFoundError:
             yield [package, "missing", "make venv"]
-    yield ["MLflow's store", tracking_uri(), ""]
+    yield ["MLflow's store", masked(tracking_uri()), ""]
     for tool in ("git", "dvc"):
         where = shutil.which(tool)
         yield [f"{tool} command", where or "missing", "" if where else f"put {tool} on the PATH"]
