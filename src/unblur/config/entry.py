@@ -72,14 +72,14 @@ def exit_codes() -> Iterator[None]:
 
     A signal of `SIGNALS` ends the block like an error, so that unfinished files go and those that are there stay.
     """
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before: dict[signal.Signals, object] = {number: signal.getsignal(number) for number in SIGNALS}
     catch_signals()
     try:
         yield
     except UnblurError as error:
         _fail(of_worker(str(error)), error.exit_code)
     except Stopped as stopped:
-        before.clear()  # a second signal shall not end the process with another code on its way out
+        before = dict.fromkeys(before, signal.SIG_IGN)  # on the way out a second one shall not change the code
         _fail(f"stopped by {stopped.signal.name}; run the same command again to go on", 128 + stopped.signal)
     except KeyboardInterrupt:
         _fail("stopped by SIGINT; run the same command again to go on", 130)
@@ -92,7 +92,8 @@ def exit_codes() -> Iterator[None]:
         _fail(explain(error) or unforeseen, 1)
     finally:
         for number, handler in before.items():
-            _handle(number, handler)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                _handle(number, handler)
 
 
 def catch_signals() -> None:
