@@ -10,7 +10,8 @@ import pytest
 from unblur.config.entry import Stopped, _options_first, exit_codes
 
 SLEEPER = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may have turned off
 from pathlib import Path
 from unblur.config.entry import command
 from unblur.safety.atomic import replacing
