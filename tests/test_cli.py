@@ -53,9 +53,10 @@ def test_typo_in_an_override_exits_2_with_one_line():
 
 
 def test_cfg_job_prints_the_configuration_without_running(tmp_path):
-    done = run("train", "--cfg", "job", "experiment=smoke", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "_target_: unblur.networks.nafnet.NAFNet" in done.stdout
+    for arguments in (("--cfg", "job", "experiment=smoke"), ("experiment=smoke", "--cfg", "job", "seed=9")):
+        done = run("train", *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "_target_: unblur.networks.nafnet.NAFNet" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

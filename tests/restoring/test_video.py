@@ -205,6 +205,164 @@ def test_of_a_truncated_video_the_beginning_is_restored(tmp_path, make_video):
     assert len(read(tmp_path / "out.mkv")[1]) == done.frames
 
 
+def grey_clip(path, depth=8, size=(48, 64)):
+    """A clip of flat grey steps, whose luma is known to the digit."""
+    with av.open(str(path), "w") as made:
+        form, kind = ("yuv420p", np.uint8) if depth == 8 else ("yuv420p10le", np.uint16)
+        stream = made.add_stream("ffv1", rate=RATE)
+        stream.height, stream.width = size
+        stream.pix_fmt = form
+        for level in range(40, 220, 20):
+            frame = av.VideoFrame(size[1], size[0], form)
+            for number, plane in enumerate(frame.planes):
+                value = (level if number == 0 else 128) * (1 if depth == 8 else 4) + (1 if depth == 10 else 0)
+                plane.update(np.full(plane.buffer_size // kind().itemsize, value, kind).tobytes())
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode(None))
+    return path
+
+
+def luma(path, kind=np.uint8):
+    with av.open(str(path)) as clip:
+        return [float(np.frombuffer(frame.planes[0], kind).mean()) for frame in clip.decode(video=0)]
+
+
+def test_brightness_stays(tmp_path):
+    source = grey_clip(tmp_path / "in.mkv")
+    restore_video(Same(), source, tmp_path / "out.mkv")
+    np.testing.assert_allclose(luma(tmp_path / "out.mkv"), luma(source), atol=0.3)
+
+
+def test_ten_bits_stay_ten(tmp_path):
+    source = grey_clip(tmp_path / "in.mkv", depth=10)
+    done = restore_video(Same(), source, tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as clip:
+        assert clip.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
+    np.testing.assert_allclose(luma(tmp_path / "out.mkv", np.uint16), luma(source, np.uint16), atol=0.6)
+    assert done.notes == ["in 10 bits like the source, which some players lack"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "becomes", "notes"),
+    [
+        ("libx264", "yuv422p", "yuv422p", ["in 4:2:2 like the source, which some players lack"]),
+        ("libx264", "gray", "yuv420p", []),
+        ("libx264rgb", "rgb24", "yuv444p", ["in 4:4:4 like the source, which some players lack"]),
+        ("qtrle", "argb", "yuv444p", ["in 4:4:4 like the source", "its transparency is left out"]),
+        ("prores_ks", "yuva444p10le", "yuv444p10le", ["in 4:4:4", "its transparency is left out", "12 bits become 10"]),
+    ],
+)
+def test_colours_keep_their_matrix_and_halving(tmp_path, make_video, codec, pixels, becomes, notes):
+    source = make_video(tmp_path / "in.mov", pictures(4), codec, pixels)
+    done = restore_video(Same(), source, tmp_path / "out.mov")
+    assert len(done.notes) == len(notes)
+    assert all(said in note for said, note in zip(notes, done.notes, strict=True))
+    with av.open(str(tmp_path / "out.mov")) as clip:
+        assert clip.streams.video[0].codec_context.pix_fmt == becomes
+    before, after = read(source)[1], read(tmp_path / "out.mov")[1]
+    assert close(after, before, 25)
+    assert abs(np.mean(after) - np.mean(before)) < 1.5
+
+
+def with_parts(path, sound="aac", second=None):
+    """A clip with titles, a language, chapters, and at will another video track of so many frames before its own."""
+    with av.open(str(path), "w") as made:
+        tracks = []
+        if second:
+            tracks.append((made.add_stream("mpeg4", rate=RATE), pictures(second, 32, 32)))
+        tracks.append((made.add_stream("libx264", rate=RATE), pictures(10)))
+        for stream, frames in tracks:
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt = "yuv420p"
+        made.metadata.update(title="A walk", artist="Nobody", comment="in the rain")
+        voice = made.add_stream(sound, rate=8000, layout="mono")
+        voice.metadata.update(language="ger", title="With wind")
+        chapters = [
+            {"id": n, "start": 200 * n, "end": 200 * n + 200, "metadata": {"title": f"part {n}"}} for n in (0, 1)
+        ]
+        made.set_chapters([{**chapter, "time_base": Fraction(1, 1000)} for chapter in chapters])
+        for stream, frames in tracks:
+            for number, frame in enumerate(frames):
+                picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+                picture.pts, picture.time_base = number, Fraction(1, RATE)
+                made.mux(stream.encode(picture))
+            made.mux(stream.encode(None))
+        form = voice.codec_context.format.name
+        for block in range(3):
+            count = voice.codec_context.frame_size or 1024
+            silence = np.zeros((1, count), {"fltp": np.float32, "s16": np.int16, "u8": np.uint8}[form])
+            samples = av.AudioFrame.from_ndarray(silence, format=form, layout="mono")
+            samples.sample_rate, samples.pts = 8000, block * count
+            made.mux(voice.encode(samples))
+        made.mux(voice.encode(None))
+    return path
+
+
+def parts(path):
+    """What the table of differences compares: titles, chapters, and the language and title of the sound."""
+    with av.open(str(path)) as clip:
+        tags = {key.lower(): value for key, value in clip.metadata.items()}
+        sound = [{key.lower(): value for key, value in each.metadata.items()} for each in clip.streams.audio]
+        return (
+            {key: tags.get(key) for key in ("title", "artist", "comment")},
+            [chapter["metadata"]["title"] for chapter in clip.chapters()],
+            [(each.get("language"), each.get("title") or each.get("name")) for each in sound],
+        )
+
+
+@pytest.mark.parametrize("taken", [".mkv", ".mp4", ".mov"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_titles_languages_and_chapters_stay(tmp_path, taken, suffix):
+    source = with_parts(tmp_path / f"in{taken}")
+    done = restore_video(Same(), source, tmp_path / f"out{suffix}")
+    assert done.notes == []
+    assert parts(tmp_path / f"out{suffix}") == parts(source)
+    assert parts(source)[1] == ["part 0", "part 1"]
+
+
+def test_what_the_container_cannot_hold_is_noted(tmp_path):
+    source = with_parts(tmp_path / "in.mkv", sound="pcm_u8")
+    done = restore_video(Same(), source, tmp_path / "out.mp4")
+    assert done.notes == [".mp4 cannot hold its sound (pcm_u8): left out; .mkv takes more kinds"]
+    assert done.frames == 10
+    assert restore_video(Same(), source, tmp_path / "out.mkv").notes == []
+
+
+@pytest.mark.parametrize("second", [1, 6])
+def test_of_two_video_tracks_the_preview_never_wins_and_the_other_is_noted(tmp_path, second):
+    source = with_parts(tmp_path / "in.mp4", second=second)
+    done = restore_video(Same(), source, tmp_path / "out.mp4")
+    assert done.frames == (10 if second == 1 else 6)
+    left = "32 x 32 (track 0)" if second == 1 else "64 x 48 (track 1)"
+    assert done.notes == [f"has more than one video track: the one of {left} is left out"]
+
+
+def test_subtitles_are_copied(tmp_path):
+    (tmp_path / "words.srt").write_text("1\n00:00:00,100 --> 00:00:00,300\nHello\n")
+    plain = write(tmp_path / "plain.mkv", pictures(10), sound=False)
+    with (
+        av.open(str(plain)) as clip,
+        av.open(str(tmp_path / "words.srt")) as words,
+        av.open(str(tmp_path / "in.mkv"), "w") as made,
+    ):
+        copies = {}
+        for taken in (clip.streams.video[0], words.streams.subtitles[0]):
+            copies[taken] = made.add_stream_from_template(taken)
+        copies[words.streams.subtitles[0]].metadata["language"] = "eng"
+        for container in (clip, words):
+            for packet in container.demux():
+                if packet.dts is not None:
+                    packet.stream = copies[packet.stream]
+                    made.mux(packet)
+    assert restore_video(Same(), tmp_path / "in.mkv", tmp_path / "out.mkv").notes == []
+    with av.open(str(tmp_path / "out.mkv")) as clip:
+        said = [(bytes(p), float(p.pts * p.time_base)) for p in clip.demux(subtitles=0) if p.size]
+        assert said == [(b"Hello", pytest.approx(0.1))]
+        assert clip.streams.subtitles[0].language == "eng"
+    done = restore_video(Same(), tmp_path / "in.mkv", tmp_path / "out.mp4")
+    assert done.notes == [".mp4 cannot hold its subtitles (srt): left out; .mkv takes more kinds"]
+
+
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(tmp_path):
     source = write(tmp_path / "in.mp4", pictures(3))
     (tmp_path / "text.mp4").write_text("no video")

@@ -79,6 +79,55 @@ def test_a_killed_training_goes_on_by_itself_and_ends_with_the_same_weights(proj
     assert (project / "artifacts/train/history.csv").read_text() == (project / "straight/history.csv").read_text()
 
 
+def started(project, *arguments, checkpoints=1):
+    """A training in a process of its own that has written this many checkpoints; (process, folder of checkpoints)."""
+    command = [sys.executable, "-m", "unblur.stages.train", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    name = "last.ckpt" if checkpoints == 1 else "previous.ckpt"
+    deadline = time.monotonic() + 240
+    while not (found := list((project / "checkpoints").glob(f"*/{name}"))):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.02)
+    return process, found[0].parent
+
+
+def test_a_stopped_training_says_so_and_goes_on_although_its_last_checkpoint_is_cut(project, run_stage, tiny):
+    long = (*tiny, "trainer.max_epochs=60", "data.steps_per_epoch=4", "trainer.check_val_every_n_epoch=60")
+    process, folder = started(project, *long, checkpoints=2)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 143, said
+    assert said.strip().splitlines()[-1] == "error: stopped by SIGTERM; run the same command again to go on"
+    assert not (project / "artifacts/train/model").exists()
+    last = folder / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    MlflowClient(f"sqlite:///{project / 'mlflow.db'}").delete_run((folder / "mlflow_run_id").read_text())
+    done = run_stage("train", *long)
+    assert f"{last.relative_to(project)}: is damaged" in done.stderr
+    assert record(project)["resumed"]
+    assert record(project)["steps"] == 240
+
+
+def test_a_process_that_dies_ends_the_others_with_one_line(project, tiny):
+    process, _ = started(project, *tiny, "trainer.max_epochs=1000", "trainer=ddp_cpu", "logger=none")
+    (other,) = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    os.kill(int(other), signal.SIGKILL)
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert "error: another process of this training has ended" in said
+    assert "unexpected" not in said
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_training(project, tiny):
+    (project / "taken").write_text("a file")
+    command = [sys.executable, "-m", "unblur.stages.train", *tiny, "logger=none", "paths.train=taken"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: taken: is there already")
+    assert not (project / "checkpoints").exists()
+
+
 def test_another_configuration_does_not_resume(project, run_stage, tiny):
     run_stage("train", *tiny, "logger=none")
     folder = project / "checkpoints" / "0000000000000000"

@@ -1,15 +1,20 @@
-"""How a command starts and ends: Hydra or argparse in front, one line and an exit code for every mistake."""
+"""How a command starts and ends: Hydra or argparse in front, one line and an exit code for every mistake or signal."""
 
 import functools
 import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from omegaconf import DictConfig
 
+from unblur.config.failures import explain, of_worker
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
 from unblur.safety.owned import OVERWRITE
@@ -20,6 +25,19 @@ QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"
 
 HYDRA_KEYS = ("hydra.run.dir", "hydra.output_subdir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.mode")
 OTHER_FOLDERS = "the configuration is that of conf/, or a composed file given by --config FILE; no other is taken"
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # ends with 143, 130, 129
+_ONE_STOP = 1.0  # seconds: a terminal and a parent process often send the same signal one after the other
+
+# Hydra's options that take a value.
+_VALUED = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
+
+
+class Stopped(SystemExit):
+    """A signal asks the command to end. No KeyboardInterrupt: Lightning would end with another exit code."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.signal = signal.Signals(number)
 
 
 def stage(run: Callable[[PipelineConfig], None]) -> Callable[[], None]:
@@ -55,26 +73,66 @@ def command(run: Callable[[list[str]], int | None]) -> Callable[[], None]:
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Print an error as one line and leave with its exit code; with `--debug` the traceback comes first."""
+    """Print an error as one line and leave with its exit code; with `--debug` the traceback comes first.
+
+    A signal of `SIGNALS` ends the block like an error, so that unfinished files go and those that are there stay.
+    """
+    before: dict[signal.Signals, object] = {number: signal.getsignal(number) for number in SIGNALS}
+    catch_signals()
     try:
         yield
     except UnblurError as error:
-        _fail(str(error), error.exit_code)
+        _fail(of_worker(str(error)), error.exit_code)
+    except Stopped as stopped:
+        before = dict.fromkeys(before, signal.SIG_IGN)  # on the way out a second one shall not change the code
+        _fail(f"stopped by {stopped.signal.name}; run the same command again to go on", 128 + stopped.signal)
     except KeyboardInterrupt:
-        _fail("interrupted; run the same command again to go on", 130)
+        _fail("stopped by SIGINT; run the same command again to go on", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
         text = " ".join(str(error).split()) or "no message"
-        _fail(f"unexpected {type(error).__name__}: {text[:500]} (run again with --debug for the traceback)", 1)
+        unforeseen = f"unexpected {type(error).__name__}: {text[:500]} (run again with --debug for the traceback)"
+        _fail(explain(error) or unforeseen, 1)
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                _handle(number, handler)
+
+
+def catch_signals() -> None:
+    """Raise `Stopped` at each signal of `SIGNALS`, but for those that are ignored, as under nohup."""
+    stop = _Stop()
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            _handle(number, stop)
+
+
+class _Stop:
+    """The handler of a signal."""
+
+    def __init__(self) -> None:
+        self.last = float("-inf")
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        repeated = time.monotonic() - self.last < _ONE_STOP
+        self.last = time.monotonic()
+        if not repeated:
+            raise Stopped(number)
+
+
+def _handle(number: int, handler: object) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(number, handler)  # type: ignore[arg-type]
 
 
 def _fail(message: str, code: int) -> None:
     if os.environ.get("UNBLUR_DEBUG"):
         traceback.print_exc()
     sys.stdout.flush()
-    print(f"error: {masked(message)}", file=sys.stderr)
+    if code <= 128 or os.environ.get("LOCAL_RANK", "0") == "0":  # of a training in many processes, one speaks
+        print(f"error: {masked(message)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -104,7 +162,19 @@ def _hydra_arguments() -> None:
         rest[at : at + 2] = ["--config-path", str(path.parent), "--config-name", path.stem]
     _refuse_hydra(rest)
     missing = [item for item in QUIET if not any(given.startswith(item.split("=")[0] + "=") for given in rest)]
-    sys.argv = [sys.argv[0], *rest, *missing]
+    sys.argv = [sys.argv[0], *_options_first(rest), *missing]
+
+
+def _options_first(arguments: list[str]) -> list[str]:
+    """Put options before overrides: Hydra's parser takes overrides in one piece only."""
+    options: list[str] = []
+    overrides: list[str] = []
+    before = ""
+    for item in arguments:
+        takes_it = before in _VALUED or (before in {"--info", "-i"} and "=" not in item)
+        (options if item.startswith("-") or takes_it else overrides).append(item)
+        before = item
+    return [*options, *overrides]
 
 
 def _refuse_hydra(arguments: list[str]) -> None:

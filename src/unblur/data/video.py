@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
-from unblur.safety.videos import MAX_FRAMES, MAX_PIXELS, check_video_header, open_video
+from unblur.safety.videos import MAX_FRAMES, MAX_PIXELS, check_video_header, main_track, open_video
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 
@@ -49,7 +49,7 @@ def read_frames(path: Path, max_pixels: int = MAX_PIXELS, max_frames: int = MAX_
     ended = 0.0
     broken = False
     with open_video(path, max_pixels) as container:
-        stream = container.streams.video[0]
+        stream = main_track(container)
         announced = announced_seconds(container, stream)
         for picture in _decode(container, stream):
             if isinstance(picture, str) or picture.is_corrupt:

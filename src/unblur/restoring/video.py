@@ -17,9 +17,21 @@ from unblur.data.video import announced_seconds, shown_until
 from unblur.errors import UnblurError, UsageError
 from unblur.restoring.restorer import Restorer, StreamRestorer
 from unblur.restoring.tiles import restore_tiled
-from unblur.restoring.video_streams import HALVED, Decoder, Restored, Sound, Times, encoded_like, matrix, stream_like
+from unblur.restoring.video_parts import container_of, forgotten, keep_tags, other_tracks, picture_losses
+from unblur.restoring.video_streams import (
+    HALVED,
+    Decoder,
+    Restored,
+    Sound,
+    Times,
+    encoded_like,
+    format_notes,
+    is_deep,
+    pixels_of,
+    stream_like,
+)
 from unblur.safety.atomic import replacing
-from unblur.safety.videos import check_video_header, open_video
+from unblur.safety.videos import check_video_header, main_track, open_video
 
 CONTAINERS = (".mp4", ".mov", ".m4v", ".mkv")
 
@@ -36,9 +48,10 @@ def restore_video(
     """Write `target`: every frame of `source` that can be read, restored, at its own time.
 
     A network for images restores each frame on its own, in tiles; one for video takes them as a stream. Frames that
-    cannot be read, and those that are predicted from them, are left out: the one before is shown for longer. Sound is
-    copied without being decoded. Pictures become H.264 at a quality that hides no detail (CRF 16), 8 bits, 4:2:0; where
-    width or height is odd 4:4:4, as halved colours need even sizes.
+    cannot be read, and those that are predicted from them, are left out: the one before is shown for longer. Sound
+    and subtitles are copied without being decoded, titles, languages and chapters kept; what the copy lacks is noted.
+    Pictures become H.264 at a quality that hides no detail (CRF 16), in 8 bits or 10, with colours halved as they are;
+    where width or height is odd in 4:4:4, as halved colours need even sizes.
 
     Args:
         restorer: for images or video.
@@ -58,16 +71,17 @@ def restore_video(
     check_video_header(source)
     result = Restored()
     with replacing(target) as unfinished, open_video(source) as taken:
-        form = {".mkv": "matroska", ".mov": "mov"}.get(target.suffix.lower(), "mp4")
         try:
-            with av.open(str(unfinished), "w", format=form) as made:
-                _copy(taken, made, restorer, result, tile=tile, overlap=overlap, track=track)
+            with av.open(str(unfinished), "w", format=container_of(target)) as made:
+                _copy(taken, made, restorer, result, target, tile=tile, overlap=overlap, track=track)
         except av.FFmpegError as error:
             msg = f"{target}: cannot be written after {result.frames} frames ({error.strerror}); is the disk full?"
             raise UnblurError(msg) from error
         if result.frames == 0:
             msg = f"{source}: none of its frames can be read; fetch the file again"
             raise UnblurError(msg)
+        with open_video(unfinished) as check:
+            result.notes += forgotten(taken, check)
     return result
 
 
@@ -94,14 +108,17 @@ def _copy(
     made: OutputContainer,
     restorer: Restorer,
     result: Restored,
+    target: Path,
     *,
     tile: int,
     overlap: int,
     track: Callable[[int], None],
 ) -> None:
-    seen = taken.streams.video[0]
+    seen = main_track(taken)
     base = seen.time_base or Fraction(1, 90000)
-    sound = Sound(taken, made, result)
+    result.notes += other_tracks(taken, seen)
+    keep_tags(taken, made)
+    sound = Sound(taken, made, result, target)
     decoded = Decoder(result)
     pictures: deque[av.VideoFrame] = deque()
     written: VideoStream | None = None
@@ -115,16 +132,19 @@ def _copy(
                 continue
             for picture in decoded(packet):
                 pictures.append(picture)
-                planes = picture.to_ndarray(format="rgb24", src_colorspace=matrix(picture))
-                yield np.ascontiguousarray(planes.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
+                pixels = pixels_of(picture)
+                whole = np.float32(np.iinfo(pixels.dtype).max)
+                yield np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) / whole
 
-    for restored in _restored(restorer, arrays(), tile, overlap):
+    def kind() -> type[np.unsignedinteger[Any]]:
+        return np.uint16 if is_deep(pictures[0]) else np.uint8
+
+    for restored in _restored(restorer, arrays(), kind, tile, overlap):
         picture = pictures.popleft()
         if written is None:
             written = stream_like(made, seen, picture, base)
             made.start_encoding()
-            if written.pix_fmt != HALVED:
-                result.notes.append(f"{picture.width} x {picture.height} is odd: in 4:4:4, which some players lack")
+            result.notes += [*format_notes(picture, written.pix_fmt or HALVED), *picture_losses(picture)]
         frame = encoded_like(restored, picture, base, written.pix_fmt or HALVED)
         frame.pts = times.after(picture.pts)
         frame.duration = picture.duration
@@ -147,16 +167,23 @@ def _packets(taken: InputContainer, streams: list[Any]) -> Iterator["av.Packet[A
 
 
 def _restored(
-    restorer: Restorer, frames: Iterator[NDArray[np.float32]], tile: int, overlap: int
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield (H, W, 3) uint8 of each frame (1, 3, H, W)."""
+    restorer: Restorer,
+    frames: Iterator[NDArray[np.float32]],
+    kind: Callable[[], type[np.unsignedinteger[Any]]],
+    tile: int,
+    overlap: int,
+) -> Iterator[NDArray[Any]]:
+    """Yield (H, W, 3) of each frame (1, 3, H, W), uint8 or uint16 as `kind` says of the next."""
     if restorer.task == "video":
         if not isinstance(restorer, StreamRestorer):
             msg = f"{restorer.name}: cannot restore video frame by frame; export it as ONNX"
             raise UnblurError(msg)
         for frame in restorer.stream(frames):
-            yield np.rint(np.clip(frame[0], 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+            yield _as_integers(np.clip(frame[0], 0, 1), kind())
         return
     for frame in frames:
-        pixels = np.rint(frame[0].transpose(1, 2, 0) * 255).astype(np.uint8)
-        yield restore_tiled(restorer, pixels, tile=tile, overlap=overlap)
+        yield restore_tiled(restorer, _as_integers(frame[0], kind()), tile=tile, overlap=overlap)
+
+
+def _as_integers(frame: NDArray[np.float32], kind: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
+    return np.rint(frame.transpose(1, 2, 0) * np.iinfo(kind).max).astype(kind)

@@ -1,19 +1,24 @@
-"""What goes from a video into its restored copy: pictures that can be shown, sound, times, rotation, colour tags."""
+"""What goes from a video into its restored copy: pictures, sound, subtitles, times, rotation, colour tags."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, cast
 
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
-from av.video.reformatter import Colorspace
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from unblur.restoring.video_parts import container_of, fits, keep_stream_tags
+
 CODEC, QUALITY = "libx264", {"crf": "16", "preset": "medium"}
 HALVED = "yuv420p"  # colours at half the width and height: what every player shows
+# Without these FFmpeg rounds down, which darkens by a step of 255, and spreads colours by whole pixels.
+EXACT = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
 _TAGS = ("color_range", "color_primaries", "color_trc", "colorspace")
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _HD = 720  # rows
@@ -44,20 +49,24 @@ class Times:
 
 
 class Sound:
-    """Copies the sound's packets beside the pictures, without decoding them."""
+    """Copies the packets of sound and subtitles beside the pictures, without decoding them."""
 
-    def __init__(self, taken: InputContainer, made: OutputContainer, result: Restored) -> None:
+    def __init__(self, taken: InputContainer, made: OutputContainer, result: Restored, target: Path) -> None:
         self.made, self.result = made, result
         self.streams: list[Any] = []
         self.copies: dict[int, tuple[Any, Times]] = {}
         self.held: list[av.Packet[Any]] = []
-        for stream in taken.streams.audio:
-            try:
-                self.copies[stream.index] = made.add_stream_from_template(stream), Times(1)
-                self.streams.append(stream)
-            except (av.FFmpegError, ValueError, AttributeError):  # also: a codec that nobody knows has no context
+        for stream in (*taken.streams.audio, *taken.streams.subtitles):
+            if not fits(stream, container_of(target)):
+                kind = "sound" if stream.type == "audio" else "subtitles"
                 name = getattr(stream.codec_context, "name", "of an unknown kind")
-                result.notes.append(f"its sound ({name}) does not fit into the container: left out")
+                hint = "" if target.suffix.lower() == ".mkv" else "; .mkv takes more kinds"
+                result.notes.append(f"{target.suffix} cannot hold its {kind} ({name}): left out{hint}")
+                continue
+            copy: Any = made.add_stream_from_template(stream)
+            keep_stream_tags(stream, copy)
+            self.copies[stream.index] = copy, Times(1)
+            self.streams.append(stream)
 
     def hold(self, packet: "av.Packet[Any]") -> None:
         """Keep a packet until the pictures have come as far."""
@@ -120,24 +129,67 @@ class Decoder:
 
 
 def stream_like(made: OutputContainer, seen: VideoStream, picture: av.VideoFrame, base: Fraction) -> VideoStream:
-    """Add a stream of the same size, times, rotation and colour tags."""
+    """Add a stream of the same size, bits, halving of colours, times, rotation and colour tags."""
     stream: Any = made.add_stream(CODEC, rate=seen.average_rate or 25, options=QUALITY)
+    keep_stream_tags(seen, stream)
     context = stream.codec_context
     stream.width, stream.height = picture.width, picture.height
-    stream.pix_fmt = HALVED if picture.width % 2 == picture.height % 2 == 0 else "yuv444p"
+    stream.pix_fmt = form_like(picture)
     stream.time_base = context.time_base = base
     context.sample_aspect_ratio = seen.sample_aspect_ratio or Fraction(1)
     for tag in _TAGS:
         setattr(context, tag, getattr(seen.codec_context, tag))
+    if picture.format.is_rgb:  # written as YCbCr: the matrix and range of RGB would be wrong there
+        context.colorspace, context.color_range = matrix(picture), ColorRange.MPEG
     if picture.rotation:
         stream.set_display_rotation(picture.rotation)
     return cast("VideoStream", stream)
 
 
-def encoded_like(pixels: NDArray[np.uint8], picture: av.VideoFrame, base: Fraction, form: str) -> av.VideoFrame:
+def form_like(picture: av.VideoFrame) -> str:
+    """Return the encoder's pixel format that loses least: colours halved as they are, in 8 bits or 10.
+
+    Halved colours need even sizes; RGB and odd sizes become 4:4:4.
+    """
+    form = picture.format
+    grey = sum(not part.is_alpha for part in form.components) < 3
+    even_width, even_height = picture.width % 2 == 0, picture.height % 2 == 0
+    narrow = not form.is_rgb and (grey or form.chroma_width(picture.width) < picture.width)
+    low = not form.is_rgb and (grey or form.chroma_height(picture.height) < picture.height)
+    if narrow and low and even_width and even_height:
+        name = HALVED
+    else:
+        name = "yuv422p" if narrow and even_width else "yuv444p"
+    return name + ("10le" if is_deep(picture) else "")
+
+
+def format_notes(picture: av.VideoFrame, form: str) -> list[str]:
+    """Say what is unusual in the copy's pixel format, as not every player shows it."""
+    if "420" in form:
+        return ["in 10 bits like the source, which some players lack"] if is_deep(picture) else []
+    name = "4:4:4" if "444" in form else "4:2:2"
+    odd = picture.width % 2 or picture.height % 2
+    why = f"{picture.width} x {picture.height} is odd: in {name}" if odd else f"in {name} like the source"
+    return [f"{why}{', 10 bits' if is_deep(picture) else ''}, which some players lack"]
+
+
+def is_deep(picture: av.VideoFrame) -> bool:
+    """Tell whether the picture has more than 8 bits a value."""
+    return max(part.bits for part in picture.format.components) > 8
+
+
+def pixels_of(picture: av.VideoFrame) -> NDArray[Any]:
+    """Return the picture as (H, W, 3) RGB: uint8, or uint16 where it has more than 8 bits."""
+    form = "rgb48le" if is_deep(picture) else "rgb24"
+    return picture.reformat(format=form, src_colorspace=matrix(picture), interpolation=EXACT).to_ndarray()
+
+
+def encoded_like(pixels: NDArray[Any], picture: av.VideoFrame, base: Fraction, form: str) -> av.VideoFrame:
     """Return the restored pixels as a frame with the time and the colours of the one that they come from."""
-    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-    frame = rgb.reformat(format=form, dst_colorspace=matrix(picture), dst_color_range=picture.color_range)
+    kind = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
+    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind)
+    span = ColorRange.MPEG if picture.format.is_rgb else picture.color_range
+    frame = rgb.reformat(format=form, dst_colorspace=matrix(picture), dst_color_range=span, interpolation=EXACT)
     frame.time_base = picture.time_base or base
     return frame
 

@@ -1,6 +1,7 @@
 """Files appear whole or not at all: written under a temporary name, then renamed."""
 
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,5 +21,24 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         unfinished.replace(path)
+    except OSError as error:
+        if error.filename in {None, str(unfinished)}:
+            error.filename = str(path)  # what a message shall name
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path) -> None:
+    """Make `folder` and write into it, to be asked before long work begins.
+
+    Raises:
+        OSError: the disk is full, read-only or somebody else's, or a file is in the way; it names the place.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"?")
+    except OSError as error:
+        error.filename = str(folder)
+        raise

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
 from unblur.errors import UnblurError
 
@@ -59,7 +61,7 @@ def check_video_header(
         if not container.streams.video:
             msg = f"{path}: holds no pictures, only {_kinds(container)}; a video was expected"
             raise UnblurError(msg)
-        stream = container.streams.video[0]
+        stream = main_track(container)
         rate = stream.average_rate or Fraction(0)
         frames = stream.frames or int((container.duration or 0) / av.time_base * rate)
         context = stream.codec_context
@@ -102,6 +104,25 @@ def open_video(path: Path, max_pixels: int = MAX_PIXELS) -> InputContainer:
             raise UnblurError(msg)
         stream.codec_context.options = {"max_pixels": str(max_pixels)}
     return container
+
+
+def main_track(container: InputContainer) -> VideoStream:
+    """Return the video track that is meant: no cover and no preview of one frame, where there is another.
+
+    Of several, it is the one that says to be the default, else the first.
+    """
+    still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+    def rank(stream: VideoStream) -> tuple[bool, bool, bool]:
+        default = bool(stream.disposition & Disposition.default)
+        return not stream.disposition & still, _frames(container, stream) != 1, default
+
+    return max(container.streams.video, key=rank)  # the first of equals
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> int:
+    """Count a track's frames, up to two; the index knows, where there is one."""
+    return stream.frames or len(stream.index_entries) or 2
 
 
 def _kinds(container: InputContainer) -> str:

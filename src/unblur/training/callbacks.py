@@ -9,9 +9,29 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import MLFlowLogger
 
+from unblur.config.entry import catch_signals
 from unblur.training.module import Batch, RestorationModule, as_images
 
 log = logging.getLogger(__name__)
+
+
+class StopsAtOnce(L.Callback):
+    """Ends all processes of a training when one of them is stopped or fails.
+
+    Lightning's own handler of SIGTERM talks to the other processes in the middle of a step, which may wait for ever,
+    and ends with exit code 0.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take the signals back."""
+        catch_signals()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """End the processes that this one has started: they wait for it, and write nothing."""
+        started = getattr(trainer.strategy.launcher, "procs", [])
+        for process in started:
+            process.kill()
+        started.clear()  # else Lightning's watch over them kills this process before it has told why
 
 
 class History(L.Callback):

@@ -22,11 +22,13 @@ from unblur.config.instantiate import instantiate
 from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
 from unblur.config.schema import PipelineConfig
-from unblur.config.tracking import ensure_experiment, tracking_client, tracking_uri
+from unblur.config.tracking import ensure_experiment, is_active, tracking_client, tracking_uri
 from unblur.errors import UnblurError
+from unblur.safety.atomic import replacing, require_writable
 from unblur.safety.hashing import sha256_file
 from unblur.safety.owned import MARKER, check_owned, check_replaceable, owned_folder
-from unblur.training.callbacks import History, SamplePanels
+from unblur.training.callbacks import History, SamplePanels, StopsAtOnce
+from unblur.training.checkpoints import KeptCheckpoints, newest_readable
 from unblur.training.crops import shard_store
 from unblur.training.datamodule import RestorationData
 from unblur.training.module import RestorationModule
@@ -65,7 +67,7 @@ class TrainingRecord:
 def fit(cfg: PipelineConfig) -> TrainingRecord:
     """Train as `cfg` says and write `<paths.train>/{model/, history.csv, run.json}`.
 
-    An interrupted training with the same configuration and data is continued from its last checkpoint in
+    An interrupted training with the same configuration and data is continued from its last readable checkpoint in
     `<paths.checkpoints>/<hash>/`; that folder is removed once the model is saved.
 
     Raises:
@@ -81,6 +83,8 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     manifest = sha256_file(Path(cfg.paths.prepared) / "manifest.csv")
     training_hash = hash_training(cfg, manifest)
     checkpoints = Path(cfg.paths.checkpoints) / training_hash[:16]
+    for folder in (Path(cfg.paths.train), checkpoints.parent):
+        require_writable(folder)
 
     network: nn.Module = instantiate(cfg.model)
     task = getattr(network, "task", "image")
@@ -103,9 +107,8 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     logger = make_logger(cfg, training_hash, checkpoints)
     history = History()
     trainer = make_trainer(cfg, logger, history, checkpoints)
-    last = checkpoints / "last.ckpt"
-    resumed = cfg.train.resume and last.is_file()
-    trainer.fit(module, datamodule=data, ckpt_path=str(last) if resumed else None, weights_only=True)
+    last = newest_readable(checkpoints) if cfg.train.resume else None
+    trainer.fit(module, datamodule=data, ckpt_path=str(last) if last else None, weights_only=True)
 
     git = git_state(project_root())
     record = TrainingRecord(
@@ -123,7 +126,7 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
         seconds=round(time.monotonic() - started, 1),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         val_psnr=history.rows[-1]["val_psnr"] if history.rows else None,
-        resumed=resumed,
+        resumed=last is not None,
     )
     if trainer.is_global_zero:
         record = write_training(cfg, network, record, history)
@@ -148,8 +151,7 @@ def make_trainer(cfg: PipelineConfig, logger: Logger | None, history: History, c
     """Build the Trainer with the configured callbacks and those that every training has."""
     settings = dict(cfg.trainer)
     settings["precision"] = resolve_precision(str(settings.get("precision", "auto")), str(settings.get("accelerator")))
-    callbacks = [instantiate(node) for node in cfg.callbacks.values() if node]
-    callbacks.append(history)
+    callbacks = [StopsAtOnce(), *(instantiate(node) for node in cfg.callbacks.values() if node), history]
     if not cfg.trainer.get("fast_dev_run"):
         callbacks.append(
             ModelCheckpoint(
@@ -161,7 +163,12 @@ def make_trainer(cfg: PipelineConfig, logger: Logger | None, history: History, c
     else:
         callbacks.append(SamplePanels(cfg.train.sample_panels))
     trainer: L.Trainer = instantiate(
-        settings, logger=logger or False, callbacks=callbacks, enable_model_summary=False, default_root_dir=checkpoints
+        settings,
+        logger=logger or False,
+        callbacks=callbacks,
+        plugins=[KeptCheckpoints()],
+        enable_model_summary=False,
+        default_root_dir=checkpoints,
     )
     return trainer
 
@@ -176,7 +183,7 @@ def make_logger(cfg: PipelineConfig, training_hash: str, checkpoints: Path) -> L
     ensure_experiment(client, cfg.registry.experiment)
     note = checkpoints / "mlflow_run_id"
     run_id = note.read_text(encoding="utf-8").strip() if cfg.train.resume and note.is_file() else None
-    if run_id and not _run_exists(client, run_id):
+    if run_id and not is_active(client, run_id):
         run_id = None
     logger: Logger = instantiate(
         cfg.logger,
@@ -201,11 +208,12 @@ def write_training(cfg: PipelineConfig, network: nn.Module, record: TrainingReco
     with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
         digest = save_model(network, cfg.model, new)
     record = TrainingRecord(**{**asdict(record), "model_sha256": digest})
-    with (folder / HISTORY).open("w", newline="", encoding="utf-8") as stream:
+    with replacing(folder / HISTORY) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=["step", "train_loss", "val_psnr"])
         writer.writeheader()
         writer.writerows(history.rows)
-    (folder / RECORD).write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / RECORD) as unfinished:
+        unfinished.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
     return record
 
 
@@ -234,13 +242,3 @@ def _tags(cfg: PipelineConfig, training_hash: str) -> dict[str, Any]:
         "system.python": platform.python_version(),
         "system.torch": torch.__version__,
     }
-
-
-def _run_exists(client: Any, run_id: str) -> bool:  # noqa: ANN401
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.get_run(run_id)
-    except MlflowException:
-        return False
-    return True

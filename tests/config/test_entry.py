@@ -1,0 +1,87 @@
+"""Commands in processes of their own, ended by signals; and Hydra's options in any place."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from unblur.config.entry import Stopped, _options_first, exit_codes
+
+SLEEPER = """
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may have turned off
+from pathlib import Path
+from unblur.config.entry import command
+from unblur.safety.atomic import replacing
+
+@command
+def main(argv):
+    with replacing(Path("made.txt")) as unfinished:
+        unfinished.write_text("half")
+        print("ready", flush=True)
+        time.sleep(60)
+
+main()
+"""
+
+
+def started(tmp_path, *before):
+    process = subprocess.Popen(
+        [*before, sys.executable, "-c", SLEEPER],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
+def test_a_signal_is_one_line_and_its_code_and_leaves_nothing_unfinished(tmp_path, name, code):
+    process = started(tmp_path)
+    process.send_signal(getattr(signal, name))
+    process.send_signal(getattr(signal, name))  # as a terminal and a parent process both do
+    _, line = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert line == f"error: stopped by {name}; run the same command again to go on\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_under_nohup_a_command_goes_on(tmp_path):
+    process = started(tmp_path, "nohup")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+
+
+def test_the_handlers_before_come_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with exit_codes():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stop_that_nobody_catches_still_has_its_code():
+    assert Stopped(signal.SIGTERM).code == 143
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("model=x --cfg job", "--cfg job model=x"),
+        ("--cfg job model=x", "--cfg job model=x"),
+        ("a=1 -m b=2", "-m a=1 b=2"),
+        ("a=1 --info defaults b=2", "--info defaults a=1 b=2"),
+        ("--info a=1", "--info a=1"),
+        ("a=1 --config-dir /x=y/conf --resolve b=2", "--config-dir /x=y/conf --resolve a=1 b=2"),
+        ("wrong --cfg job", "--cfg job wrong"),
+    ],
+)
+def test_options_come_before_overrides(given, taken):
+    assert _options_first(given.split()) == taken.split()
