@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from unblur.compression.distillation import DistillationModule
+from unblur.training.distillation import DistillationModule
 from unblur.config.compose import checked, compose
 from unblur.config.instantiate import instantiate
 from unblur.errors import UnblurError

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning as L
 from torch import nn
 
-from unblur.compression.distillation import DistillationModule
+from unblur.training.distillation import DistillationModule
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import FinetuneConfig, PipelineConfig
 from unblur.safety.hashing import sha256_file

@@ -184,8 +184,11 @@ class RegistryConfig:
 
 @dataclass
 class TrainConfig:
-    """What surrounds the Trainer: sample panels, the memory layout, continuing after an interruption."""
+    """What training starts from and learns from, and what surrounds the Trainer."""
 
+    init: str | None = None  # folder of a model whose network is trained further, instead of a new one from `model`
+    teacher: str | None = None  # folder of a model that is followed where it is better than the blurred image
+    teacher_weight: float = 1.0  # of the mean absolute distance from the teacher's output
     channels_last: bool = True
     sample_panels: int = 2
     resume: bool = True

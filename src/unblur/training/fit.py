@@ -31,9 +31,10 @@ from unblur.training.callbacks import History, SamplePanels, StopsAtOnce
 from unblur.training.checkpoints import KeptCheckpoints, newest_readable
 from unblur.training.crops import shard_store
 from unblur.training.datamodule import RestorationData
+from unblur.training.distillation import DistillationModule
 from unblur.training.module import RestorationModule
 from unblur.training.precision import resolve_precision
-from unblur.training.weights import save_model
+from unblur.training.weights import WEIGHTS, load_model, read_model_config, save_model
 
 HISTORY, RECORD = "history.csv", "run.json"
 # What decides the weights. Two runs that agree in these may continue each other's checkpoint.
@@ -55,6 +56,8 @@ class TrainingRecord:
     data_md5: str
     manifest_sha256: str
     model_sha256: str
+    init_sha256: str | None
+    teacher_sha256: str | None
     seed: int
     precision: str
     steps: int
@@ -86,7 +89,7 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     for folder in (Path(cfg.paths.train), checkpoints.parent):
         require_writable(folder)
 
-    network: nn.Module = instantiate(cfg.model)
+    network = make_network(cfg)
     task = getattr(network, "task", "image")
     if task != cfg.data.task:
         name = type(network).__name__
@@ -96,14 +99,7 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     if fewest and (task != "burst" or not 1 <= fewest <= most):
         msg = f"data.min_frames={fewest}: expected 0, or for bursts a number of shots from 1 to data.frames={most}"
         raise UnblurError(msg)
-    module = RestorationModule(
-        network,
-        loss=instantiate(cfg.loss),
-        optimizer=instantiate(cfg.optimizer),
-        scheduler=instantiate(cfg.scheduler),
-        channels_last=cfg.train.channels_last,
-        shots=(fewest, most) if fewest else None,
-    )
+    module = make_module(cfg, network, shots=(fewest, most) if fewest else None)
     logger = make_logger(cfg, training_hash, checkpoints)
     history = History()
     trainer = make_trainer(cfg, logger, history, checkpoints)
@@ -120,6 +116,8 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
         data_md5=data_version(project_root()),
         manifest_sha256=manifest,
         model_sha256="",
+        init_sha256=_weights_hash(cfg.train.init),
+        teacher_sha256=_weights_hash(cfg.train.teacher),
         seed=cfg.seed,
         precision=str(trainer.precision),
         steps=trainer.global_step,
@@ -134,6 +132,40 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     return record
 
 
+def make_network(cfg: PipelineConfig) -> nn.Module:
+    """Return the network of `train.init` with its weights, or a new one as `model` says.
+
+    Raises:
+        UnblurError: the folder holds no model, or `model` names another kind of network.
+    """
+    if cfg.train.init is None:
+        network: nn.Module = instantiate(cfg.model)
+        return network
+    folder = Path(cfg.train.init)
+    found, wanted = read_model_config(folder)["_target_"], cfg.model["_target_"]
+    if found != wanted:
+        msg = f"train.init={folder} is a {found}, but model is a {wanted}: choose the model that it is, or another init"
+        raise UnblurError(msg)
+    return load_model(folder).train()
+
+
+def make_module(cfg: PipelineConfig, network: nn.Module, shots: tuple[int, int] | None) -> RestorationModule:
+    """Return what trains the network, taught by `train.teacher` if there is one."""
+    parts: dict[str, Any] = {
+        "loss": instantiate(cfg.loss),
+        "optimizer": instantiate(cfg.optimizer),
+        "scheduler": instantiate(cfg.scheduler),
+        "channels_last": cfg.train.channels_last,
+        "shots": shots,
+    }
+    if cfg.train.teacher is None:
+        return RestorationModule(network, **parts)
+    teacher = load_model(Path(cfg.train.teacher))
+    return DistillationModule(
+        network, teacher, output_weight=cfg.train.teacher_weight, feature_weight=0.0, where_better=True, **parts
+    )
+
+
 def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
     """Return the SHA-256 of everything that decides the weights: configuration, data version, fixed pairs."""
     whole = asdict(cfg)
@@ -141,6 +173,9 @@ def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
     content["data"] = {key: value for key, value in whole["data"].items() if not key.startswith("shard")}
     if cfg.data.shards:  # what they hold, not where they are: a training may go on from a bucket
         content["shards"] = hashlib.sha256(shard_store(cfg.data).index()).hexdigest()
+    # What a training was given counts, not where that lay.
+    content["train"] = {key: value for key, value in whole["train"].items() if key not in ("init", "teacher")}
+    content["given"] = [_weights_hash(cfg.train.init), _weights_hash(cfg.train.teacher)]
     content |= {"data_md5": data_version(project_root()), "manifest": manifest_sha256, "torch": torch.__version__}
     if cfg.data.manifest:  # training pairs of an imported dataset: that manifest holds their hashes
         content["imported"] = sha256_file(Path(cfg.data.manifest))
@@ -205,8 +240,9 @@ def make_logger(cfg: PipelineConfig, training_hash: str, checkpoints: Path) -> L
 def write_training(cfg: PipelineConfig, network: nn.Module, record: TrainingRecord, history: History) -> TrainingRecord:
     """Save the network (its averaged weights by now), the curve and the record."""
     folder = Path(cfg.paths.train)
+    model = read_model_config(Path(cfg.train.init)) if cfg.train.init else cfg.model
     with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
-        digest = save_model(network, cfg.model, new)
+        digest = save_model(network, model, new)
     record = TrainingRecord(**{**asdict(record), "model_sha256": digest})
     with replacing(folder / HISTORY) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=["step", "train_loss", "val_psnr"])
@@ -226,6 +262,18 @@ def check_training_folder(folder: Path) -> None:
     check_owned(folder / "model", "train")
     for name in (HISTORY, RECORD):
         check_replaceable(folder / name, lambda file: (file.parent / "model" / MARKER).is_file())
+
+
+def _weights_hash(folder: str | None) -> str | None:
+    """Return the SHA-256 of a model's weights, None for no folder.
+
+    Raises:
+        UnblurError: there is no model.
+    """
+    if folder is None:
+        return None
+    read_model_config(Path(folder))
+    return sha256_file(Path(folder) / WEIGHTS)
 
 
 def _tags(cfg: PipelineConfig, training_hash: str) -> dict[str, Any]:

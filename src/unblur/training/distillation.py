@@ -22,6 +22,8 @@ class DistillationModule(RestorationModule):
         teacher: stays as it is.
         output_weight: of the distance of outputs.
         feature_weight: of the mean distance of features.
+        where_better: only outputs of the teacher that are closer to the truth than the blurred image is are taught.
+            What the teacher harms, such as sharp images, is learnt from the truth alone.
         rest: what RestorationModule takes.
     """
 
@@ -32,6 +34,7 @@ class DistillationModule(RestorationModule):
         *,
         output_weight: float,
         feature_weight: float,
+        where_better: bool = False,
         **rest: Any,  # noqa: ANN401 (RestorationModule says what)
     ) -> None:
         super().__init__(student, **rest)
@@ -39,6 +42,7 @@ class DistillationModule(RestorationModule):
         frozen = teacher.eval().requires_grad_(False)
         self._teacher = [frozen.to(memory_format=self.memory_format)]  # type: ignore[call-overload]
         self.output_weight, self.feature_weight = output_weight, feature_weight
+        self.where_better = where_better
         self._maps: dict[str, list[Tensor]] = {"student": [], "teacher": []}
         if feature_weight:
             for name, network in (("student", student), ("teacher", teacher)):
@@ -64,7 +68,10 @@ class DistillationModule(RestorationModule):
             taught: Tensor = self._teacher[0](
                 blur.contiguous(memory_format=self.memory_format) if blur.ndim == 4 else blur
             )
-        loss = loss + self.output_weight * F.l1_loss(as_images(self._restored), as_images(taught))
+        apart = (as_images(self._restored) - as_images(taught)).abs().mean((1, 2, 3))
+        if self.where_better:
+            apart = apart * helpful(taught, blur, batch["sharp"])
+        loss = loss + self.output_weight * apart.mean()
         if self.feature_weight and self._maps["student"]:
             pairs = zip(self._maps["student"], self._maps["teacher"], strict=True)
             loss = loss + self.feature_weight * torch.stack([_apart(*pair) for pair in pairs]).mean()
@@ -76,6 +83,12 @@ class DistillationModule(RestorationModule):
                 self._maps[name].append(output)
 
         return keep
+
+
+def helpful(taught: Tensor, blur: Tensor, sharp: Tensor) -> Tensor:
+    """Return for each image of the batch 1.0 where `taught` is closer to `sharp` than `blur` is, else 0.0."""
+    errors = [(as_images(image).float() - as_images(sharp)).square().mean((1, 2, 3)) for image in (taught, blur)]
+    return (errors[0] < errors[1]).float()
 
 
 def feature_stages(network: nn.Module) -> list[nn.Module]:
