@@ -134,6 +134,12 @@ class Stage(nn.Module):
         attended = [part(y, image) for part, y, image in zip(self.attention, decoded, images, strict=True)]
         return images[0], (encoded, decoded, attended)
 
+    def folded(self) -> nn.Module:
+        """Return a stage that computes the same in fewer passes."""
+        from unblur.networks.maxim_folded import FoldedStage
+
+        return FoldedStage(self)
+
 
 class Level(nn.Module):
     """The blocks of one level, with a long skip: (B, in_channels, h, w) -> (B, channels, h, w)."""
