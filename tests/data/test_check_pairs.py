@@ -6,12 +6,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from unblur.config.schema import CheckConfig
 from unblur.data.check_pairs import check_imported
 from unblur.data.images import read_rgb, write_png
 from unblur.data.imported import Imported, import_dataset
 from unblur.data.layouts.known import LAYOUTS
+from unblur.images.exif import upright
 
 
 @pytest.fixture
@@ -143,3 +145,22 @@ def test_frames_that_are_missing(sound):
     for side in ("blur", "sharp"):
         (sound / f"train/C/{side}/000004.png").unlink()
     assert problems(sound) == {("warning", "missing frames", "train/C/sharp/000005.png")}
+
+
+@pytest.mark.parametrize("turn", [2, 3, 6])
+def test_a_turned_side_is_told_and_a_tag_is_applied(tmp_path, make_photo, turn):
+    for seed in range(2):
+        sharp = make_photo(90, 130, seed)
+        blur = cv2.GaussianBlur(sharp, (0, 0), 2)
+        write_png(tmp_path / f"sharp/{seed}.png", sharp)
+        inverse = {6: 8}.get(turn, turn)
+        exif = Image.Exif()
+        if seed:  # stored turned, and said so
+            exif[0x0112] = turn
+        stored = np.ascontiguousarray(upright(blur, inverse))
+        (tmp_path / "blur").mkdir(exist_ok=True)
+        Image.fromarray(stored).save(tmp_path / f"blur/{seed}.jpg", exif=exif, quality=95)
+    found = [(item.severity, item.problem, item.file) for item in check(tmp_path, "pairs").findings]
+    assert ("error", "turned pair", "blur/0.jpg") in found
+    assert ("warning", "orientation by EXIF", "blur/1.jpg") in found
+    assert ("error", "turned pair", "blur/1.jpg") not in found

@@ -85,17 +85,17 @@ def test_16_bits_are_scaled_to_8(tmp_path, name):
     assert back[0, 1, 0] == 0
 
 
-def test_exif_orientation_is_left_to_the_caller(tmp_path):
+def test_exif_orientation_is_applied(tmp_path):
     image = Image.new("RGB", (8, 4))
     exif = image.getexif()
     exif[0x0112] = 6
     image.save(tmp_path / "a.jpg", exif=exif)
-    assert read_rgb(tmp_path / "a.jpg").shape == (4, 8, 3)
+    assert read_rgb(tmp_path / "a.jpg").shape == (8, 4, 3)
 
 
 def test_float_pixels_are_refused_because_their_range_is_unknown(tmp_path):
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(UnblurError, match=r"a\.tif: 'F' pixels"):
+    with pytest.raises(UnblurError, match=r"a\.tif: MINISBLACK IEEEFP pixels \(32 bits\)"):
         read_rgb(tmp_path / "a.tif")
 
 
@@ -118,7 +118,7 @@ def test_pixels_that_are_garbage_are_one_line(tmp_path):
     path = tmp_path / "a.png"
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 3, 8, 2, 0, 0, 0))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"not zlib at all") + chunk(b"IEND", b""))
-    with pytest.raises(UnblurError, match=r"a\.png: the picture is truncated or damaged"):
+    with pytest.raises(UnblurError, match=r"a\.png: truncated or damaged"):
         read_rgb(path)
 
 

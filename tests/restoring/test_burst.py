@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from unblur.errors import UnblurError
+from unblur.images.photo import Photo, read_photo
 from unblur.restoring.burst import check_burst_target, read_burst, restore_burst
-from unblur.restoring.photo import Photo, read_photo, write_photo
+from unblur.restoring.photo import write_photo
 
 
 class Brightest:

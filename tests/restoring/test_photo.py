@@ -6,7 +6,8 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from unblur.errors import UnblurError
-from unblur.restoring.photo import Photo, check_target, output_format, read_photo, write_photo
+from unblur.images.photo import Photo, read_photo
+from unblur.restoring.photo import check_target, output_format, write_photo
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 SUFFIXES = [".jpg", ".png", ".webp", ".tiff"]

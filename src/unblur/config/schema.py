@@ -81,6 +81,7 @@ class CheckConfig:
     duplicate_correlation: float = 0.95
     max_shift: float = 1.0
     shift_gain: float = 0.2
+    turn_gain: float = 0.1
     max_sharpness: float = 1.15
     max_clipped: float = 0.5
     min_contrast: float = 2.0

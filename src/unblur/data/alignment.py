@@ -10,11 +10,34 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.images.exif import upright
+
 WINDOW = 512  # pixels a side, in the middle: whole large pictures would take ten times as long
 _SMOOTH = 1.5  # pixels: noise and aliasing have no phase worth looking at
 _STILL = 0.25  # pixels: less is what the measurement itself errs by
 
 Plane = NDArray[np.float32]
+
+
+def measure_turn(blur: Plane, sharp: Plane) -> tuple[int, float]:
+    """Return the EXIF orientation (1 to 8) in which a blurred picture fits its truth best, and what it brings.
+
+    Args:
+        blur: small grey version, square, whose low frequencies no blur takes away.
+        sharp: the truth's, of the same size.
+
+    Returns:
+        The orientation, and how much better it correlates than the picture as it is, in [0, 2].
+    """
+    fits = {turn: _correlation(upright(blur, turn), sharp) for turn in range(1, 9)}
+    best = max(fits, key=lambda turn: (fits[turn], -turn))
+    return best, fits[best] - fits[1]
+
+
+def _correlation(first: Plane, second: Plane) -> float:
+    a, b = first - first.mean(), second - second.mean()
+    norm = float(np.sqrt(np.square(a).sum() * np.square(b).sum()))
+    return float((a * b).sum()) / norm if norm > 0 else 0.0
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from unblur.data.manifest import SPLITS
 from unblur.data.near_duplicates import Fingerprint, fingerprint, near_duplicates
 from unblur.data.versioning import files_below
 from unblur.errors import UnblurError
+from unblur.images.header import check_image_header
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
-from unblur.safety.images import check_image_header
 
 IMPORTED = "imported/"  # manifests of datasets that lie elsewhere, which are checked by themselves
 Track = Callable[[Sequence[str]], Iterable[str]]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.config.schema import CheckConfig
-from unblur.data.alignment import measure_shift
+from unblur.data.alignment import measure_shift, measure_turn
 from unblur.data.check import DataReport, Finding, check_picture, find_duplicates
 from unblur.data.exposure import contrast, sharpness
 from unblur.data.frame_order import misplaced
@@ -22,6 +22,7 @@ from unblur.data.manifest import PairRow
 from unblur.data.near_duplicates import Fingerprint, fingerprint
 from unblur.data.sequences import frame, unbroken
 from unblur.errors import UnblurError
+from unblur.images.header import check_image_header
 from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import inside
 
@@ -58,6 +59,7 @@ def check_imported(dataset: Imported, limits: CheckConfig, min_side: int, track:
         except UnblurError as error:
             findings.append(Finding("error", "unreadable", row.blur or row.sharp, str(error)))
             continue
+        findings += _tagged(row, dataset.root)
         seen[index] = _Seen((sharp.shape[1], sharp.shape[0]), fingerprint(sharp))
         findings += check_picture(row.sharp, sharp, limits, min_side)
         if blur is not None:
@@ -82,8 +84,24 @@ def _changed(row: PairRow, root: Path) -> list[Finding]:
     ]
 
 
+def _tagged(row: PairRow, root: Path) -> list[Finding]:
+    """Tell of sides whose EXIF orientations differ: they are read upright here, but other programs may not do so."""
+    if not row.blur:
+        return []
+    turns = [check_image_header(inside(root, file)).orientation for file in (row.blur, row.sharp)]
+    if turns[0] == turns[1]:
+        return []
+    detail = f"EXIF orientation {turns[0]}, its truth has {turns[1]}; both are read upright"
+    return [Finding("warning", "orientation by EXIF", row.blur, detail, row.sharp)]
+
+
 def check_pair(name: str, blur: Pixels, sharp: Pixels, limits: CheckConfig) -> list[Finding]:
     """Find what is wrong between a blurred picture, called `name`, and its truth."""
+    turn, gain = measure_turn(fingerprint(blur).grey, fingerprint(sharp).grey)
+    fits = blur.shape == (sharp.shape if turn < 5 else (sharp.shape[1], sharp.shape[0], 3))
+    if fits and gain > limits.turn_gain and min(contrast(blur), contrast(sharp)) >= limits.min_contrast:
+        detail = f"it fits its truth as EXIF orientation {turn} would show it; turn it, or remove the pair"
+        return [Finding("error", "turned pair", name, detail)]
     if blur.shape != sharp.shape:
         sizes = " but ".join(f"{image.shape[1]} x {image.shape[0]}" for image in (blur, sharp))
         return [Finding("error", "mismatched pair", name, f"{sizes} for its truth")]

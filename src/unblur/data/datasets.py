@@ -17,7 +17,7 @@ from unblur.data.images import read_rgb
 from unblur.data.manifest import PairRow, Source
 from unblur.data.pictures import as_planes, read_sides
 from unblur.errors import UnblurError
-from unblur.safety.images import check_image_header
+from unblur.images.header import check_image_header
 from unblur.safety.paths import inside
 
 Item = dict[str, Any]

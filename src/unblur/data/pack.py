@@ -13,9 +13,9 @@ from unblur.data.images import read_rgb
 from unblur.data.pack_list import Photo, list_photos
 from unblur.data.shard_index import INDEX, ShardFile, ShardIndex, parse_index, tile_bytes, tile_type, write_index
 from unblur.errors import UnblurError
+from unblur.images.header import check_image_header
 from unblur.safety.atomic import UNFINISHED, replacing
 from unblur.safety.hashing import sha256_file
-from unblur.safety.images import check_image_header
 
 TABLE = "tiles.npy"
 Track = Callable[[Sequence[Any]], Iterable[Any]]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError
-from unblur.restoring.photo import FORMATS, Photo, check_target, output_format, read_photo, write_photo
+from unblur.images.photo import Photo, read_photo
+from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
 from unblur.restoring.restorer import Restorer
 from unblur.restoring.tiles import restore_tiled
 

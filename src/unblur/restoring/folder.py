@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError
+from unblur.images.channels import eight_bit
+from unblur.images.photo import read_photo
 from unblur.restoring.compare import write_comparison
-from unblur.restoring.photo import FORMATS, check_target, eight_bit, read_photo, write_photo
+from unblur.restoring.photo import FORMATS, check_target, write_photo
 from unblur.restoring.tiles import restore_tiled
 from unblur.safety.hashing import sha256_file
 from unblur.safety.written import LIST, Made, read_lines, recorded, state

@@ -1,88 +1,52 @@
-"""A photograph as it is restored and written back: pixels, depth, transparency, EXIF and colour profile.
-
-EXIF orientation is baked in: the pixels are turned upright and the tag is set to 1, because viewers honour the tag in
-JPEG but not reliably in PNG, WebP and TIFF. So a restored photograph looks the same way up everywhere.
-"""
+"""A photograph as it is written back: pixels, depth, transparency and metadata, as far as the format holds them."""
 
 import io
-from dataclasses import dataclass, replace
+import struct
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image
 
 from unblur.errors import UnblurError
-from unblur.restoring import sixteen_bit
-from unblur.restoring.exif import UNREADABLE, upright, upright_exif
+from unblur.images.channels import Values, eight_bit
+from unblur.images.header import DAMAGED
+from unblur.images.photo import Photo
+from unblur.restoring.png import write_png
 from unblur.restoring.tiff import write_tiff
 from unblur.safety.atomic import replacing
-from unblur.safety.images import DAMAGED, ImageHeader, check_image_header, open_image
-
-Pixels = NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}  # what the formats (JPEG: its library) can hold
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95},
-    "PNG": {},
     "WEBP": {"quality": 95, "exact": True},  # exact: colours below full transparency stay
 }
-
-
-@dataclass(frozen=True)
-class Photo:
-    """An upright photograph.
-
-    pixels are (H, W, 3) RGB, uint8 or uint16; grey says that the file has one channel (it is repeated here); alpha is
-    (H, W) of the same type or None; exif and icc are the blocks as they go into a file; dpi is the resolution or None;
-    subsampling is Pillow's number of a JPEG's chroma subsampling (0 is 4:4:4); notes tell what could not be kept.
-    """
-
-    pixels: Pixels
-    grey: bool = False
-    alpha: Pixels | None = None
-    exif: bytes | None = None
-    icc: bytes | None = None
-    dpi: tuple[float, float] | None = None
-    subsampling: int = 0
-    notes: tuple[str, ...] = ()
-
-
-def read_photo(path: Path, max_pixels: int = 250_000_000) -> Photo:
-    """Read a photograph upright, with what has to be written back. 16-bit files keep their 16 bits.
-
-    A palette becomes RGB or RGBA; CMYK becomes sRGB, through its colour profile if it has one; of several frames or
-    pages the first is taken.
-
-    Raises:
-        UnblurError: not a picture, too large, truncated or damaged, or of a kind that has no fixed range.
-    """
-    header = check_image_header(path, max_pixels)
-    if header.bits > 16 or header.mode == "LAB":
-        msg = f"{path}: {header.mode} pixels ({header.bits} bits) cannot be restored; save it as RGB with 8 or 16 bits"
-        raise UnblurError(msg)
-    try:
-        with open_image(path) as image:
-            exif, orientation, damaged = upright_exif(image)
-            photo = _decoded(image, path, header)
-            frames = getattr(image, "n_frames", 1)
-    except DAMAGED as error:
-        msg = f"{path}: truncated or damaged ({' '.join(str(error).split())}); replace the file"
-        raise UnblurError(msg) from error
-    several = (f"has {frames} frames, only the first is kept",) if frames > 1 and header.format != "MPO" else ()
-    return replace(
-        photo,
-        pixels=upright(photo.pixels, orientation),
-        alpha=None if photo.alpha is None else upright(photo.alpha, orientation),
-        exif=exif,
-        notes=(*photo.notes, *several, *damaged),
-    )
+NOTHING: dict[str, Any] = {"exif": None, "icc": None, "xmp": None, "iptc": None, "dpi": None, "colour": (), "texts": ()}
+NAMES = {
+    "exif": "EXIF",
+    "icc": "colour profile",
+    "xmp": "XMP",
+    "iptc": "IPTC",
+    "dpi": "resolution",
+    "colour": "note of how its values become light (gAMA, cHRM or cICP)",
+    "texts": "text",
+}
+HELD = {  # metadata that there is a place for
+    "JPEG": ("exif", "icc", "xmp", "iptc", "dpi", "texts"),
+    "PNG": ("exif", "icc", "xmp", "dpi", "colour", "texts"),
+    "WEBP": ("exif", "icc", "xmp"),
+    "TIFF": ("exif", "icc", "xmp", "iptc", "dpi"),
+}
+SRGB = ((b"sRGB", None), (b"gAMA", struct.pack(">I", 45455)), (b"cICP", bytes((1, 13, 0, 1))))
 
 
 def check_target(photo: Photo, path: Path) -> tuple[str, ...]:
     """Say what the target's format cannot hold, as notes; to be asked before the work is done.
+
+    Each piece of metadata is written to memory with a single pixel: what fails there is left out with a note, so that
+    nothing fails after the work.
 
     Raises:
         UnblurError: an unknown suffix, transparency into JPEG, or more pixels a side than the format can hold.
@@ -97,9 +61,10 @@ def check_target(photo: Photo, path: Path) -> tuple[str, ...]:
             f"{path}: {width} x {height}; {kind} holds at most {LONGEST_SIDE[kind]} pixels a side; write .png or .tiff"
         )
         raise UnblurError(msg)
+    notes = _fitting(photo, kind)[1]
     if photo.pixels.dtype == np.uint16 and kind in ("JPEG", "WEBP"):
-        return (f"16 bits become 8: {kind} holds no more",)
-    return ()
+        return (f"16 bits become 8: {kind} holds no more", *notes)
+    return notes
 
 
 def output_format(path: Path) -> str:
@@ -123,91 +88,78 @@ def write_photo(photo: Photo, path: Path) -> None:
         UnblurError: see `check_target`; or the place or the metadata cannot be written.
     """
     check_target(photo, path)
+    kind = output_format(path)
+    fitting, _ = _fitting(photo, kind)
     try:
-        with replacing(path) as unfinished:
-            _write(photo, unfinished, output_format(path))
-    except UNREADABLE as error:
+        with replacing(path) as unfinished, unfinished.open("wb") as stream:
+            _write(fitting, stream, kind)
+    except DAMAGED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         msg = f"{path}: cannot be written ({reason})"
         raise UnblurError(msg) from error
 
 
-def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
-    """Round 16-bit values to 8 bits; 65535 becomes 255. 8-bit values are returned as they are."""
-    if pixels.dtype == np.uint8:
-        return pixels.astype(np.uint8, copy=False)
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+def _fitting(photo: Photo, kind: str) -> tuple[Photo, tuple[str, ...]]:
+    """Return the photograph without the metadata that a format cannot hold, and notes of what that is."""
+    dot = replace(photo, pixels=photo.pixels[:1, :1], alpha=None, notes=(), **NOTHING)
+    notes = []
+    for field, nothing in NOTHING.items():
+        content = getattr(photo, field)
+        if not content:
+            continue
+        if field in HELD[kind]:
+            try:
+                _write(replace(dot, **{field: content}), io.BytesIO(), kind)
+            except DAMAGED as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                notes.append(f"its {NAMES[field]} cannot be written to {kind} and is left out ({reason})")
+                photo = replace(photo, **{field: nothing})
+        else:
+            if field != "dpi" and not (field == "colour" and _is_srgb(photo)):
+                notes.append(f"its {NAMES[field]} is left out: {kind} has no place for it")
+            photo = replace(photo, **{field: nothing})
+    if kind == "JPEG" and photo.texts and [keyword for keyword, _ in photo.texts] != ["Comment"]:
+        notes.append("its text is left out but for a comment: JPEG has no place for it")
+    return photo, tuple(notes)
 
 
-def _write(photo: Photo, unfinished: Path, kind: str) -> None:
-    deep_png = kind == "PNG" and photo.pixels.dtype == np.uint16
-    if deep_png or kind == "TIFF":
-        write = sixteen_bit.write_png if deep_png else write_tiff
-        write(unfinished, _channels(photo), photo.exif, photo.icc, photo.dpi)
+def _is_srgb(photo: Photo) -> bool:
+    """Say whether a PNG's chunks say no more than what is taken for granted, or are overruled by a profile."""
+    told = dict(photo.colour)
+    if b"cICP" not in told and (photo.icc or b"sRGB" in told):
+        return True
+    return all(name not in told or told[name] == usual for name, usual in SRGB if usual) and not told.keys() & {b"mDCV"}
+
+
+def _write(photo: Photo, stream: BinaryIO, kind: str) -> None:
+    if kind == "PNG":
+        write_png(stream, _channels(photo), photo)
         return
-    options = {"exif": photo.exif, "icc_profile": photo.icc, "dpi": photo.dpi, **OPTIONS[kind]}
+    if kind == "TIFF":
+        write_tiff(stream, _channels(photo), photo)
+        return
+    options = {"exif": photo.exif, "icc_profile": photo.icc, "xmp": photo.xmp, "dpi": photo.dpi, **OPTIONS[kind]}
     if kind == "JPEG":
         photo = replace(photo, alpha=None)
         options["subsampling"] = photo.subsampling
+        options["comment"] = dict(photo.texts).get("Comment")
+        options["extra"] = _photoshop(photo.iptc) if photo.iptc else None
     pixels = eight_bit(_channels(photo))
-    Image.fromarray(pixels).save(unfinished, kind, **{k: v for k, v in options.items() if v is not None})
+    Image.fromarray(pixels).save(stream, kind, **{k: v for k, v in options.items() if v is not None})
 
 
-def _channels(photo: Photo) -> Pixels:
+def _photoshop(iptc: bytes) -> bytes:
+    """Wrap IPTC as JPEG holds it: a resource of Photoshop in an APP13 segment."""
+    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    content = b"Photoshop 3.0\0" + resource
+    return b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
+
+
+def _channels(photo: Photo) -> Values:
     """Put the file's channels together: (H, W) for grey, (H, W, 2 to 4) else."""
-    colour: Pixels = photo.pixels
+    colour: Values = photo.pixels
     if photo.grey:  # the network's three answers to three equal channels may differ a little
         colour = np.rint(photo.pixels.mean(axis=2, dtype=np.float32)).astype(photo.pixels.dtype)
     if photo.alpha is None:
         return colour
     return np.dstack([colour, photo.alpha])
-
-
-def _decoded(image: Image.Image, path: Path, header: ImageHeader) -> Photo:
-    """Decode the pixels; orientation and EXIF are the caller's."""
-    image.load()  # for 16 bits too: OpenCV returns a truncated file as if it were whole
-    icc, dpi = image.info.get("icc_profile"), image.info.get("dpi")
-    notes: tuple[str, ...] = ()
-    sampling = JpegImagePlugin.get_sampling(image) if header.format in ("JPEG", "MPO") else 0
-    if header.bits == 16:
-        colour, alpha = sixteen_bit.read(path)
-        if image.mode == "LA":
-            colour = colour[..., 0]
-    else:
-        image, icc, notes = _plain(image, icc)
-        channels = np.asarray(image)
-        opaque = channels if image.mode in ("L", "RGB") else channels[..., :-1].squeeze()
-        colour, alpha = opaque, None if image.mode in ("L", "RGB") else channels[..., -1].copy()
-    grey = colour.ndim == 2
-    pixels = np.repeat(colour[..., None], 3, axis=2) if grey else np.ascontiguousarray(colour)
-    dpi = (float(dpi[0]), float(dpi[1])) if dpi else None
-    return Photo(pixels, grey, alpha, None, icc, dpi, max(sampling, 0), notes)
-
-
-def _plain(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None, tuple[str, ...]]:
-    """Bring an 8-bit image to L, LA, RGB or RGBA."""
-    if image.mode == "CMYK":
-        return (*_from_cmyk(image, icc), ("CMYK becomes RGB",))
-    if image.mode in ("P", "PA"):
-        transparent = image.mode == "PA" or "transparency" in image.info
-        return image.convert("RGBA" if transparent else "RGB"), icc, ()
-    if image.mode in ("1", "L", "RGB"):
-        if "transparency" in image.info:  # one colour stands for full transparency
-            return image.convert("RGBA" if image.mode == "RGB" else "LA"), icc, ()
-        return image.convert("L") if image.mode == "1" else image, icc, ()
-    if image.mode in ("LA", "RGBA"):
-        return image, icc, ()
-    return image.convert("RGB"), icc, ()
-
-
-def _from_cmyk(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
-    """Convert to sRGB through the image's profile; without a usable one by Pillow's plain formula, without profile."""
-    if icc is not None:
-        target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-        try:
-            converted = ImageCms.profileToProfile(image, io.BytesIO(icc), target, outputMode="RGB")
-        except ImageCms.PyCMSError:
-            converted = None
-        if converted is not None:
-            return converted, target.tobytes()
-    return image.convert("RGB"), None

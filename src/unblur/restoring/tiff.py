@@ -1,25 +1,24 @@
-"""Writes photographs as TIFF with 8 or 16 bits a channel, EXIF and colour profile (TIFF 6.0)."""
+"""Writes photographs as TIFF with 8 or 16 bits a channel and their metadata (TIFF 6.0)."""
 
 import io
 import zlib
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from unblur.images.photo import Photo
+
 DEFLATE, HORIZONTAL_PREDICTOR = 8, 2
 STRIP_ROWS = 64
 
 
 def write_tiff(
-    path: Path,
+    stream: BinaryIO,
     channels: NDArray[np.unsignedinteger[Any]],
-    exif: bytes | None,
-    icc: bytes | None,
-    dpi: tuple[float, float] | None,
+    photo: Photo,
 ) -> None:
     """Write (H, W) grey or (H, W, 2 to 4), uint8 or uint16, as a little-endian TIFF.
 
@@ -27,8 +26,6 @@ def write_tiff(
     some EXIF directories when it compresses.
     """
     deep = channels.dtype == np.uint16
-    if deep and channels.ndim == 3 and channels.shape[2] == 2:  # grey with alpha, which few programs read at this depth
-        channels = np.dstack([channels[..., :1]] * 3 + [channels[..., 1:]])
     height, width = channels.shape[:2]
     samples = 1 if channels.ndim == 2 else channels.shape[2]
     pixels = channels.reshape(height, width, samples).astype(channels.dtype.newbyteorder("<"))
@@ -36,9 +33,9 @@ def write_tiff(
     strips = [zlib.compress(pixels[row : row + STRIP_ROWS].tobytes(), 6) for row in range(0, height, STRIP_ROWS)]
 
     directory = ImageFileDirectory_v2()
-    if exif:
+    if photo.exif:
         block = Image.Exif()
-        block.load(exif)
+        block.load(photo.exif)
         for tag, value in block.items():
             if not isinstance(value, dict):
                 directory[tag] = value
@@ -60,14 +57,14 @@ def write_tiff(
         directory[tag] = value
     if samples in (2, 4):
         directory[338] = 2  # the extra channel is alpha, not premultiplied
-    if icc:
-        directory.tagtype[34675] = 7
-        directory[34675] = icc
-    if dpi:
-        directory[282], directory[283], directory[296] = dpi[0], dpi[1], 2
+    for tag, content in ((34675, photo.icc), (700, photo.xmp), (33723, photo.iptc)):
+        if content:
+            directory.tagtype[tag] = 7
+            directory[tag] = content
+    if photo.dpi:
+        directory[282], directory[283], directory[296] = photo.dpi[0], photo.dpi[1], 2
     directory[273] = tuple(np.cumsum([0, *map(len, strips[:-1])]).tolist())  # Pillow adds the directory's own length
-    with path.open("wb") as stream:
-        header = io.BytesIO()
-        directory.save(header)
-        stream.write(header.getvalue())
-        stream.writelines(strips)
+    header = io.BytesIO()
+    directory.save(header)
+    stream.write(header.getvalue())
+    stream.writelines(strips)

@@ -75,7 +75,7 @@ def import_layout(options: argparse.Namespace) -> None:
 def _sizes(dataset: "Imported") -> list[tuple[int, int]]:
     """Return width and height of each row's sharp picture, (0, 0) for what is none."""
     from unblur.data.layouts.layout import is_picture
-    from unblur.safety.images import check_image_header
+    from unblur.images.header import check_image_header
 
     sizes = []
     for row in dataset.rows:

@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from unblur.safety.images import DAMAGED
+from unblur.images.header import DAMAGED
 
 Depth = TypeVar("Depth", bound=np.generic)
-
-UNREADABLE = (*DAMAGED, AttributeError)  # Pillow, on tags whose type is not what their number promises
 
 # Of a TIFF's own tags those that describe the photograph; the others describe how its pixels lie in the file.
 DESCRIPTIVE = (
@@ -25,34 +23,34 @@ DESCRIPTIVE = (
 )
 
 
-def upright_exif(image: Image.Image) -> tuple[bytes | None, int, tuple[str, ...]]:
-    """Return the EXIF block with orientation 1, the orientation (1 to 8) that the decoded pixels still need, and notes.
+def upright_exif(found: Image.Exif, own: bytes | None, orientation: int) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return the EXIF block with orientation 1, and notes.
 
-    Where nothing has to change the block is the file's own, byte for byte. Otherwise it is written anew, without the
-    embedded thumbnail; a block that is too damaged for that is left out, with a note. To be called before the pixels
-    are decoded: Pillow turns TIFF while it decodes.
+    Where nothing has to change the block is the file's `own`, byte for byte. Otherwise it is written anew, without the
+    embedded thumbnail; a block that is too damaged for that is left out, with a note.
     """
-    orientation = 1
     try:
-        found = image.getexif()
-        if found.get(ExifTags.Base.Orientation) in range(1, 9):
-            orientation = found[ExifTags.Base.Orientation]
-        if image.format == "TIFF":
-            return _described(found, orientation), 1, ()
         if orientation == 1:
-            return image.info.get("exif"), 1, ()
+            return own, ()
         turned = Image.Exif()
         turned.load(found.tobytes())
         turned[ExifTags.Base.Orientation] = 1
         if orientation > 4:
             _swap_sides(turned.get_ifd(ExifTags.IFD.Exif))
-        return turned.tobytes(), orientation, ()
-    except UNREADABLE:
-        return None, 1 if image.format == "TIFF" else orientation, ("its EXIF is damaged and left out",)
+        return turned.tobytes(), ()
+    except DAMAGED:
+        return None, ("its EXIF is damaged and left out",)
+
+
+def described(found: Image.Exif, orientation: int) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return EXIF of those of a TIFF's tags that describe the photograph, upright; None if there are none; notes."""
+    try:
+        return _described(found, orientation), ()
+    except DAMAGED:
+        return None, ("its EXIF is damaged and left out",)
 
 
 def _described(found: Image.Exif, orientation: int) -> bytes | None:
-    """Take from a TIFF's tags those that describe the photograph; None if there are none."""
     kept = Image.Exif()
     for tag in DESCRIPTIVE:
         if tag in found:

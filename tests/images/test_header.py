@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from unblur.errors import UnblurError
-from unblur.safety.images import ImageHeader, check_image_header
+from unblur.images.header import ImageHeader, check_image_header
 
 
 def chunk(name, content):
@@ -33,11 +33,11 @@ def test_nothing_is_decoded(tmp_path):
         ("colour.bmp", "RGB", ImageHeader(6, 4, "RGB", "BMP", 8)),
         ("grey.jpg", "L", ImageHeader(6, 4, "L", "JPEG", 8)),
         ("alpha.webp", "RGBA", ImageHeader(6, 4, "RGBA", "WEBP", 8)),
-        ("cmyk.tif", "CMYK", ImageHeader(6, 4, "CMYK", "TIFF", 8)),
+        ("cmyk.tif", "CMYK", ImageHeader(6, 4, "SEPARATED", "TIFF", 8)),
         ("bits.png", "1", ImageHeader(6, 4, "1", "PNG", 1)),
         ("deep.png", "I;16", ImageHeader(6, 4, "I;16", "PNG", 16)),
         ("deep.pgm", "I", ImageHeader(6, 4, "I", "PPM", 16)),
-        ("float.tif", "F", ImageHeader(6, 4, "F", "TIFF", 32)),
+        ("float.tif", "F", ImageHeader(6, 4, "MINISBLACK IEEEFP", "TIFF", 32)),
     ],
 )
 def test_the_header_says_size_mode_format_and_bits(tmp_path, name, mode, expected):

@@ -6,30 +6,37 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from tifffile import TiffFileError
 
 from unblur.errors import UnblurError
+from unblur.images import netpbm, png, tiff
 
 # The formats that are read. Pillow knows more, some with decoders that run other programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
 READABLE = "PNG, JPEG, WebP, TIFF, BMP or PPM"
 MAX_BYTES = 1 << 30
-# What Pillow's parsers raise on damaged files, beside OSError.
+# What the parsers of Pillow, tifffile and imagecodecs raise on damaged files.
 DAMAGED = (
     *(OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, OverflowError, MemoryError),
-    *(struct.error, zlib.error),
+    *(struct.error, zlib.error, RuntimeError, TiffFileError, AttributeError),
 )
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """Width and height in pixels, Pillow's mode and format names, bits a channel (1, 8, 16 or 32)."""
+    """Width and height in pixels as shown, kind of pixels, Pillow's name of the format, bits a channel.
+
+    The kind is Pillow's mode, of a TIFF its photometric interpretation. `orientation` (1 to 8) is what the stored
+    pixels need; width and height have it applied.
+    """
 
     width: int
     height: int
     mode: str
     format: str
     bits: int = 8
+    orientation: int = 1
 
 
 def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int = MAX_BYTES) -> ImageHeader:
@@ -56,9 +63,7 @@ def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int
         raise UnblurError(msg)
     limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
     try:
-        with open_image(path) as image:
-            width, height = image.size
-            header = ImageHeader(width, height, image.mode, str(image.format), _bits(image))
+        header = _tiff_header(path) if tiff.is_tiff(path) else _header(path)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         msg = f"{path}: more than {limit / 1e6:.1f} megapixels, the most that is read; scale it down or cut it in parts"
         raise UnblurError(msg) from error
@@ -71,6 +76,7 @@ def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int
     except DAMAGED as error:
         msg = f"{path}: the picture's header is damaged ({error}); replace the file"
         raise UnblurError(msg) from error
+    width, height = header.width, header.height
     if width * height > limit:
         msg = (
             f"{path}: {width * height / 1e6:.1f} megapixels ({width} x {height}), at most {limit / 1e6:.1f} are read; "
@@ -87,14 +93,45 @@ def open_image(path: Path) -> Image.Image:
         return Image.open(path, formats=FORMATS)
 
 
+def read_orientation(image: Image.Image, chunks: png.Chunks = ()) -> int:
+    """Return the EXIF (or XMP) orientation of an opened picture that is no TIFF, 1 to 8; of a PNG from its chunks."""
+    try:
+        found = png_exif(chunks) if image.format == "PNG" else image.getexif()
+        orientation = found.get(ExifTags.Base.Orientation)
+    except DAMAGED:
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def png_exif(chunks: png.Chunks) -> Image.Exif:
+    """Return the EXIF of a PNG: its chunk, or else what ImageMagick writes as text."""
+    exif = Image.Exif()
+    block = next((content for name, content in chunks if name == b"eXIf"), None)
+    text = dict(png.read_texts(chunks)).get(png.RAW_EXIF)
+    if block is not None or text is not None:
+        exif.load(block if block is not None else png.raw_profile(text or ""))
+    return exif
+
+
+def _header(path: Path) -> ImageHeader:
+    with open_image(path) as image:
+        orientation = read_orientation(image, png.read_chunks(path) if image.format == "PNG" else ())
+        width, height = image.size if orientation < 5 else image.size[::-1]
+        return ImageHeader(width, height, image.mode, str(image.format), _bits(image), orientation)
+
+
+def _tiff_header(path: Path) -> ImageHeader:
+    found = tiff.read_header(path)
+    width, height = (found.width, found.height) if found.orientation < 5 else (found.height, found.width)
+    return ImageHeader(width, height, found.kind, "TIFF", found.bits, found.orientation)
+
+
 def _bits(image: Image.Image) -> int:
     """Return the bits a channel in the file: Pillow's mode hides them for 16-bit colour, its tiles do not."""
     if image.mode == "1":
         return 1
-    if (
-        image.mode.startswith("I;16")
-        or ";16" in str(getattr(image, "tile", ""))
-        or (image.mode == "I" and image.format == "PPM")
-    ):
+    if image.format == "PPM" and image.mode != "F":
+        return 16 if netpbm.white_value(image) > 255 else 8
+    if image.mode.startswith("I;16") or ";16" in str(getattr(image, "tile", "")):
         return 16
     return 32 if image.mode in ("I", "F") else 8
