@@ -9,12 +9,12 @@ from pathlib import Path
 import lightning as L
 from torch import nn
 
-from unblur.training.distillation import DistillationModule
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import FinetuneConfig, PipelineConfig
 from unblur.safety.hashing import sha256_file
 from unblur.training.callbacks import History
 from unblur.training.datamodule import RestorationData
+from unblur.training.distillation import DistillationModule
 from unblur.training.fit import hash_training, make_trainer
 
 
