@@ -114,7 +114,7 @@ def test_the_whole_way(project: Any, server: str, monkeypatch: pytest.MonkeyPatc
     assert client.search_runs([experiment]) == []
 
     folder = project.root / "artifacts/registry"
-    for number, amount in ((1, 0.5), (2, 0.8)):
+    for number, amount in ((1, 0.8), (2, 0.8 + 1e-4)):
         sha256 = project.export(amount)
         assert register(project.cfg, project.root).version.number == number
         record = run_gate(project.cfg, project.root)

@@ -85,14 +85,14 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
         champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
         require_same_task(model, cfg.data.task, champion)
         known = find_by_sha256(client, name, chosen.sha256)
-        version = known or _create(client, cfg, root, training, chosen, parity)
+        version = known or _create(client, cfg, root, chosen, parity, training=training)
         if aliases.get(CANDIDATE) != version.number:
             client.set_registered_model_alias(name, CANDIDATE, str(version.number))
         return Registration(version, read_aliases(client, name), created=known is None)
 
 
 def _create(
-    client: "MlflowClient", cfg: PipelineConfig, root: Path, training: dict[str, Any], chosen: Chosen, parity: Parity
+    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, parity: Parity, *, training: dict[str, Any]
 ) -> Version:
     """Log the model, its card and its report, and make a version of them."""
     name = cfg.registry.model_name
