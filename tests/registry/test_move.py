@@ -87,10 +87,6 @@ def test_a_killed_rollback(second: Any, method: str, call: int) -> None:
 
 def test_what_somebody_has_moved_since_stays(second: Any) -> None:
     second.judged()
-    tracking_client().set_registered_model_alias("unblur", "candidate", "2")
-    with pytest.raises(UnblurError):
-        do(second)  # gate.json is of version 3
-    tracking_client().set_registered_model_alias("unblur", "candidate", "3")
     killed("promote", "set_registered_model_alias", 2, second)
     tracking_client().set_registered_model_alias("unblur", "champion", "2")
     rollback("unblur")
