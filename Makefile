@@ -28,6 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 repro: $(STAMP) ## data, pipeline, registry, gate, promotion: from a fresh clone to a promoted model
+	@test ! -e dvc.lock || python -c 'import sys, yaml; sys.exit(not isinstance(yaml.safe_load(open("dvc.lock")), dict))' 2>/dev/null || { echo "error: dvc.lock was cut off while DVC wrote it; bring it back: git checkout dvc.lock" >&2; exit 1; }
 	unblur data starter
 	dvc repro
 	unblur release --config $(CONFIG)

@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from unblur.training.distillation import DistillationModule
 from unblur.config.compose import checked, compose
 from unblur.config.instantiate import instantiate
 from unblur.errors import UnblurError
 from unblur.networks.nafnet import NAFNet
+from unblur.training.distillation import DistillationModule
 from unblur.training.weights import load_model
 
 WIDE = {"width": 8, "encoder_blocks": [1], "middle_blocks": 1, "decoder_blocks": [1]}

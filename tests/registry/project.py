@@ -61,15 +61,16 @@ class Project:
         return sha256
 
     def judged(self, *, passed: bool = True) -> None:
-        """Make a candidate without a model in it, and give it the verdict that the gate would give it now."""
+        """Make a candidate whose stored file is a number, and give it the verdict that the gate would give it now."""
         client = tracking_client()
         name = self.cfg.registry.model_name
         with contextlib.suppress(MlflowException):
             client.create_registered_model(name)
         number = len(client.search_model_versions(f"name = '{name}'")) + 1
-        sha256 = hashlib.sha256(str(number).encode()).hexdigest()
+        stored = self.write(f"mlartifacts/judged/{number}/model.onnx", str(number))
+        sha256 = sha256_file(stored)
         run_id = client.create_run(ensure_experiment(client, self.cfg.registry.experiment)).info.run_id
-        client.create_model_version(name, "file:///nowhere", run_id=run_id, tags={"model_sha256": sha256})
+        client.create_model_version(name, stored.parent.as_uri(), run_id=run_id, tags={"model_sha256": sha256})
         client.set_registered_model_alias(name, "candidate", str(number))
         champion = read_aliases(client, name).get("champion")
         champion_sha256 = read_version(client, name, champion).sha256 if champion else None

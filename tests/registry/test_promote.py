@@ -8,7 +8,8 @@ import pytest
 from unblur.config.tracking import tracking_client
 from unblur.errors import GateRefusedError, UnblurError, UsageError
 from unblur.registry.ledger import read_ledger
-from unblur.registry.promote import Move, parse_expected, promote
+from unblur.registry.move import Move
+from unblur.registry.promote import parse_expected, promote
 from unblur.registry.rollback import rollback
 from unblur.registry.versions import read_aliases
 

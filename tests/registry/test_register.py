@@ -105,6 +105,19 @@ def test_figures_of_other_weights_are_refused(project: Any) -> None:
         register(project.cfg, project.root)
 
 
+def test_a_file_of_one_training_is_not_joined_with_the_run_of_another(project: Any) -> None:
+    project.export(0.8)
+    weights = project.write("artifacts/train/model/model.safetensors", "trained anew")
+    record = {"model_sha256": sha256_file(weights)}
+    project.write("artifacts/train/run.json", record)
+    project.write("artifacts/evaluate/metrics.json", record)
+    with pytest.raises(UnblurError, match=r"chosen\.json tells of .* two trainings.*unblur export` and `unblur bench"):
+        register(project.cfg, project.root)
+    weights.unlink()  # a checkout that has the records alone
+    with pytest.raises(UnblurError, match=r"chosen\.json was made of .* run\.json tells of .*dvc repro"):
+        register(project.cfg, project.root)
+
+
 def test_nothing_exported_is_an_error(project: Any) -> None:
     with pytest.raises(UnblurError, match=r"chosen\.json is missing.*unblur benchmark"):
         register(project.cfg, project.root)

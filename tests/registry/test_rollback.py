@@ -7,7 +7,7 @@ import pytest
 from unblur.config.tracking import tracking_client
 from unblur.errors import UnblurError
 from unblur.registry.ledger import read_ledger
-from unblur.registry.promote import Move
+from unblur.registry.move import Move
 from unblur.registry.rollback import rollback
 from unblur.registry.versions import read_aliases, read_version
 

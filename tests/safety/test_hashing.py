@@ -17,7 +17,7 @@ def test_a_listed_file_that_was_changed_is_refused(tmp_path):
     write_listing([file], tmp_path)
     check_listed(file)
     file.write_bytes(b"weightz")
-    with pytest.raises(UnblurError, match=r"model\.onnx: is not the file that was exported"):
+    with pytest.raises(UnblurError, match=r"model\.onnx: is not the file that was written here"):
         check_listed(file)
     file.unlink()
     with pytest.raises(UnblurError, match="is missing"):

@@ -29,7 +29,17 @@ def test_round_trip(saved):
     x = torch.rand(1, 3, 9, 14)
     assert not again.training
     assert torch.equal(again(x), network.to(memory_format=torch.contiguous_format)(x))
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "sha256.json"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_flipped_bit_is_noticed(saved, name):
+    _, folder, _ = saved
+    content = bytearray((folder / name).read_bytes())
+    content[-3] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(UnblurError, match=rf"{name}: is not the file that was written here"):
+        load_model(folder)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +58,7 @@ def test_round_trip(saved):
 )
 def test_damage_is_one_line(saved, damage, message):
     _, folder, _ = saved
+    (folder / "sha256.json").unlink()
     damage(folder)
     with pytest.raises(UnblurError, match=message) as caught:
         load_model(folder)

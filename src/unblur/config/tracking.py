@@ -1,35 +1,72 @@
 """Where MLflow keeps runs, artifacts and the registry."""
 
+import functools
 import logging
 import os
+import re
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from unblur.config.moved_store import follow_move
 from unblur.config.root import project_root
+from unblur.errors import UnblurError
+from unblur.safety.secrets import masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 
+SQLITE = "sqlite:///"
+ANSWER_SECONDS = 10  # that a server gets for its first answer
+
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# A server that goes away in the middle: MLflow's own 7 tries take four minutes without a word.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+os.environ.setdefault("PGCONNECT_TIMEOUT", str(ANSWER_SECONDS))
 
 
 def tracking_uri() -> str:
     """Return `MLFLOW_TRACKING_URI`, or a SQLite file at the project's root (an absolute path)."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{project_root() / 'mlflow.db'}"
+
+
+def store_file() -> Path | None:
+    """Return the SQLite file of the tracking store, None of a server or another database."""
+    uri = tracking_uri()
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def store_lock() -> FileLock | None:
+    """Return the lock beside a SQLite store, of this machine's processes; the system frees it when one dies."""
+    file = store_file()
+    return FileLock(f"{file}.lock") if file else None
 
 
 def tracking_client() -> "MlflowClient":
-    """Return a client of the tracking store; MLflow's global URI is set too, for the calls that only read that."""
+    """Return a client of the tracking store; MLflow's global URI is set too, for the calls that only read that.
+
+    Raises:
+        UnblurError: the store is damaged, does not answer within seconds, or refuses the user.
+    """
     import mlflow
 
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        follow_move(project_root())
-    mlflow.set_tracking_uri(tracking_uri())
-    return mlflow.MlflowClient()
+    uri = tracking_uri()
+    with store_errors():
+        _check_store(uri)
+        if not os.environ.get("MLFLOW_TRACKING_URI"):
+            follow_move(project_root())
+        mlflow.set_tracking_uri(uri)
+        return mlflow.MlflowClient()
 
 
 def ensure_experiment(client: "MlflowClient", name: str) -> str:
@@ -56,3 +93,100 @@ def is_active(client: "MlflowClient", run_id: str) -> bool:
         return bool(client.get_run(run_id).info.lifecycle_stage == "active")
     except MlflowException:
         return False
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn what MLflow, its server or its database raise into one line with the store's address, without password.
+
+    Raises:
+        UnblurError: the block has raised something of MLflow, or of the libraries that it talks through.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("mlflow", "requests", "sqlalchemy", "sqlite3"):
+            raise
+        reason = masked(" ".join(str(error).split()))[:300]
+        msg = f"{masked(tracking_uri())}: {_diagnosis(error)} ({type(error).__name__}: {reason})"
+        raise UnblurError(msg) from error
+
+
+def _diagnosis(error: Exception) -> str:
+    text = f"{type(error).__name__} {error}"
+    if re.search(r"error code 40[13]|UNAUTHENTICATED|PERMISSION_DENIED|password authentication|\b40[13]\b", text):
+        return "the store refuses this user; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if re.search(r"Connection|Timeout|timed out|Max retries|Failed to resolve", text, re.IGNORECASE):
+        return "the store does not answer; start it, or mend MLFLOW_TRACKING_URI"
+    return "the store of MLflow cannot do this; see its log, or mend MLFLOW_TRACKING_URI"
+
+
+@functools.cache
+def _check_store(uri: str) -> None:
+    """Make sure, once a process, that there is a store that answers; a new SQLite file is made whole or not at all."""
+    file = store_file()
+    if file:
+        _check_sqlite(file)
+    elif uri.startswith(("http://", "https://")):
+        _check_server(uri)
+    elif "://" in uri and not uri.startswith(("file:", "databricks")):
+        _check_database(uri)
+
+
+def _check_sqlite(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):  # MLflow's migration of a new file cannot bear a second one beside it
+        if not file.exists():
+            _create_sqlite(file)
+    if file.stat().st_size == 0:
+        msg = f"{file} is empty: MLflow's store was lost or cut off. Bring it back, or remove the file to begin anew."
+        raise UnblurError(msg)
+    if file.open("rb").read(16) != b"SQLite format 3\0":
+        msg = f"{file} is no SQLite database: it was damaged or exchanged. Bring it back, or mend MLFLOW_TRACKING_URI."
+        raise UnblurError(msg)
+
+
+def _create_sqlite(file: Path) -> None:
+    import mlflow
+
+    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+    try:
+        mlflow.MlflowClient(f"{SQLITE}{unfinished}").search_experiments()
+        with closing(sqlite3.connect(unfinished)) as made, closing(sqlite3.connect(f"{unfinished}2")) as copy:
+            made.backup(copy)  # MLflow's own connections to the first file stay open
+        Path(f"{unfinished}2").replace(file)
+    finally:
+        for path in (unfinished, Path(f"{unfinished}2")):
+            path.unlink(missing_ok=True)
+
+
+def _check_server(uri: str) -> None:
+    """Ask for what every request needs, once and with little patience."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    answer = http_request(
+        get_default_host_creds(uri),
+        "/api/2.0/mlflow/experiments/search",
+        "POST",
+        json={"max_results": 1},
+        max_retries=0,
+        timeout=ANSWER_SECONDS,
+        raise_on_status=False,
+    )
+    if not answer.ok:
+        msg = f"error code {answer.status_code}"
+        raise MlflowException(msg)
+
+
+def _check_database(uri: str) -> None:
+    from mlflow.store.db.utils import create_sqlalchemy_engine
+
+    try:
+        engine = create_sqlalchemy_engine(uri)
+        engine.connect().close()
+        engine.dispose()
+    except ModuleNotFoundError as error:
+        msg = f"{masked(uri)}: the driver {error.name} of this database is not installed; install it, or use a server"
+        raise UnblurError(msg) from error

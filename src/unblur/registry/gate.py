@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from unblur.benchmark.runtimes import in_sequences
 from unblur.config.provenance import data_version
 from unblur.config.schema import PipelineConfig
-from unblur.config.tracking import tracking_client
+from unblur.config.tracking import store_errors, tracking_client
 from unblur.data.manifest import PairRow, read_manifest
 from unblur.data.pictures import check_task, sha256_pictures
 from unblur.errors import UnblurError
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
+from unblur.registry.lock import registry_lock
 from unblur.registry.parity import Parity, read_onnx_parity
 from unblur.registry.record import GateRecord, Subject, differences, find_record, publish, write_record
 from unblur.registry.rules import Measured, Values, judge
@@ -46,6 +47,7 @@ MANIFEST = "manifest.csv"
 LATENCY_RUNS = 5
 
 
+@store_errors()
 def run_gate(
     cfg: PipelineConfig, root: Path, track: Callable[[str], Track] = lambda _: lambda rows: rows
 ) -> GateRecord | None:
@@ -81,7 +83,8 @@ def run_gate(
         write_record(record, folder)
         return record
     record = _verdict(cfg, subject, _measure(cfg, root, candidate, champion, track))
-    publish(client, candidate, write_record(record, folder), record, aliases.get(CHALLENGER))
+    with registry_lock(client, name):
+        publish(client, candidate, write_record(record, folder), record, read_aliases(client, name).get(CHALLENGER))
     return record
 
 
@@ -142,7 +145,7 @@ def _measure(
         scores = score(method, restore, rows, prepared, [profile], track=track(f"gate: {method}"))
         return np.array([item.value for item in scores if item.profile == profile], dtype=np.float64)
 
-    restorer = _load(candidate, cfg.benchmark.threads)
+    restorer = load_restorer(candidate.uri, cfg.benchmark.threads)
     check_task(rows, prepared, restorer.task)
     height, width = cfg.gate.latency_size
     with fetched_onnx(candidate.uri) as file:
@@ -151,7 +154,7 @@ def _measure(
         unit=get_profile(profile).unit,
         blurred=values("blurred", lambda batch: batch),
         candidate=values("candidate", restorer),
-        champion=values("champion", _load(champion, cfg.benchmark.threads)) if champion else None,
+        champion=values("champion", load_restorer(champion.uri, cfg.benchmark.threads)) if champion else None,
         nearly_sharp=np.array([strength_bin(row.kind, row.strength) == NEARLY_SHARP for row in rows]),
         parity=_parity(root / cfg.paths.export, candidate),
         latency_ms=latency_ms(restorer, height, width) if cfg.gate.max_latency_ms is not None else None,
@@ -173,18 +176,6 @@ def _verdict(cfg: PipelineConfig, subject: Subject, measured: Measured) -> GateR
         machine=f"{platform.machine()}, {cfg.benchmark.threads} threads",
         when=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def _load(version: Version, threads: int) -> Restorer:
-    """Load what `models:/NAME/VERSION` gives to everybody, and see that it is the file that was registered."""
-    restorer = load_restorer(version.uri, threads)
-    if version.sha256 and restorer.sha256 != version.sha256:
-        msg = (
-            f"{version} holds a file with SHA-256 {restorer.sha256[:12]}, registered was {version.sha256[:12]}. "
-            "Somebody has changed the stored file: register the model again."
-        )
-        raise UnblurError(msg)
-    return restorer
 
 
 def _check_pairs(rows: Sequence[PairRow], prepared: Path) -> None:

@@ -1,8 +1,7 @@
 """Who moved the alias `champion`, when, from what to what, and why: one JSON line a move, kept in MLflow.
 
 MLflow has no history of aliases. The ledger is the artifact ledger.jsonl of a run of its own, which the registered
-model names in its tag `ledger_run`. An append reads the file and writes it again, so two people who promote in the same
-instant may lose a line; the versions and aliases themselves are not touched by that.
+model names in its tag `ledger_run`. An append reads the file and writes it again: the caller holds the registry's lock.
 """
 
 import getpass
@@ -52,8 +51,11 @@ def current_user() -> str:
 
 
 def append(client: "MlflowClient", added: LedgerEntry, experiment_id: str) -> None:
-    """Add a line to the ledger of `added.model`; its run is made in the experiment on the first call."""
-    entries = [*read_ledger(client, added.model), added]
+    """Add a line to the ledger of `added.model` unless it is there; a new ledger gets its run in the experiment."""
+    entries = read_ledger(client, added.model)
+    if added in entries:
+        return
+    entries.append(added)
     run_id = _run_id(client, added.model)
     if run_id is None:
         run = client.create_run(experiment_id, run_name="ledger", tags={"role": "ledger", "model": added.model})

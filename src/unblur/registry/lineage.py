@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from unblur.benchmark.chosen import Chosen
+from unblur.benchmark.chosen import FILE, Chosen
 from unblur.config.provenance import data_version, git_state
+from unblur.config.schema import PathsConfig
 from unblur.errors import UnblurError
+from unblur.export.variants import PRUNED, WEIGHTS
 from unblur.safety.hashing import sha256_file
 
 CONFIG = Path("artifacts/config/pipeline.yaml")
@@ -61,6 +63,37 @@ def collect_lineage(root: Path, training: dict[str, Any], chosen: Chosen) -> Lin
         parent_sha256=chosen.parent or chosen.teacher,
         teacher_sha256=chosen.teacher,
     )
+
+
+def require_one_training(paths: PathsConfig, root: Path, training: dict[str, Any], chosen: Chosen) -> None:
+    """Refuse to join one training's file with the run, the figures or the weights of another.
+
+    Raises:
+        UnblurError: the trained weights, their record, and what was exported and chosen do not belong together.
+    """
+    record, benchmark = root / paths.train / "run.json", root / paths.benchmark / FILE
+    trained = training.get("model_sha256")
+    for weights, expected, told, mend in (
+        (root / paths.train / "model" / WEIGHTS, trained, record, "unblur train"),
+        (root / paths.train / "model" / WEIGHTS, chosen.teacher, benchmark, "unblur export` and `unblur benchmark"),
+        (root / paths.prune / "model" / WEIGHTS, _pruned(chosen), benchmark, "unblur export` and `unblur benchmark"),
+    ):
+        if expected and weights.is_file() and (found := sha256_file(weights)) != expected:
+            msg = (
+                f"{told} tells of the weights {expected[:12]}, but {weights} holds {found[:12]}: these are of two "
+                f"trainings. Run `{mend}`, or bring everything up to date: `dvc repro`."
+            )
+            raise UnblurError(msg)
+    if trained and trained != chosen.teacher:
+        msg = (
+            f"{benchmark} was made of the weights {chosen.teacher[:12]}, but {record} tells of {trained[:12]}: these "
+            "are of two trainings. Run `unblur export` and `unblur benchmark`, or `dvc repro`."
+        )
+        raise UnblurError(msg)
+
+
+def _pruned(chosen: Chosen) -> str:
+    return chosen.parent if chosen.variant.startswith(PRUNED) and chosen.kind != "float" else ""
 
 
 def read_training(folder: Path) -> dict[str, Any]:

@@ -1,33 +1,24 @@
 """Make the candidate that passed the gate the champion.
 
-MLflow cannot swap an alias atomically. The champion is read again immediately before the alias is set and has to be the
-one that the gate compared with (and the one of --expect-champion, if given). Between that read and the write, a few
-milliseconds, another process may still promote: the last one wins, and the ledger has both lines.
+MLflow cannot swap an alias atomically. So the champion is read and moved under the registry's lock, and has to be the
+one that the gate compared with (and the one of --expect-champion, if given).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.config.provenance import data_version
-from unblur.config.tracking import tracking_client
+from unblur.config.tracking import store_errors, tracking_client
 from unblur.errors import GateRefusedError, UnblurError, UsageError
 from unblur.registry import ledger
+from unblur.registry.lock import registry_lock
+from unblur.registry.move import ROLLED_BACK, Move, finish_interrupted, move
 from unblur.registry.record import find_record
-from unblur.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, candidate_version, read_aliases
+from unblur.registry.versions import CHAMPION, Version, candidate_version, read_aliases
 
-ROLLED_BACK = "rolled_back"  # tag of a version that `unblur rollback` has replaced
-
-
-@dataclass(frozen=True)
-class Move:
-    """Where the alias `champion` was and is; `moved` is False when there was nothing to do."""
-
-    action: str
-    model: str
-    before: int | None
-    after: int
-    moved: bool
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 def parse_expected(text: str | None) -> int | None:
@@ -46,6 +37,7 @@ def parse_expected(text: str | None) -> int | None:
     raise UsageError(msg)
 
 
+@store_errors()
 def promote(
     name: str,
     root: Path,
@@ -58,6 +50,8 @@ def promote(
 ) -> Move:
     """Move `champion` to the candidate and `previous_champion` to the champion so far.
 
+    A move that was killed before its end is finished first.
+
     Args:
         name: the registered model.
         root: the project's root, whose data.dvc tells the version of the data.
@@ -69,13 +63,26 @@ def promote(
 
     Raises:
         GateRefusedError: the gate has not passed this file on this data, or the version was rolled back.
-        UnblurError: there is no candidate, or another version is champion than was expected.
+        UnblurError: there is no candidate, or another version is champion than was expected, or the stored file
+            is not the one that was registered.
     """
     client = tracking_client()
-    aliases = read_aliases(client, name)
-    candidate = candidate_version(client, name, aliases)
-    if aliases.get(CHAMPION) == candidate.number:
-        return Move("promote", name, candidate.number, candidate.number, moved=False)
+    candidate_version(client, name, read_aliases(client, name))
+    with registry_lock(client, name):
+        finished = finish_interrupted(client, name)
+        aliases = read_aliases(client, name)
+        candidate = candidate_version(client, name, aliases)
+        if aliases.get(CHAMPION) == candidate.number:
+            return finished or Move("promote", name, candidate.number, candidate.number, moved=False)
+        judged = _judged_champion(client, candidate, root, registry_folder, again=again)
+        _check_champion(name, aliases, judged, expected)
+        return move(client, ledger.entry("promote", name, judged, candidate.number, why=why, by=by), candidate)
+
+
+def _judged_champion(
+    client: "MlflowClient", candidate: Version, root: Path, registry_folder: Path, *, again: bool
+) -> int | None:
+    """Return the champion that a favourable verdict about this very candidate and data has compared with."""
     if candidate.tags.get(ROLLED_BACK) and not again:
         reason = candidate.tags[ROLLED_BACK]
         msg = f"{candidate} was rolled back ({reason}). To promote it anyhow: `unblur promote --again`."
@@ -92,21 +99,7 @@ def promote(
     if judged.data_md5 != data_now:
         msg = f"The gate has judged {candidate} on data {judged.data_md5}, data.dvc is now at {data_now}. "
         raise GateRefusedError(msg + "Run `dvc repro` and `unblur gate` again.")
-
-    experiment_id = str(client.get_run(candidate.run_id).info.experiment_id)
-    line = ledger.entry("promote", name, judged.champion, candidate.number, why=why, by=by)
-    aliases = read_aliases(client, name)
-    _check_champion(name, aliases, judged.champion, expected)
-    before = aliases.get(CHAMPION)
-    if before is not None:
-        client.set_registered_model_alias(name, PREVIOUS, str(before))
-    client.set_registered_model_alias(name, CHAMPION, str(candidate.number))
-    if CHALLENGER in aliases:
-        client.delete_registered_model_alias(name, CHALLENGER)
-    ledger.append(client, line, experiment_id)
-    if ROLLED_BACK in candidate.tags:
-        client.delete_model_version_tag(name, str(candidate.number), ROLLED_BACK)
-    return Move("promote", name, before, candidate.number, moved=True)
+    return judged.champion
 
 
 def _check_champion(name: str, aliases: Mapping[str, int], judged: int | None, expected: int | None) -> None:

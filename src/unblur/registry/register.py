@@ -1,7 +1,8 @@
 """Put the model that the benchmark chose into the MLflow registry, once for each SHA-256 of its ONNX file."""
 
 import importlib.metadata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,11 @@ from mlflow.exceptions import MlflowException
 
 from unblur.benchmark.chosen import Chosen, read_chosen
 from unblur.config.schema import PipelineConfig
-from unblur.config.tracking import ensure_experiment, tracking_client
+from unblur.config.tracking import ensure_experiment, store_errors, tracking_client
 from unblur.errors import UnblurError
 from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, write_card
-from unblur.registry.lineage import Lineage, collect_lineage, read_training
+from unblur.registry.lineage import Lineage, collect_lineage, read_training, require_one_training
+from unblur.registry.lock import registry_lock
 from unblur.registry.parity import Parity, read_onnx_parity
 from unblur.registry.versions import (
     CANDIDATE,
@@ -23,11 +25,13 @@ from unblur.registry.versions import (
     read_aliases,
     read_version,
     require_same_task,
+    suppress_existing,
 )
 from unblur.safety.hashing import sha256_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.models.model import ModelInfo
 
 REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 
@@ -41,6 +45,7 @@ class Registration:
     created: bool
 
 
+@store_errors()
 def register(cfg: PipelineConfig, root: Path) -> Registration:
     """Register the ONNX file that the benchmark chose and give its version the alias `candidate`.
 
@@ -71,49 +76,65 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
             + f", more than {limit}: not registered. See {export / 'parity.csv'}."
         )
         raise UnblurError(msg)
+    training = read_training(root / cfg.paths.train)
+    require_one_training(cfg.paths, root, training, chosen)
     client = tracking_client()
     name = cfg.registry.model_name
-    aliases = read_aliases(client, name)
-    champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
-    require_same_task(model, cfg.data.task, champion)
-    known = find_by_sha256(client, name, chosen.sha256)
-    version = known or _create(client, cfg, root, chosen, parity)
-    if aliases.get(CANDIDATE) != version.number:
-        client.set_registered_model_alias(name, CANDIDATE, str(version.number))
-    return Registration(version, read_aliases(client, name), created=known is None)
+    with registry_lock(client, name):
+        aliases = read_aliases(client, name)
+        champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
+        require_same_task(model, cfg.data.task, champion)
+        known = find_by_sha256(client, name, chosen.sha256)
+        version = known or _create(client, cfg, root, chosen, parity, training=training)
+        if aliases.get(CANDIDATE) != version.number:
+            client.set_registered_model_alias(name, CANDIDATE, str(version.number))
+        return Registration(version, read_aliases(client, name), created=known is None)
 
 
-def _create(client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, parity: Parity) -> Version:
+def _create(
+    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, parity: Parity, *, training: dict[str, Any]
+) -> Version:
     """Log the model, its card and its report, and make a version of them."""
     name = cfg.registry.model_name
-    training = read_training(root / cfg.paths.train)
     model = root / cfg.paths.export / chosen.file
     lineage = collect_lineage(root, training, chosen)
     facts = collect_facts(cfg, root, training, lineage, parity)
     tags = lineage.tags() | _facts_as_tags(cfg, facts, model, chosen)
-    run_id, uri = _log_model(client, cfg.registry.experiment, training.get("run_id"), model, lineage)
-    client.log_artifact(run_id, str(write_card(facts, root / cfg.paths.registry)))
-    report = root / cfg.paths.reports / "report.html"
-    if report.is_file():
-        client.log_artifact(run_id, str(report))
-    try:
+    card, report = write_card(facts, root / cfg.paths.registry), root / cfg.paths.reports / "report.html"
+    with suppress_existing():
         client.create_registered_model(name, description=f"Takes the blur out of {THINGS[facts.task]}; made by unblur.")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    made = client.create_model_version(name, uri, run_id=run_id, tags=tags, description=describe(facts))
+    with _run(client, cfg.registry.experiment, training.get("run_id")) as run_id, ExitStack() as undo:
+        logged = _log_model(model, lineage)
+        undo.callback(client.delete_logged_model, logged.model_id)
+        client.log_artifact(run_id, str(card))
+        if report.is_file():
+            client.log_artifact(run_id, str(report))
+        made = client.create_model_version(
+            name, logged.model_uri, run_id=run_id, tags=tags, description=describe(facts), model_id=logged.model_id
+        )
+        undo.pop_all()  # a version holds it now
     return read_version(client, name, int(made.version))
 
 
-def _log_model(
-    client: "MlflowClient", experiment: str, training_run: str | None, model: Path, lineage: Lineage
-) -> tuple[str, str]:
-    """Log the ONNX file into the training's run, or a new one where this store does not know it.
-
-    Returns:
-        The run's id and the logged model's URI.
-    """
+@contextmanager
+def _run(client: "MlflowClient", experiment: str, training_run: str | None) -> Iterator[str]:
+    """Open the training's run, or a new one where this store does not know it; a new one goes if the block raises."""
     import mlflow
+
+    known = training_run is not None and _run_exists(client, training_run)
+    where: dict[str, Any] = {"run_id": training_run}
+    if not known:
+        where = {"experiment_id": ensure_experiment(client, experiment), "run_name": "register"}
+    with ExitStack() as undo:
+        with mlflow.start_run(**where) as run:
+            if not known:
+                undo.callback(client.delete_run, run.info.run_id)
+            yield str(run.info.run_id)
+        undo.pop_all()
+
+
+def _log_model(model: Path, lineage: Lineage) -> "ModelInfo":
+    """Log the ONNX file into the open run."""
     import mlflow.onnx
     import onnx
     from mlflow.models import ModelSignature
@@ -131,26 +152,23 @@ def _log_model(
         return Schema(specs)
 
     signature = ModelSignature(inputs=schema(loaded.graph.input), outputs=schema(loaded.graph.output))
-    where: dict[str, Any] = {"run_id": training_run}
-    if training_run is None or not _run_exists(client, training_run):
-        where = {"experiment_id": ensure_experiment(client, experiment), "run_name": "register"}
-    with mlflow.start_run(**where) as run:
-        logged = mlflow.onnx.log_model(
-            loaded,
-            name="model",
-            signature=signature,
-            save_as_external_data=False,
-            onnx_execution_providers=["CPUExecutionProvider"],
-            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
-            metadata=lineage.tags(),
-        )
-    return str(run.info.run_id), str(logged.model_uri)
+    return mlflow.onnx.log_model(
+        loaded,
+        name="model",
+        signature=signature,
+        save_as_external_data=False,
+        onnx_execution_providers=["CPUExecutionProvider"],
+        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
+        metadata=lineage.tags(),
+    )
 
 
 def _run_exists(client: "MlflowClient", run_id: str) -> bool:
     try:
         return bool(client.get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
         return False
 
 

@@ -1,38 +1,40 @@
 """Bring the previous champion back; a second rollback undoes the first."""
 
-from unblur.config.tracking import tracking_client
+from unblur.config.tracking import store_errors, tracking_client
 from unblur.errors import UnblurError
 from unblur.registry import ledger
-from unblur.registry.promote import ROLLED_BACK, Move
+from unblur.registry.lock import registry_lock
+from unblur.registry.move import Move, finish_interrupted, move
 from unblur.registry.versions import CHAMPION, PREVIOUS, read_aliases, read_version
 
 
+@store_errors()
 def rollback(name: str, *, why: str = "", by: str | None = None) -> Move:
     """Swap the aliases `champion` and `previous_champion`.
 
     The version that goes gets the tag `rolled_back`, so that the next `unblur promote` does not bring it back
-    unasked; the version that comes loses it.
+    unasked; the version that comes loses it. A rollback that was killed before its end is finished, and that is all.
 
     Raises:
-        UnblurError: there is no champion, or no previous one.
+        UnblurError: there is no champion, no previous one, or its stored file is not the one that was registered.
     """
     client = tracking_client()
-    aliases = read_aliases(client, name)
-    if CHAMPION not in aliases:
-        msg = f"{name} has no champion to roll back. Promote a version first: `unblur promote`."
-        raise UnblurError(msg)
-    leaving, returning = aliases[CHAMPION], aliases.get(PREVIOUS)
-    if returning is None or returning == leaving:
-        msg = f"{name} v{leaving} is the first champion: there is no previous one to go back to."
-        raise UnblurError(msg)
-    experiment_id = str(client.get_run(read_version(client, name, leaving).run_id).info.experiment_id)
-    came = read_version(client, name, returning)
-    line = ledger.entry("rollback", name, leaving, returning, why=why, by=by)
-    reason = f"{line.when} by {line.who}" + (f": {why}" if why else "")
-    client.set_model_version_tag(name, str(leaving), ROLLED_BACK, reason)
-    client.set_registered_model_alias(name, CHAMPION, str(returning))
-    client.set_registered_model_alias(name, PREVIOUS, str(leaving))
-    ledger.append(client, line, experiment_id)
-    if ROLLED_BACK in came.tags:
-        client.delete_model_version_tag(name, str(returning), ROLLED_BACK)
-    return Move("rollback", name, leaving, returning, moved=True)
+    if not read_aliases(client, name):
+        raise UnblurError(_no_champion(name))
+    with registry_lock(client, name):
+        finished = finish_interrupted(client, name)
+        if finished is not None and finished.action == "rollback":
+            return finished
+        aliases = read_aliases(client, name)
+        if CHAMPION not in aliases:
+            raise UnblurError(_no_champion(name))
+        leaving, returning = aliases[CHAMPION], aliases.get(PREVIOUS)
+        if returning is None or returning == leaving:
+            msg = f"{name} v{leaving} is the first champion: there is no previous one to go back to."
+            raise UnblurError(msg)
+        line = ledger.entry("rollback", name, leaving, returning, why=why, by=by)
+        return move(client, line, read_version(client, name, returning))
+
+
+def _no_champion(name: str) -> str:
+    return f"{name} has no champion to roll back. Promote a version first: `unblur promote`."

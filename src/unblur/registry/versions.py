@@ -4,7 +4,8 @@ MLflow's stages are deprecated and not used. `search_model_versions` returns ver
 aliases are always read from the registered model itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,16 @@ def require_same_task(what: object, task: str | None, champion: Version | None) 
             f"Give it a name of its own: registry.model_name={champion.name}-{task}."
         )
         raise UnblurError(msg)
+
+
+@contextmanager
+def suppress_existing() -> Iterator[None]:
+    """Go on where what the block makes in the registry is there already."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def _record(version: "ModelVersion") -> Version:

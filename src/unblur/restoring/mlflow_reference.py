@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unblur.config.tracking import tracking_client, tracking_uri
 from unblur.errors import NoModelVersionError, UnblurError
+from unblur.safety.hashing import sha256_file
 from unblur.safety.secrets import masked
 
 MEND = "run `make repro` or give --model FILE"
@@ -26,7 +27,7 @@ def fetched_onnx(reference: str) -> Iterator[Path]:
 
     Raises:
         NoModelVersionError: the store has no such model version or run, or cannot be reached.
-        UnblurError: the model has no ONNX file.
+        UnblurError: the model has no ONNX file, or not the one that was registered.
     """
     uri = tracking_uri()
     store = masked(uri)
@@ -36,19 +37,35 @@ def fetched_onnx(reference: str) -> Iterator[Path]:
         msg = f"{reference}: no such model version in {store} (the file does not exist yet); {MEND}"
         raise NoModelVersionError(msg)
     with tempfile.TemporaryDirectory(prefix="unblur-", ignore_cleanup_errors=True) as folder:
-        yield _only_onnx(_download(reference, store, Path(folder)), reference)
+        found, sha256 = _download(reference, store, Path(folder))
+        file = _only_onnx(found, reference)
+        if sha256 and sha256_file(file) != sha256:
+            msg = (
+                f"{reference}: the stored {file.name} is not the file that was registered ({sha256[:12]}), it was "
+                "damaged or exchanged; register the model again, or roll back: `unblur rollback`"
+            )
+            raise UnblurError(msg)
+        yield file
 
 
-def _download(reference: str, store: str, folder: Path) -> Path:
+def _download(reference: str, store: str, folder: Path) -> tuple[Path, str]:
+    """Return where the files of a reference are now, and the SHA-256 of its registered ONNX file, "" of any other."""
     try:
-        tracking_client()
+        client = tracking_client()
         import mlflow
         from mlflow.exceptions import MlflowException
     except ImportError as error:
         msg = f"{reference}: MLflow is not installed ({error}); install unblur with its dependencies, or {MEND}"
         raise NoModelVersionError(msg) from error
+    named, sha256 = re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))", reference), ""
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference, dst_path=str(folder)))
+        if named:
+            name, alias, number = named.groups()
+            get = client.get_model_version_by_alias if alias else client.get_model_version
+            version = get(name, alias or number)
+            sha256 = version.tags.get("model_sha256", "")
+            reference = f"models:/{name}/{version.version}"  # an alias may move before the download
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference, dst_path=str(folder))), sha256
     except MlflowException as error:
         kind = "model version" if reference.startswith("models:") else "run or artifact"
         reason = " ".join(str(error).split())

@@ -9,7 +9,7 @@ from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 
 LISTING = "sha256.json"
-"""Beside exported files: name -> SHA-256."""
+"""Beside the files of a model: name -> SHA-256."""
 
 
 def sha256_file(path: Path) -> str:
@@ -36,8 +36,8 @@ def check_listed(file: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         expected = None
     if not file.is_file():
-        msg = f"{file}: is missing; export the model again"
+        msg = f"{file}: is missing; make the model again"
         raise UnblurError(msg)
     if expected not in (None, sha256_file(file)):
-        msg = f"{file}: is not the file that was exported (its SHA-256 is another); export it again"
+        msg = f"{file}: is not the file that was written here, as {LISTING} beside it tells; make the model again"
         raise UnblurError(msg)

@@ -21,7 +21,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.export.openvino import convert_onnx
     from unblur.export.parity import check_budget, check_parity, require_parity, shown, write_parity
     from unblur.export.variants import all_models
-    from unblur.safety.hashing import write_listing
+    from unblur.safety.hashing import check_listed, write_listing
     from unblur.training.weights import load_model
 
     task = "image"
@@ -39,6 +39,7 @@ def main(cfg: PipelineConfig) -> None:
                     task = getattr(network, "task", task)
                     files = [export_model(network, name, own, cfg.export.opset) for name in cfg.export.formats]
                 else:  # of the network before it, which is its parent
+                    check_listed(model.source)
                     own.mkdir(parents=True)
                     if "onnx" in cfg.export.formats:
                         files.append(Path(shutil.copyfile(model.source, own / "model.onnx")))

@@ -7,7 +7,7 @@ from unblur.config.entry import command
 from unblur.config.schema import PathsConfig, RegistryConfig
 
 if TYPE_CHECKING:
-    from unblur.registry.promote import Move
+    from unblur.registry.move import Move
 
 
 @command

@@ -63,11 +63,13 @@ def write_quantized(found: "Quantized", name: str, source: Path, folder: Path) -
 
     from unblur.compression.sensitivity import draw_sensitivity, write_sensitivity
     from unblur.safety.atomic import replacing
+    from unblur.safety.hashing import write_listing
     from unblur.training.weights import read_model_config, save_model
 
     for kind, graph in found.graphs.items():
         with replacing(folder / f"{name}_{kind}" / "model.onnx") as unfinished:
             onnx.save(graph, unfinished)
+        write_listing([folder / f"{name}_{kind}" / "model.onnx"], folder / f"{name}_{kind}")
     if found.trained is not None:
         save_model(found.trained, read_model_config(source), folder / f"{name}_trained_for_int8")
     if found.parts:

@@ -92,16 +92,15 @@ def read_latency(path: "Path") -> dict[str, str] | None:
 
 def read_registry(name: str) -> dict[str, int]:
     """Return alias -> version; empty, and nothing is created, where there is no store yet."""
-    from pathlib import Path
+    from unblur.config.tracking import store_errors, store_file, tracking_client
 
-    from unblur.config.tracking import tracking_client, tracking_uri
-
-    uri = tracking_uri()
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+    file = store_file()
+    if file and not file.is_file():
         return {}
     from unblur.registry.versions import read_aliases
 
-    return read_aliases(tracking_client(), name)
+    with store_errors():
+        return read_aliases(tracking_client(), name)
 
 
 @stage

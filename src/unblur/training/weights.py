@@ -13,7 +13,7 @@ from torch import nn
 from unblur.config.instantiate import instantiate
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
-from unblur.safety.hashing import sha256_file
+from unblur.safety.hashing import LISTING, check_listed, sha256_file, write_listing
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -35,11 +35,13 @@ def save_model(network: nn.Module, model_config: Mapping[str, Any], folder: Path
     skipped = [name for name, module in network.named_modules() if isinstance(module, nn.Identity)]
     skipped = [name for name in skipped if any(key.startswith(f"{name}.") for key in whole)]
     pruned = {"shapes": narrower, "skipped": skipped}
+    (folder / LISTING).unlink(missing_ok=True)
     with replacing(folder / WEIGHTS) as unfinished:
         save_file(weights, unfinished)
     content = {"model": dict(model_config), **{key: value for key, value in pruned.items() if value}}
     with replacing(folder / CONFIG) as unfinished:
         unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_listing([folder / WEIGHTS, folder / CONFIG], folder)
     return sha256_file(folder / WEIGHTS)
 
 
@@ -94,8 +96,12 @@ def load_model(folder: Path) -> nn.Module:
     """Rebuild the network from `folder` with its weights, in eval mode.
 
     Raises:
-        UnblurError: a file is missing or damaged, or the weights do not fit the configuration.
+        UnblurError: a file is missing, damaged or not the one that was written, or the weights do not fit the
+            configuration.
     """
+    for file in (folder / CONFIG, folder / WEIGHTS):
+        if file.is_file():
+            check_listed(file)
     network = cast("nn.Module", instantiate(read_model_config(folder)))
     path = folder / WEIGHTS
     try:

@@ -1,0 +1,29 @@
+"""The tracking store: made once and whole, and what is said where it is damaged."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unblur.config.tracking import tracking_client
+from unblur.errors import UnblurError
+
+
+def test_first_uses_at_once_make_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    code = "from unblur.config.tracking import tracking_client as c; print(len(c().search_experiments()))"
+    started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[0].strip() for process in started] == ["1", "1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"garbage of 20 bytes..", "no SQLite database")])
+def test_a_damaged_store_is_not_taken_for_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+) -> None:
+    (tmp_path / "mlflow.db").write_bytes(content)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with pytest.raises(UnblurError, match=rf"mlflow\.db {message}"):
+        tracking_client()
+    assert (tmp_path / "mlflow.db").read_bytes() == content

@@ -1,0 +1,165 @@
+"""Registering, judging, moving and loading with a real MLflow server, and with one that is not there."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unblur.config.tracking import ensure_experiment, tracking_client
+from unblur.errors import UnblurError
+from unblur.registry.gate import run_gate
+from unblur.registry.ledger import read_ledger
+from unblur.registry.promote import promote
+from unblur.registry.register import register
+from unblur.registry.rollback import rollback
+from unblur.registry.versions import read_aliases
+from unblur.restoring.restorer import load_restorer
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
+
+PROMOTE = """
+import sys
+from pathlib import Path
+from unblur.registry.promote import promote
+root = Path(sys.argv[1])
+print(promote("unblur", root, root / "artifacts/registry", by=sys.argv[2]).moved)
+"""
+REGISTER = """
+import pickle, sys
+from pathlib import Path
+from unblur.registry.register import register
+done = register(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
+print(done.created, done.version.number)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an `mlflow server` with a SQLite store and artifacts of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/server.db",
+        "--artifacts-destination",
+        f"{folder}/artifacts",
+    ]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    with (
+        (folder / "server.log").open("w") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process,
+    ):
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, "the server has ended; see server.log"
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except urllib.error.URLError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def at_once(code: str, *arguments: list[str]) -> list[str]:
+    """Run the code in as many processes as there are lists of arguments; return what each has said."""
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, *each], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for each in arguments
+    ]
+    ended = [(process.communicate(), process.returncode) for process in started]
+    assert all(code == 0 for _, code in ended), [errors for (_, errors), _ in ended]
+    return [said.strip() for (said, _), _ in ended]
+
+
+def test_the_whole_way(project: Any, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    client = tracking_client()
+    experiment = ensure_experiment(client, "unblur")
+
+    project.export(0.5)
+    project.cfg.data.task = "nosuch"  # fails after the model is logged: nothing of it stays
+    with pytest.raises(KeyError):
+        register(project.cfg, project.root)
+    project.cfg.data.task = "image"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unblur.registry.register.describe", lambda facts: "x" * 200_000)  # the server refuses it
+        with pytest.raises(UnblurError, match=r"^http://127\.0\.0\.1"):
+            register(project.cfg, project.root)
+    assert client.search_logged_models([experiment]) == []
+    assert client.search_runs([experiment]) == []
+
+    folder = project.root / "artifacts/registry"
+    for number, amount in ((1, 0.8), (2, 0.8 + 1e-4)):
+        sha256 = project.export(amount)
+        assert register(project.cfg, project.root).version.number == number
+        record = run_gate(project.cfg, project.root)
+        assert record is not None
+        assert record.passed
+        assert promote("unblur", project.root, folder).after == number
+    assert load_restorer("models:/unblur@champion", threads=1).sha256 == sha256
+    batch = np.random.default_rng(0).random((1, 3, 9, 7), dtype=np.float32)
+    restored = mlflow.pyfunc.load_model("models:/unblur@champion").predict({"blur": batch})["restored"]
+    expected = load_restorer(project.root / "artifacts/export/trained/model.onnx", threads=1, runtime="onnxruntime")
+    np.testing.assert_allclose(restored, expected(batch), atol=1e-6)
+    rollback("unblur")
+    assert read_aliases(client, "unblur") == {"candidate": 2, "champion": 1, "previous_champion": 2}
+    assert [line.action for line in read_ledger(client, "unblur")] == ["promote", "promote", "rollback"]
+
+
+def test_at_once_one_moves_and_one_version_is_made(project: Any, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pickle
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("UNBLUR_ROOT", str(project.root))
+    project.cfg.registry.model_name = "together"
+    project.export(0.8)
+    settings = project.root / "cfg.pickle"
+    settings.write_bytes(pickle.dumps(project.cfg))
+    said = at_once(REGISTER, *[[str(settings), str(project.root)]] * 3)
+    assert sorted(said) == ["False 1", "False 1", "True 1"]
+    run_gate(project.cfg, project.root)
+    said = at_once(PROMOTE.replace('"unblur"', '"together"'), *[[str(project.root), str(i)] for i in range(3)])
+    assert sorted(said) == ["False", "False", "True"]
+    assert len(read_ledger(tracking_client(), "together")) == 1
+
+
+def test_a_server_that_is_not_there_is_one_line_without_the_password(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:secret@127.0.0.1:9")
+    started = time.monotonic()
+    for call in (
+        lambda: rollback("unblur"),
+        lambda: load_restorer("models:/unblur@champion"),
+        lambda: run_gate(project.cfg, project.root),
+    ):
+        with pytest.raises(UnblurError, match=r"http://\*\*\*@127\.0\.0\.1:9: the store does not answer") as caught:
+            call()
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert time.monotonic() - started < 60
