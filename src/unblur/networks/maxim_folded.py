@@ -1,6 +1,8 @@
 """MAXIM for inference: norms lie in the layers behind them, and layers that follow each other are one."""
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,20 +29,21 @@ class FoldedStage(nn.Module):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
-        self.inputs, self.downs, self.images = stage.inputs, stage.downs, stage.images
-        self.attention = getattr(stage, "attention", None)
+        parts: Any = stage  # whose lists hold modules of known kinds
+        self.inputs, self.downs, self.images = parts.inputs, parts.downs, parts.images
+        self.attention = getattr(parts, "attention", None)
         self.input_gates = self.encoder_gates = None
-        if hasattr(stage, "input_gates"):
-            self.input_gates = nn.ModuleList(FoldedCrossGate(gate, gate.enter_x) for gate in stage.input_gates)
-            self.encoder_gates = nn.ModuleList(FoldedCrossGate(gate, gate.enter_x) for gate in stage.encoder_gates)
-        self.encoders = nn.ModuleList(FoldedBlocks(level) for level in stage.encoders)
-        self.bottleneck = nn.Sequential(*(nn.Sequential(FoldedBlocks(block)) for block in stage.bottleneck))
+        if hasattr(parts, "input_gates"):
+            self.input_gates = nn.ModuleList(FoldedCrossGate(gate, gate.enter_x) for gate in parts.input_gates)
+            self.encoder_gates = nn.ModuleList(FoldedCrossGate(gate, gate.enter_x) for gate in parts.encoder_gates)
+        self.encoders = nn.ModuleList(FoldedBlocks(level) for level in parts.encoders)
+        self.bottleneck = nn.Sequential(*(nn.Sequential(FoldedBlocks(block)) for block in parts.bottleneck))
         self.gates = nn.ModuleList(
             FoldedCrossGate(gate, FoldedGather(skips, gate.enter_x.weight, gate.enter_x.bias))
-            for gate, skips in zip(stage.gates, stage.encoder_skips, strict=True)
+            for gate, skips in zip(parts.gates, parts.encoder_skips, strict=True)
         )
         self.ups, self.decoder_skips, self.decoders = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        for up, skips, level in zip(stage.ups, stage.decoder_skips, stage.decoders, strict=True):
+        for up, skips, level in zip(parts.ups, parts.decoder_skips, parts.decoders, strict=True):
             own = up.out_channels
             self.ups.append(transposed_then(up, level.enter.weight[:, :own], level.enter.bias))
             self.decoder_skips.append(FoldedGather(skips, level.enter.weight[:, own:], None))
@@ -79,26 +82,24 @@ class FoldedGather(nn.Module):
     def __init__(self, gather: Gather, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
         self.level = gather.level
-        order = range(len(gather.convs))
         shares = weight.chunk(len(gather.convs), dim=1)
         shares = shares[::-1] if gather.upwards else shares
         self.convs = nn.ModuleList()
-        for source, (conv, share) in enumerate(zip(gather.convs, shares, strict=True)):
+        convs: Any = gather.convs
+        for source, (conv, share) in enumerate(zip(convs, shares, strict=True)):
             matrix = share[:, :, 0, 0]
             own = matrix @ conv.bias
-            if bias is not None and source == order[0]:
+            if bias is not None and source == 0:
                 own = own + bias
             self.convs.append(convolution((matrix @ conv.weight[:, :, 0, 0])[:, :, None, None], own))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Bring each source to the level, and add."""
-        gathered = None
+        brought = []
         for source, (conv, x) in enumerate(zip(self.convs, features, strict=True)):
             steps = source - self.level
-            brought = resize_by(conv(x), steps) if steps > 0 else conv(resize_by(x, steps))
-            gathered = brought if gathered is None else gathered + brought
-        assert gathered is not None
-        return gathered
+            brought.append(resize_by(conv(x), steps) if steps > 0 else conv(resize_by(x, steps)))
+        return functools.reduce(torch.add, brought)
 
 
 class FoldedBlocks(nn.Module):

@@ -1,5 +1,7 @@
 """The blocks of multi_axis.py for inference: the same functions in fewer passes over the features."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -136,11 +138,9 @@ def transposed_then(up: nn.ConvTranspose2d, weight: Tensor, bias: Tensor) -> nn.
     """Return `up` and a 1x1 convolution of this weight (O, C, 1, 1) and bias behind it, as one layer."""
     made = nn.ConvTranspose2d(up.in_channels, len(weight), up.kernel_size, stride=up.stride)  # type: ignore[arg-type]
     made.weight.copy_(torch.einsum("ichw,oc->iohw", up.weight, weight[:, :, 0, 0]))
-    assert up.bias is not None and made.bias is not None
-    made.bias.copy_(bias + weight[:, :, 0, 0] @ up.bias)
+    cast("Tensor", made.bias).copy_(bias + weight[:, :, 0, 0] @ _bias(up))
     return made
 
 
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
+def _bias(conv: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+    return cast("Tensor", conv.bias)  # all layers of MAXIM have one
