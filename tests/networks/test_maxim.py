@@ -1,0 +1,145 @@
+"""MAXIM and its published files against an implementation of its own in NumPy (flax_maxim.py)."""
+
+import importlib.util
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unblur.errors import UnblurError
+from unblur.networks.maxim import MAXIM
+from unblur.networks.official import load_official
+
+HEIGHT, WIDTH = 64, 128
+
+
+def reference():
+    """The module beside this file: tests are no package."""
+    spec = importlib.util.spec_from_file_location("flax_maxim", Path(__file__).with_name("flax_maxim.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Weights of all three stages at the published width, an image, and what each stage makes of it."""
+    flax = reference()
+    weights = flax.Weights(0)
+    image = np.random.default_rng(1).random((HEIGHT, WIDTH, 3))
+    restored = {stages: flax.maxim(weights, image, 32, stages) for stages in (3, 2, 1)}
+    return weights, image, restored
+
+
+@pytest.fixture(scope="module")
+def checkpoint(published, tmp_path_factory):
+    """Google's layout: flat names, the optimizer's state beside the weights."""
+    path = tmp_path_factory.mktemp("maxim") / "checkpoint.npz"
+    weights, _, _ = published
+    arrays = {f"opt/target/backbone/{name}": array for name, array in weights.items()}
+    state = {"opt/state/param_states/backbone/stage_0_input_conv_0/bias/grad_ema": np.zeros(32, np.float32)}
+    np.savez(path, **arrays, **state)
+    return path
+
+
+def restore(network, image):
+    with torch.no_grad():
+        return network(torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_each_stage_gives_what_the_equations_give(published, checkpoint, stages):
+    _, image, restored = published
+    network = load_official(checkpoint, stages=stages)
+    correction = abs(restored[stages] - image).mean()
+    assert correction > 0.1
+    assert abs(restore(network, image) - restored[stages]).max() < 1e-3 * correction
+
+
+def test_parameters_are_those_of_the_paper():
+    """MAXIM-3S has 22.2 M and MAXIM-2S 14.1 M (Tu et al. 2022, table 1)."""
+    counts = {}
+    for stages in (1, 2, 3):
+        with torch.device("meta"):
+            counts[stages] = sum(p.numel() for p in MAXIM(stages=stages).parameters()) / 1e6
+    assert counts[3] == pytest.approx(22.2, abs=0.05)
+    assert counts[2] == pytest.approx(14.1, abs=0.1)
+    assert counts[1] < 0.3 * counts[3]
+
+
+def graph(weights):
+    """The same weights as TensorFlow.js keeps them: constants by layer, matrices by number, nodes that read them."""
+    nodes, manifest, data = [], [], []
+    root = "StatefulPartitionedCall/jax2tf_apply_/Wrapper/backbone"
+
+    def constant(name, array):
+        manifest.append({"name": name, "shape": list(array.shape), "dtype": "float32"})
+        data.append(array.astype(np.float32).tobytes())
+        return name
+
+    manifest.append({"name": "Const_1", "shape": [2], "dtype": "int32"})
+    data.append(np.zeros(2, np.int32).tobytes())
+    for number, (name, array) in enumerate(weights.items()):
+        layer, _, leaf = f"{root}/{name}".rpartition("/")
+        if leaf == "kernel" and array.ndim == 2:
+            given = constant(f"StatefulPartitionedCall/jax2tf_arg_{number}/ReadVariableOp", array)
+            nodes.append({"op": "Einsum", "name": f"{layer}/einsum/Einsum", "input": ["x", given]})
+        elif leaf == "kernel" and "ConvTranspose" in layer:
+            given = constant(f"{layer}/transpose_4", array[::-1, ::-1].transpose(0, 1, 3, 2))
+            nodes.append({"op": "Conv2DBackpropInput", "name": f"{layer}/conv2d_transpose", "input": ["s", given, "x"]})
+        elif leaf == "kernel":
+            given = constant(f"{layer}/transpose_3", array)
+            nodes.append({"op": "Conv2D", "name": f"{layer}/Conv2D", "input": ["x", given]})
+        else:
+            operation = "Mul" if leaf == "scale" else "AddV2"
+            given = constant(f"{layer}/Reshape_{leaf}", array.reshape(1, 1, 1, -1))
+            nodes.append({"op": operation, "name": f"{layer}/jit_fn_/{operation}", "input": ["x", given]})
+    whole = b"".join(data)
+    shards = {f"group1-shard{n + 1}of2.bin": part for n, part in enumerate((whole[:1000], whole[1000:]))}
+    content = {"modelTopology": {"node": nodes}, "weightsManifest": [{"paths": list(shards), "weights": manifest}]}
+    return {"model.json": json.dumps(content).encode(), **shards}
+
+
+@pytest.mark.parametrize("form", ["folder", "package"])
+def test_the_graph_of_tensorflow_js_is_read(published, tmp_path, form):
+    weights, image, restored = published
+    files = graph({name: array for name, array in weights.items() if not name.startswith(("stage_1", "stage_2"))})
+    if form == "folder":
+        path = tmp_path / "package"
+        (path / "models").mkdir(parents=True)
+        for name, content in files.items():
+            (path / "models" / name).write_bytes(content)
+    else:
+        path = tmp_path / "maxim-deblurring.tgz"
+        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+            for name, content in files.items():
+                member = tarfile.TarInfo(f"package/models/{name}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    network = load_official(path, stages=1)
+    assert abs(restore(network, image) - restored[1]).max() < 1e-3 * abs(restored[1] - image).mean()
+
+
+def test_a_file_that_lacks_a_tensor_is_named_with_it(published, tmp_path):
+    weights, _, _ = published
+    path = tmp_path / "checkpoint.npz"
+    np.savez(path, **{name: array for name, array in weights.items() if name != "stage_0_input_conv_1/bias"})
+    with pytest.raises(UnblurError, match=r"checkpoint\.npz: is no whole MAXIM-3S: stage_0_input_conv_1/bias is missin"):
+        load_official(path, stages=1)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04"])
+def test_what_is_no_archive_is_told_in_one_line(tmp_path, content):
+    path = tmp_path / "checkpoint.npz"
+    path.write_bytes(content)
+    with pytest.raises(UnblurError, match=r"checkpoint\.npz: .*get it again"):
+        load_official(path)
+
+
+def test_stages_are_one_two_or_three():
+    with pytest.raises(UnblurError, match="MAXIM has 1, 2 or 3 stages; got stages=4"):
+        MAXIM(stages=4)
