@@ -21,6 +21,7 @@ MEASURED = Measured(
     parity=Parity(2e-5, "", True, 3),
     latency_ms=800.0,
     size_mb=6.5,
+    guarded=3,
 )
 
 
@@ -104,6 +105,11 @@ def test_a_constant_loss_passes_exactly_up_to_the_limit(loss: float, limit: floa
     result = verdict(measured, max_regression=limit, bootstrap_samples=20)
     if abs(loss - limit) > 1e-9:
         assert result.passed == (loss < limit)
+
+
+@pytest.mark.parametrize(("limit", "passed"), [(3, True), (2, False)])
+def test_places_that_the_guard_would_put_back_are_counted(limit: int, passed: bool) -> None:
+    assert verdict(max_guarded=limit).passed == passed
 
 
 def test_a_model_of_fewer_bits_is_held_to_what_it_loses() -> None:

@@ -77,6 +77,9 @@ def test_everything_is_written_and_agrees(cfg, capsys):
     assert metrics["strata"]["strength"]["8 to 14 px"]["value"] == pytest.approx(by_pair["c", "model"])
     assert (metrics["profile"], metrics["pairs"]) == (PROFILES[0], 3)
     assert set(metrics["seconds_per_megapixel"]) == set(means)
+    places = [score.value for score in scores if (score.method, score.profile) == ("model", "guard/places")]
+    assert metrics["guarded"] == sum(places)
+    assert len(places) == 3
     assert metrics["seconds_per_megapixel"]["model"] > 0
     shown = capsys.readouterr().out
     assert f"{means['model'][PROFILES[0]]:.2f}" in shown

@@ -173,6 +173,7 @@ class GateConfig:
     max_latency_ms: float | None = None
     latency_size: list[int] = field(default_factory=lambda: [720, 1280])
     max_size_mb: float | None = None
+    max_guarded: int | None = None
 
 
 @dataclass

@@ -13,7 +13,7 @@ from unblur.config.schema import PathsConfig
 from unblur.errors import UnblurError
 from unblur.evaluation.bootstrap import Interval, paired_bootstrap
 from unblur.evaluation.plots import WHOLE, read_history
-from unblur.evaluation.score_table import BLURRED, MODEL, Score, gains, mean_table, read_scores_csv
+from unblur.evaluation.score_table import BLURRED, MODEL, Score, gains, guarded, mean_table, read_scores_csv
 
 PARITY_COLUMNS = ("variant", "format", "compared", "figure", "limit", "unit", "passed")
 LATENCY_COLUMNS = (
@@ -114,7 +114,11 @@ def headline(artifacts: Artifacts) -> dict[str, float | int]:
     if artifacts.metrics["nearly_sharp_change"] is not None:
         figures["nearly_sharp_change"] = artifacts.metrics["nearly_sharp_change"]
     row = deployed_latency(artifacts)
-    figures |= {"parameters": int(artifacts.complexity["parameters"]), "latency_ms": float(row["median_ms"])}
+    figures |= {
+        "guarded": guarded(artifacts.scores, MODEL),
+        "parameters": int(artifacts.complexity["parameters"]),
+        "latency_ms": float(row["median_ms"]),
+    }
     figures["file_mb"] = float(row["file_mb"])
     return {name: value if isinstance(value, int) else round(value, 5) for name, value in figures.items()}
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from unblur.evaluation.artifacts import Artifacts, deployed_latency, gain_interval
 from unblur.evaluation.plots import DARK, LIGHT, draw_gains, draw_pareto, draw_strength_bins, draw_training
-from unblur.evaluation.score_table import BLURRED, MODEL, Score, decimals, gains, mean_table, rank_pairs, unit
+from unblur.evaluation.score_table import BLURRED, MODEL, Score, decimals, gains, guarded, mean_table, rank_pairs, unit
 from unblur.evaluation.strata import describe_blur, strata
 from unblur.safety.atomic import replacing
 
@@ -42,6 +42,7 @@ def render_report(artifacts: Artifacts) -> str:
         main=main,
         unit=unit(main),
         pairs=artifacts.metrics["pairs"],
+        guarded=guarded(artifacts.scores, MODEL),
         run=artifacts.run,
         provenance=_provenance(artifacts.run),
         origin=_origin(artifacts.run),

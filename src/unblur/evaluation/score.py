@@ -15,9 +15,19 @@ from numpy.typing import NDArray
 from unblur.data.manifest import PairRow, read_manifest
 from unblur.data.pictures import as_planes, read_sides
 from unblur.errors import UnblurError
-from unblur.evaluation.score_table import TEMPORAL, Score, gains, mean_by, mean_table, read_scores_csv, write_scores_csv
+from unblur.evaluation.score_table import (
+    GUARDED,
+    TEMPORAL,
+    Score,
+    gains,
+    mean_by,
+    mean_table,
+    read_scores_csv,
+    write_scores_csv,
+)
 from unblur.metrics.profiles import get_profile
 from unblur.metrics.temporal import temporal_error
+from unblur.restoring.guard import mend_batch
 
 __all__ = [
     "Restore",
@@ -83,6 +93,9 @@ def score(
         if sharp.ndim == 5 and sharp.shape[1] > 1:
             change = float(temporal_error(torch.from_numpy(restored), torch.from_numpy(sharp))[0])
             found.append(Score(row.pair, method, row.kind, row.strength, TEMPORAL, change))
+        of_blur = blurred if restored.shape == blurred.shape else blurred[:, 0]  # of a burst, the reference
+        _, places = mend_batch(*(images.reshape(-1, *images.shape[-3:]) for images in (of_blur, restored)))
+        found.append(Score(row.pair, method, row.kind, row.strength, GUARDED, len(places)))
         if per_frame is not None and len(truth) > 1:
             for profile in chosen:
                 for t, value in enumerate(profile.compute(seen, truth).tolist()):

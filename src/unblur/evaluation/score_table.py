@@ -23,6 +23,10 @@ TEMPORAL = "temporal/error"
 """Of videos, beside the profiles: `unblur.metrics.temporal`, in 8-bit steps; the smaller the better."""
 
 
+GUARDED = "guard/places"
+"""Beside the profiles: how many places of an output the guard of `unblur restore` would put back to the input."""
+
+
 @dataclass(frozen=True)
 class Score:
     """One figure: what `method` reached on `pair` under the metric `profile`.
@@ -83,9 +87,14 @@ def rank_pairs(scores: Iterable[Score], profile: str) -> list[str]:
     return [score.pair for score in sorted(gains(scores, MODEL, profile), key=lambda score: (-score.value, score.pair))]
 
 
+def guarded(scores: Iterable[Score], method: str) -> int:
+    """Return how many places of a method's outputs the guard would put back, over all pairs."""
+    return round(math.fsum(score.value for score in scores if (score.method, score.profile) == (method, GUARDED)))
+
+
 def decimals(profile: str) -> int:
     """Return how many decimals a figure of `profile` is told with: 2 for dB, 4 for the others."""
-    return 2 if profile.startswith("psnr") else 4
+    return 2 if profile.startswith(("psnr", "guard")) else 4
 
 
 def unit(profile: str) -> str:

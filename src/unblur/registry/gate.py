@@ -19,6 +19,7 @@ from unblur.config.tracking import store_errors, tracking_client
 from unblur.data.manifest import PairRow, read_manifest
 from unblur.data.pictures import check_task, sha256_pictures
 from unblur.errors import UnblurError
+from unblur.evaluation.score_table import Score, guarded
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.registry.lock import registry_lock
 from unblur.registry.parity import Parity, read_onnx_parity
@@ -141,24 +142,28 @@ def _measure(
     rows = [row for row in read_manifest(prepared) if row.split == "test"]
     _check_pairs(rows, prepared)
 
-    def values(method: str, restore: Callable[[Batch], Batch]) -> Values:
-        scores = score(method, restore, rows, prepared, [profile], track=track(f"gate: {method}"))
+    def scored(method: str, restore: Callable[[Batch], Batch]) -> list[Score]:
+        return score(method, restore, rows, prepared, [profile], track=track(f"gate: {method}"))
+
+    def values(scores: Sequence[Score]) -> Values:
         return np.array([item.value for item in scores if item.profile == profile], dtype=np.float64)
 
     restorer = load_restorer(candidate.uri, cfg.benchmark.threads)
     check_task(rows, prepared, restorer.task)
+    of_candidate = scored("candidate", restorer)
     height, width = cfg.gate.latency_size
     with fetched_onnx(candidate.uri) as file:
         size_mb = file.stat().st_size / 1e6
     return Measured(
         unit=get_profile(profile).unit,
-        blurred=values("blurred", lambda batch: batch),
-        candidate=values("candidate", restorer),
-        champion=values("champion", load_restorer(champion.uri, cfg.benchmark.threads)) if champion else None,
+        blurred=values(scored("blurred", lambda batch: batch)),
+        candidate=values(of_candidate),
+        champion=values(scored("champion", load_restorer(champion.uri, cfg.benchmark.threads))) if champion else None,
         nearly_sharp=np.array([strength_bin(row.kind, row.strength) == NEARLY_SHARP for row in rows]),
         parity=_parity(root / cfg.paths.export, candidate),
         latency_ms=latency_ms(restorer, height, width) if cfg.gate.max_latency_ms is not None else None,
         size_mb=size_mb,
+        guarded=guarded(of_candidate, "candidate"),
     )
 
 

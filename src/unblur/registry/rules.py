@@ -38,7 +38,8 @@ class Measured:
     """What the gate has measured. The arrays hold one value a test pair, in the same order: (N,).
 
     `nearly_sharp` tells the pairs whose input is hardly blurred (evaluation/strata.py). `parity` is how
-    far the ONNX file is from the PyTorch network; None where nobody has compared them.
+    far the ONNX file is from the PyTorch network; None where nobody has compared them. `guarded` are the places of all
+    outputs that the guard of `unblur restore` would put back.
     """
 
     unit: str
@@ -49,6 +50,7 @@ class Measured:
     parity: Parity | None
     latency_ms: float | None
     size_mb: float
+    guarded: int
 
 
 def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResult]:
@@ -63,6 +65,7 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
     - max_parity: of the difference to the PyTorch network; of a model of fewer bits it is max_lost_db, by the PSNR that
       it loses on the validation pairs.
     - max_latency_ms, max_size_mb: ceilings.
+    - max_guarded: places of the outputs that the guard of `unblur restore` would put back to the input.
     """
     results = [
         _verdict("min_psnr", rules.min_psnr, float(measured.candidate.mean()), measured.unit, "mean of the test pairs"),
@@ -78,6 +81,7 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
         _parity(rules, measured.parity),
         _verdict("max_latency_ms", rules.max_latency_ms, measured.latency_ms, "ms", _size_note(rules)),
         _verdict("max_size_mb", rules.max_size_mb, measured.size_mb, "MB", "the ONNX file, 1 MB = 10^6 bytes"),
+        _verdict("max_guarded", rules.max_guarded, measured.guarded, "", "places that the guard would put back"),
     ]
     return [result for result in results if result is not None]
 

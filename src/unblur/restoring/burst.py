@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError
 from unblur.images.photo import Photo, read_photo
+from unblur.restoring.guard import Broken
 from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
 from unblur.restoring.restorer import Restorer
 from unblur.restoring.tiles import restore_tiled
@@ -104,8 +105,13 @@ def restore_burst(
     tile: int = 512,
     overlap: int = 64,
     track: Callable[[Sequence[Any]], Iterable[Any]] = lambda steps: steps,
+    *,
+    broken: list[Broken] | None = None,
 ) -> NDArray[Any]:
-    """Return the reference (H, W, 3) restored, in tiles; memory holds the shots and one tile of each."""
+    """Return the reference (H, W, 3) restored, in tiles; memory holds the shots and one tile of each.
+
+    `broken`: see `restore_tiled`; the answer is compared with the reference.
+    """
     count = len(shots)
     # Tiles take (H, W, C); the shots travel side by side as channels.
     joined = np.concatenate(list(shots), axis=2)
@@ -113,4 +119,4 @@ def restore_burst(
     def restore_joined(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return restorer(batch.reshape(batch.shape[0], count, 3, *batch.shape[-2:]))
 
-    return restore_tiled(restore_joined, joined, tile=tile, overlap=overlap, track=track, channels=3)
+    return restore_tiled(restore_joined, joined, tile=tile, overlap=overlap, track=track, channels=3, broken=broken)

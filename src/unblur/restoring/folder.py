@@ -1,6 +1,7 @@
 """Restores a photograph or a whole folder of them: what there is to do, what is done already, what went wrong."""
 
 import hashlib
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,9 +17,13 @@ from unblur.errors import UnblurError, UsageError
 from unblur.images.channels import eight_bit
 from unblur.images.photo import read_photo
 from unblur.restoring.compare import write_comparison
-from unblur.restoring.photo import FORMATS, check_target, write_photo
+from unblur.restoring.guard import Broken, describe
+from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
+from unblur.restoring.strength import NOTHING_TO_GAIN, blend, useful
 from unblur.restoring.tiles import restore_tiled
+from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
+from unblur.safety.images import check_image_header
 from unblur.safety.written import LIST, Made, read_lines, recorded, state
 
 COMPARISON = ".compare.png"
@@ -202,6 +207,8 @@ def restore_job(
     track: Callable[[Sequence[Any]], Iterable[Any]] = lambda steps: steps,
     max_pixels: int = 250_000_000,
     making: Making | None = None,
+    strength: float | None = 1.0,
+    guard: bool = True,
 ) -> Outcome:
     """Restore one photograph. What is wrong with it, or with the place to write to, comes back as the outcome's error.
 
@@ -215,6 +222,9 @@ def restore_job(
         track: wraps the tiles, for a progress bar.
         max_pixels: most pixels that are decoded.
         making: is written down beside the target, for `outstanding`; None writes nothing down.
+        strength: see `unblur.restoring.strength.blend`; None decides by region, and copies the file where nothing is
+            to gain and its format is that of the target.
+        guard: put back what no answer may do (`unblur.restoring.guard`), and note it.
 
     Raises:
         UsageError: `tile` and `overlap` do not fit together, which is no single photograph's fault.
@@ -226,10 +236,19 @@ def restore_job(
         notes = (*photo.notes, *check_target(photo, job.target))
         megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
         before = eight_bit(photo.pixels) if compare else None
-        pixels = restore_tiled(restorer, photo.pixels, tile, overlap, track, batch_size=batch_size)
-        photo = replace(photo, pixels=pixels)
+        broken: list[Broken] | None = [] if guard else None
+        pixels = restore_tiled(restorer, photo.pixels, tile, overlap, track, batch_size=batch_size, broken=broken)
+        notes = (*notes, describe(broken)) if broken else notes
+        share = useful(eight_bit(photo.pixels), eight_bit(pixels)) if strength is None else strength
+        photo = replace(photo, pixels=blend(photo.pixels, pixels, share))
+        nothing = strength is None and not np.any(share)
+        notes = (*notes, NOTHING_TO_GAIN) if nothing else notes
         with recorded(job.target, made) if made else nullcontext():
-            write_photo(photo, job.target)
+            if nothing and check_image_header(job.source).format == output_format(job.target):
+                with replacing(job.target) as unfinished:
+                    shutil.copyfile(job.source, unfinished)
+            else:
+                write_photo(photo, job.target)
         if before is not None:
             beside = comparison_path(job.target)
             with recorded(beside, made) if made else nullcontext():

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError
+from unblur.restoring.guard import Broken, mend, moved
 
 T = TypeVar("T")
 Track = Callable[[Sequence[T]], Iterable[T]]
 Pixel = TypeVar("Pixel", bound=np.generic)
 Batch = NDArray[np.float32]
+
+NOT_FINITE = "the model returned values that are not finite; its weights or its precision are broken"
 
 ALIGNMENT = 16
 """Tiles start at multiples of this many pixels, so that networks with up to four halvings see the grid that they would
@@ -54,6 +57,7 @@ def restore_tiled(
     batch_size: int = 1,
     alignment: int = ALIGNMENT,
     channels: int = 3,
+    broken: list[Broken] | None = None,
 ) -> NDArray[Pixel]:
     """Restore an (H, W, 3) image tile by tile and return one of the same shape and type.
 
@@ -73,10 +77,11 @@ def restore_tiled(
         batch_size: tiles of one band that go through together.
         alignment: tiles start at multiples of this.
         channels: that the restorer returns; the image may have more, as that of a burst's shots together does.
+        broken: gets the places that `unblur.restoring.guard` put back; None leaves the answers unguarded.
 
     Raises:
         UsageError: `tile` and `overlap` do not fit together.
-        UnblurError: the restorer returned another shape, or values that are not finite.
+        UnblurError: the restorer returned another shape, or values that are not finite (guarded: nothing else).
     """
     height, width = image.shape[:2]
     highest, widest = (tile, tile) if isinstance(tile, int) else tile
@@ -88,12 +93,20 @@ def restore_tiled(
     result = np.empty((height, width, channels), image.dtype)
     carry = np.zeros((0, width, channels), np.float32)  # rows that the next band still adds to
     band = carry
+    finite = False
     for r, g in track([(r, g) for r in range(len(rows)) for g in range(len(groups))]):
         row, group = rows[r], groups[g]
         if g == 0:
             band = np.zeros((len(row.weights), width, channels), np.float32)
-        for column, restored in zip(group, _restore(restorer, image, row, group, channels), strict=True):
+        for column, restored in zip(
+            group, _restore(restorer, image, row, group, channels, checked=broken is None), strict=True
+        ):
             kept = restored[:, row.inner, column.inner].transpose(1, 2, 0)  # (3, h, w) -> (h, w, 3)
+            if broken is not None:
+                finite = finite or bool(np.isfinite(kept).any())
+                place = np.s_[row.keep_start : row.keep_stop, column.keep_start : column.keep_stop, :channels]
+                kept, found = mend(_scaled(image[place]), kept)
+                broken += moved(found, column.keep_start, row.keep_start)
             band[:, column.keep_start : column.keep_stop] += kept * column.weights[:, None]
         if g == len(groups) - 1:
             band *= row.weights[:, None, None]
@@ -101,6 +114,8 @@ def restore_tiled(
             finished = following[r] - row.keep_start
             result[row.keep_start : row.keep_start + finished] = _from_float(band[:finished], image.dtype)
             carry = band[finished:].copy()
+    if broken is not None and not finite:
+        raise UnblurError(NOT_FINITE)
     return result
 
 
@@ -155,7 +170,13 @@ def plan_axis(length: int, tile: int, overlap: int, alignment: int = ALIGNMENT) 
 
 
 def _restore(
-    restorer: Callable[[Batch], Batch], image: NDArray[Any], row: Span, group: Sequence[Span], channels: int
+    restorer: Callable[[Batch], Batch],
+    image: NDArray[Any],
+    row: Span,
+    group: Sequence[Span],
+    channels: int,
+    *,
+    checked: bool,
 ) -> Batch:
     """Send the tiles of one row and some columns through the network: (B, channels, h, w)."""
     tiles = np.stack([_to_float(image[row.start : row.stop, column.start : column.stop]) for column in group])
@@ -165,18 +186,23 @@ def _restore(
         kept = f"it must keep the size and {channels} channels"
         msg = f"{where}: the model returned {restored.shape} for {tiles.shape}; {kept}"
         raise UnblurError(msg)
-    if not np.isfinite(restored).all():
-        msg = f"{where}: the model returned values that are not finite; its weights or its precision are broken"
+    if checked and not np.isfinite(restored).all():
+        msg = f"{where}: {NOT_FINITE}"
         raise UnblurError(msg)
     return restored
 
 
 def _to_float(pixels: NDArray[Any]) -> Batch:
     """(h, w, 3) -> (3, h, w) float32; integers become [0, 1]."""
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+    return _scaled(pixels.transpose(2, 0, 1))
+
+
+def _scaled(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return float32 of the same layout; integers become [0, 1]."""
+    values = np.ascontiguousarray(pixels, dtype=np.float32)
     if pixels.dtype != np.float32:
-        planes /= np.iinfo(pixels.dtype).max
-    return planes
+        values /= np.iinfo(pixels.dtype).max
+    return values
 
 
 def _from_float(band: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from numpy.typing import NDArray
 
 from unblur.data.video import announced_seconds, shown_until
 from unblur.errors import UnblurError, UsageError
+from unblur.restoring.flicker import Steadier
+from unblur.restoring.guard import Broken, describe, mend_batch
 from unblur.restoring.restorer import Restorer, StreamRestorer
+from unblur.restoring.strength import blend
 from unblur.restoring.tiles import restore_tiled
 from unblur.restoring.video_parts import container_of, forgotten, keep_tags, other_tracks, picture_losses
 from unblur.restoring.video_streams import (
@@ -26,12 +30,15 @@ from unblur.restoring.video_streams import (
     Times,
     encoded_like,
     format_notes,
-    is_deep,
     pixels_of,
     stream_like,
 )
 from unblur.safety.atomic import replacing
 from unblur.safety.videos import check_video_header, main_track, open_video
+
+Frame = NDArray[np.float32]  # (1, 3, H, W) in [0, 1]
+Pixels = NDArray[np.unsignedinteger[Any]]  # (H, W, 3), uint8 or uint16
+Answer = tuple[Pixels, list[Broken]]
 
 CONTAINERS = (".mp4", ".mov", ".m4v", ".mkv")
 
@@ -44,6 +51,9 @@ def restore_video(
     tile: int = 512,
     overlap: int = 64,
     track: Callable[[int], None] = lambda frames: None,
+    strength: float = 1.0,
+    guard: bool = True,
+    steady: bool = True,
 ) -> Restored:
     """Write `target`: every frame of `source` that can be read, restored, at its own time.
 
@@ -60,6 +70,9 @@ def restore_video(
         tile: largest side of a tile, for networks for images.
         overlap: of tiles.
         track: called with the number of frames done after each.
+        strength: see `unblur.restoring.strength.blend`.
+        guard: put back what no answer may do, in each frame (`unblur.restoring.guard`).
+        steady: bound the flicker of a network for images (`unblur.restoring.flicker`); one for video has a memory.
 
     Raises:
         UnblurError: a network for bursts, a video that cannot be opened or has no readable frame, or another suffix.
@@ -73,7 +86,9 @@ def restore_video(
     with replacing(target) as unfinished, open_video(source) as taken:
         try:
             with av.open(str(unfinished), "w", format=container_of(target)) as made:
-                _copy(taken, made, restorer, result, target, tile=tile, overlap=overlap, track=track)
+                answers = partial(_restored, restorer, tile=tile, overlap=overlap, guard=guard)
+                finish = _Finish(strength, Steadier(steady) if restorer.task == "image" else None, result)
+                _copy(taken, made, answers, finish, result, target, track=track)
         except av.FFmpegError as error:
             msg = f"{target}: cannot be written after {result.frames} frames ({error.strerror}); is the disk full?"
             raise UnblurError(msg) from error
@@ -103,15 +118,33 @@ def check_video_target(source: Path, target: Path) -> None:
         raise UsageError(msg)
 
 
+class _Finish:
+    """What is done to each answer before it is shown: blended with the frame, and steadied."""
+
+    def __init__(self, strength: float, steadier: Steadier | None, result: Restored) -> None:
+        self.strength, self.steadier, self.result = strength, steadier, result
+
+    def __call__(self, before: Pixels, answer: Pixels, broken: list[Broken]) -> Pixels:
+        """Return the frame to show; note what the guard did and how much the video has flickered so far."""
+        if broken:
+            if not self.result.guarded:
+                self.result.notes.append(f"frame {self.result.frames}: {describe(broken)}")
+            self.result.guarded.append(self.result.frames)
+        shown = blend(before, answer, self.strength)
+        if self.steadier is not None:
+            shown = self.steadier(before, shown)
+            self.result.flicker = self.steadier.flicker
+        return shown
+
+
 def _copy(
     taken: InputContainer,
     made: OutputContainer,
-    restorer: Restorer,
+    answers: Callable[[Iterator[Frame], Callable[[], np.dtype[Any]]], Iterator[Answer]],
+    finish: _Finish,
     result: Restored,
     target: Path,
     *,
-    tile: int,
-    overlap: int,
     track: Callable[[int], None],
 ) -> None:
     seen = main_track(taken)
@@ -120,32 +153,29 @@ def _copy(
     keep_tags(taken, made)
     sound = Sound(taken, made, result, target)
     decoded = Decoder(result)
-    pictures: deque[av.VideoFrame] = deque()
+    pictures: deque[tuple[av.VideoFrame, Pixels]] = deque()
     written: VideoStream | None = None
     times = Times(max(1, round(1 / (float(seen.average_rate or 25) * base))))
     announced, ended = announced_seconds(taken, seen), 0.0
 
-    def arrays() -> Iterator[NDArray[np.float32]]:
+    def arrays() -> Iterator[Frame]:
         for packet in _packets(taken, [seen, *sound.streams]):
             if packet.stream.index != seen.index:
                 sound.hold(packet)
                 continue
             for picture in decoded(packet):
-                pictures.append(picture)
                 pixels = pixels_of(picture)
+                pictures.append((picture, pixels))
                 whole = np.float32(np.iinfo(pixels.dtype).max)
                 yield np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) / whole
 
-    def kind() -> type[np.unsignedinteger[Any]]:
-        return np.uint16 if is_deep(pictures[0]) else np.uint8
-
-    for restored in _restored(restorer, arrays(), kind, tile, overlap):
-        picture = pictures.popleft()
+    for answer, broken in answers(arrays(), lambda: pictures[0][1].dtype):
+        picture, before = pictures.popleft()
         if written is None:
             written = stream_like(made, seen, picture, base)
             made.start_encoding()
             result.notes += [*format_notes(picture, written.pix_fmt or HALVED), *picture_losses(picture)]
-        frame = encoded_like(restored, picture, base, written.pix_fmt or HALVED)
+        frame = encoded_like(finish(before, answer, broken), picture, base, written.pix_fmt or HALVED)
         frame.pts = times.after(picture.pts)
         frame.duration = picture.duration
         made.mux(written.encode(frame))
@@ -168,22 +198,35 @@ def _packets(taken: InputContainer, streams: list[Any]) -> Iterator["av.Packet[A
 
 def _restored(
     restorer: Restorer,
-    frames: Iterator[NDArray[np.float32]],
-    kind: Callable[[], type[np.unsignedinteger[Any]]],
+    frames: Iterator[Frame],
+    kind: Callable[[], np.dtype[Any]],
+    *,
     tile: int,
     overlap: int,
-) -> Iterator[NDArray[Any]]:
-    """Yield (H, W, 3) of each frame (1, 3, H, W), uint8 or uint16 as `kind` says of the next."""
+    guard: bool,
+) -> Iterator[Answer]:
+    """Yield (H, W, 3) of each frame (1, 3, H, W), of the type that `kind` says of the next; what the guard put back."""
     if restorer.task == "video":
         if not isinstance(restorer, StreamRestorer):
             msg = f"{restorer.name}: cannot restore video frame by frame; export it as ONNX"
             raise UnblurError(msg)
-        for frame in restorer.stream(frames):
-            yield _as_integers(np.clip(frame[0], 0, 1), kind())
+        waiting: deque[Frame] = deque()
+        for frame in restorer.stream(_remembered(frames, waiting)):
+            mended, broken = mend_batch(waiting.popleft(), frame) if guard else (frame, [])
+            yield _as_integers(np.clip(mended[0], 0, 1), kind()), broken
         return
     for frame in frames:
-        yield restore_tiled(restorer, _as_integers(frame[0], kind()), tile=tile, overlap=overlap)
+        found: list[Broken] = []
+        pixels = _as_integers(frame[0], kind())
+        yield restore_tiled(restorer, pixels, tile=tile, overlap=overlap, broken=found if guard else None), found
 
 
-def _as_integers(frame: NDArray[np.float32], kind: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
-    return np.rint(frame.transpose(1, 2, 0) * np.iinfo(kind).max).astype(kind)
+def _as_integers(frame: NDArray[np.float32], kind: np.dtype[Any]) -> Pixels:
+    pixels: Pixels = np.rint(frame.transpose(1, 2, 0) * np.iinfo(kind).max).astype(kind)
+    return pixels
+
+
+def _remembered(frames: Iterator[Frame], waiting: deque[Frame]) -> Iterator[Frame]:
+    for frame in frames:
+        waiting.append(frame)
+        yield frame

@@ -26,11 +26,17 @@ _HD = 720  # rows
 
 @dataclass
 class Restored:
-    """What became of a video: frames written, those that could not be read and are left out, where it is cut off."""
+    """What became of a video: frames written, those that could not be read and are left out, where it is cut off.
+
+    `guarded` are the frames in which the guard put places back. `flicker` is that of input, network and output where
+    the picture stands still, in steps of 255 (`unblur.restoring.flicker`), None for recurrent networks.
+    """
 
     frames: int = 0
     broken: list[int] = field(default_factory=list)
     cut: str | None = None
+    guarded: list[int] = field(default_factory=list)
+    flicker: tuple[float, float, float] | None = None
     notes: list[str] = field(default_factory=list)
 
 

@@ -100,7 +100,7 @@ def _write_metrics(
 ) -> None:
     import json
 
-    from unblur.evaluation.score_table import BLURRED, MODEL, mean_table
+    from unblur.evaluation.score_table import BLURRED, MODEL, guarded, mean_table
     from unblur.evaluation.strata import as_nested, nearly_sharp_change
     from unblur.safety.atomic import replacing
 
@@ -113,6 +113,7 @@ def _write_metrics(
         "gain": {name: means[MODEL][name] - means[BLURRED][name] for name in means[MODEL]},
         "strata": as_nested(found),
         "nearly_sharp_change": nearly_sharp_change(found),
+        "guarded": guarded(scores, MODEL),
         "seconds_per_megapixel": dict(times),
     }
     with replacing(path) as unfinished:
@@ -122,8 +123,8 @@ def _write_metrics(
 def _show(
     scores: "Sequence[Score]", found: "Sequence[Stratum]", profiles: "Sequence[str]", times: "Mapping[str, float]"
 ) -> None:
-    from unblur.evaluation.score_table import decimals, mean_table
-    from unblur.stages.console import show_table
+    from unblur.evaluation.score_table import MODEL, decimals, guarded, mean_table
+    from unblur.stages.console import console, show_table
 
     means_of = mean_table(scores)
     names = [*profiles, *(name for name in next(iter(means_of.values())) if name not in profiles)]
@@ -132,6 +133,7 @@ def _show(
         for method, means in means_of.items()
     ]
     show_table("Mean over the test pairs", ["method", *(name.replace("/", "/\n") for name in names), "s/Mpx"], table)
+    console.print(f"places that the guard would put back to the input: {guarded(scores, MODEL)}", highlight=False)
     digits = decimals(profiles[0])
     rows = [
         [

@@ -23,6 +23,9 @@ a folder of shots of one scene. Exit code 1 if any file or frame failed."""
 RUNTIME = "default: what `unblur benchmark` measured fastest on this machine, else OpenVINO; torch for its own files"
 PRECISION = "of what is not quantized (default: bf16 where the processor has it; give f32 for 16-bit photographs)"
 
+STRENGTH = "share of the restoration, 0 to 1 (default: 1), or auto: what is sharp already and intended bokeh stay"
+STEADY = "let a video flicker as an image model makes it; default: where the picture stands still, no more than it did"
+
 CHAMPION = "models:/unblur@champion"
 BOX, FAST = "box", "box_fast"
 
@@ -96,6 +99,8 @@ def main(argv: list[str]) -> int:
             track=over_tiles,
             max_pixels=max_pixels,
             making=making,
+            strength=options.strength,
+            guard=options.guard,
         )
         outcomes.append(outcome)
         if outcome.error:
@@ -156,11 +161,30 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--burst", action="store_true", help="IN is a folder of shots of one scene, OUT a photograph")
     parser.add_argument("--reference", help="name of the shot that a burst is aligned to (default: the first by name)")
+    parser.add_argument("--strength", type=_strength, default=1.0, metavar="S", help=STRENGTH)
+    parser.add_argument(
+        "--no-guard", dest="guard", action="store_false", help="write what the model answers, unchecked"
+    )
+    parser.add_argument("--no-steady", dest="steady", action="store_false", help=STEADY)
     parser.add_argument("--compare", action="store_true", help="write NAME.compare.png beside it: before and after")
     options = parser.parse_args(argv)
     options.into = options.target.endswith(("/", os.sep))
     options.target = Path(options.target)
     return options
+
+
+def _strength(text: str) -> float | None:
+    """Return a share, or None for auto."""
+    if text == "auto":
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        msg = f"{text!r} is no strength; expected a number from 0 to 1, or auto"
+        raise argparse.ArgumentTypeError(msg)
+    return share
 
 
 def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float, options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
     from unblur.restoring.restorer import Restorer
@@ -34,6 +34,9 @@ def restore_video_command(options: argparse.Namespace) -> int:
     from unblur.stages.console import console, show_table, what_next
     from unblur.stages.restore import load_chosen
 
+    if options.strength is None:
+        msg = "--strength auto looks at single photographs; give a number from 0 to 1 for a video"
+        raise UsageError(msg)
     header = check_video_header(options.source)
     check_video_target(options.source, options.target)
     restorer = load_chosen(options)
@@ -55,6 +58,9 @@ def restore_video_command(options: argparse.Namespace) -> int:
             tile=options.tile,
             overlap=options.overlap,
             track=lambda frames: progress.update(task, completed=frames),
+            strength=options.strength,
+            guard=options.guard,
+            steady=options.steady,
         )
         progress.update(task, total=done.frames)
     seconds = time.perf_counter() - start
@@ -69,9 +75,12 @@ def restore_video_command(options: argparse.Namespace) -> int:
     rows = [
         ["frames", str(done.frames)],
         ["left out", str(len(done.broken))],
+        ["guarded", str(len(done.guarded))],
         ["seconds", f"{seconds:.1f}"],
         ["frames/s", f"{done.frames / seconds:.2f}"],
     ]
+    if done.flicker is not None:
+        rows.append(["flicker: input, model, output", " ".join(f"{each:.2f}" for each in done.flicker)])
     show_table(f"restored with {escape(restorer.name)}", ["", "value"], rows)
     what_next(f"play {escape(str(options.target))}")
     return 1 if done.broken or done.cut else 0
@@ -82,7 +91,10 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     import numpy as np
     from rich.markup import escape
 
+    from unblur.images.channels import eight_bit
     from unblur.restoring.burst import check_burst_target, find_shots, read_burst, restore_burst
+    from unblur.restoring.guard import Broken, describe
+    from unblur.restoring.strength import NOTHING_TO_GAIN, blend, useful
     from unblur.safety.written import recorded
     from unblur.stages.console import console, show_table, tracker, what_next
     from unblur.stages.restore import load_chosen
@@ -100,11 +112,18 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     for fault in burst.faults:
         print(f"error: {fault}", file=sys.stderr)
     start = time.perf_counter()
+    shots = np.stack(burst.shots)
+    broken: list[Broken] | None = [] if options.guard else None
     restored = restore_burst(
-        restorer, np.stack(burst.shots), options.tile, options.overlap, tracker(escape(options.source.name))
+        restorer, shots, options.tile, options.overlap, tracker(escape(options.source.name)), broken=broken
     )
+    if broken:
+        print(f"note: {burst.reference}: {describe(broken)}", file=sys.stderr)
+    share = useful(eight_bit(shots[0]), eight_bit(restored)) if options.strength is None else options.strength
+    if not np.any(share):
+        print(f"note: {burst.reference}: {NOTHING_TO_GAIN}", file=sys.stderr)
     with recorded(target, made):
-        burst.write(restored, target)
+        burst.write(blend(shots[0], restored, share), target)
     rows = [
         ["shots", str(len(burst.shots))],
         ["left out", str(len(burst.faults))],
