@@ -29,21 +29,40 @@ def brighter(place):
     place += 0.3
 
 
+def ringing(place):
+    place += 0.5 * np.sin(np.arange(place.shape[1]))[:, None]
+
+
 def mosaic(place):
     place += 0.3 * np.random.default_rng(0).choice([-1, 1], place.shape)
 
 
 def not_finite(place):
     place[5:9, 5:9] = np.inf
-    place[20] = np.nan
+    place[20:29:8] = np.nan
 
 
-def test_a_sound_answer_is_returned_as_it_is(photo):
-    blurred = cv2.GaussianBlur(photo, (0, 0), 2.0)
-    for before, after in ((photo, photo), (photo, photo.copy()), (blurred, photo), (photo, blurred)):
-        mended, places = mend(before, after)
-        assert mended is after
-        assert places == []
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 2.0, 5.0])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_sound_answer_is_returned_as_it_is(make_photo, sigma, shift):
+    for seed in range(4):
+        truth = make_photo(150, 210, seed).astype(np.float32) / 255
+        blurred = cv2.GaussianBlur(truth, (0, 0), sigma) if sigma else truth
+        answer = np.pad(truth, ((shift, 0), (shift, 0), (0, 0)), "edge")[: len(truth), : truth.shape[1]]
+        for before, after in ((blurred, answer), (truth, blurred)):
+            mended, places = mend(before, after)
+            assert places == []
+            assert mended is after
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_count_as_the_floats_that_they_stand_for(dtype):
+    before = np.full((150, 210, 3), 0.4, np.float32)
+    after = before.copy()
+    cast(after[PLACE])
+    of_integers, of_floats = mend(np.rint(before * np.iinfo(dtype).max).astype(dtype), after), mend(before, after)
+    assert of_integers[1] == of_floats[1] != []
+    np.testing.assert_allclose(of_integers[0], of_floats[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +75,13 @@ def test_what_the_input_has_already_is_no_fault(pattern):
 
 @pytest.mark.parametrize(
     ("spoil", "kind"),
-    [(cast, "colour cast"), (mosaic, "mosaic"), (not_finite, "not finite"), (brighter, "ringing")],
+    [
+        (cast, "colour cast"),
+        (mosaic, "mosaic"),
+        (not_finite, "not finite"),
+        (ringing, "ringing"),
+        (brighter, "brightness"),
+    ],
 )
 def test_what_breaks_a_bound_goes_back_and_the_rest_stays(spoil, kind):
     before = np.full((150, 210, 3), 0.4, np.float32)

@@ -6,17 +6,17 @@ something to sharpen:
 
 - brightness: means over some 64 pixels. Blur moves light, it makes none; shake moves it by tens of pixels.
 - colour cast: the colour of means over some 32 pixels. What moves light hardly moves colour.
-- ringing: values outside the range of the input around them (some 40 pixels).
-- mosaic: colour that changes from pixel to pixel, as Cb and Cr less their mean over 3 x 3 pixels, beyond what changes
-  so in the input around it.
+- ringing: values beyond both ends of the input's range around them (some 40 pixels), on average over 24 pixels.
+- mosaic: colour that changes from pixel to pixel, as Cb and Cr less their mean over 3 x 3 pixels, on average over 24
+  pixels, beyond what changes so in the input around it.
 
-The bounds leave MAXIM's answers to real pairs of GoPro and to our recipes alone, by a factor of 1.4 or more.
+The bounds are wide: a sharp photograph must pass as the answer to a strongly blurred one, shifted by a pixel too.
 
 Values that are not finite are broken in any case. A broken cell and its neighbours go back to the input; the change
 fades out over two cells. Where nothing is broken, the answer is returned as it is, bit for bit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,9 +31,12 @@ KINDS = ("not finite", "brightness", "colour cast", "ringing", "mosaic")
 
 _PASSES = 4  # putting a place back moves the means beside it; after these the whole goes back
 _AROUND = np.ones((5, 5), np.uint8)  # cells
+_WIDE = np.ones((7, 7), np.uint8)  # cells
+_AREA = (3, 3)  # cells; what is no larger is no fault that an eye sees, but may be a lamp or a line
 
 Image = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+Integers = NDArray[np.unsignedinteger[Any]]
 Cells = NDArray[np.float32]
 Marks = NDArray[np.bool_]
 
@@ -42,14 +45,19 @@ Marks = NDArray[np.bool_]
 class Bounds:
     """What an answer may do, in steps of 255: a floor, and a share of the contrast of the input around it."""
 
-    brightness: float = 6.0
+    brightness: float = 8.0
     brightness_share: float = 0.1
-    cast: float = 5.0
+    cast: float = 10.0
     cast_share: float = 0.1  # of the contrast of Cb and Cr, as in mosaic_share
-    ringing: float = 24.0
+    ringing: float = 60.0
     ringing_share: float = 1.5
-    mosaic: float = 5.0
+    mosaic: float = 20.0
     mosaic_share: float = 0.2
+
+    @property
+    def floors(self) -> tuple[float, float, float, float]:
+        """Return the floors of all KINDS but the first."""
+        return self.brightness, self.cast, self.ringing, self.mosaic
 
 
 @dataclass(frozen=True)
@@ -66,37 +74,39 @@ class Broken:
         return f"{' and '.join(self.kinds)} at {self.left},{self.top} ({self.width} x {self.height})"
 
 
-def mend(before: Image, after: Image, bounds: Bounds | None = None) -> tuple[Image, list[Broken]]:
+def mend(before: Image | Integers, after: Image, bounds: Bounds | None = None) -> tuple[Image, list[Broken]]:
     """Put back to the input what breaks the bounds.
 
     Args:
-        before: the network's input, (H, W, 3) float32 in [0, 1].
-        after: its answer, of the same shape; values outside [0, 1] count as clipped.
+        before: the network's input, (H, W, 3): float32 in [0, 1], uint8 or uint16.
+        after: its answer, (H, W, 3) float32; values outside [0, 1] count as clipped.
         bounds: the default ones if None.
 
     Returns:
         The answer, itself if nothing is broken, and the places that were put back.
     """
     bounds = bounds or Bounds()
-    finite = np.isfinite(after)
-    lost = None if finite.all() else ~finite.all(axis=2)
-    mended: Image = after if lost is None else np.where(finite, after, before)
+    # A sum is finite if all it adds is; it may overflow, so that only then the values are looked at.
+    lost = None if np.isfinite(after.sum()) or (finite := np.isfinite(after)).all() else ~finite.all(axis=2)
+    taken = None if lost is None else _scaled(before)
+    mended: Image = after if taken is None else np.where(np.isfinite(after), after, taken)
     seen = _Seen(_eight_bit(before))
     broken = seen.broken(_eight_bit(mended), bounds)
     if lost is not None:
-        broken[0] = _extreme(np.asarray(lost, np.uint8), cv2.dilate) > 0
+        broken[0] = _extreme(lost[..., None].astype(np.uint8), np.maximum)[..., 0] > 0
     if not broken.any():
         return after, []
+    taken = _scaled(before)
     whole: Marks = np.asarray(broken.any(axis=0))
     for _ in range(_PASSES):
         weight = _weights(whole, before.shape[:2])
-        put_back = mended + weight[..., None] * (before - mended)
+        put_back = mended + weight[..., None] * (taken - mended)
         again = seen.broken(_eight_bit(put_back), bounds)
         if not again.any():
             return put_back, _places(broken, whole, before.shape[:2])
         broken |= again
         whole |= again.any(axis=0)
-    return before.copy(), _places(broken, np.ones_like(whole), before.shape[:2])
+    return taken.copy(), _places(broken, np.ones_like(whole), before.shape[:2])
 
 
 def find_broken(before: Pixels, after: Pixels, bounds: Bounds | None = None) -> list[Broken]:
@@ -135,70 +145,87 @@ class _Seen:
 
     def __init__(self, before: Pixels) -> None:
         self.means = _means(before)
-        self.low, self.high = _around(before)
+        self.low = cv2.erode(_extreme(before, np.minimum), _AROUND)
+        self.high = cv2.dilate(_extreme(before, np.maximum), _AROUND)
         self.contrast: Cells = cv2.subtract(self.high, self.low).astype(np.float32)
-        chroma = _chroma(before)
-        low, high = _around(chroma)
-        self.chroma: Cells = cv2.subtract(high, low).astype(np.float32)
-        self.detail: Cells = cv2.dilate(_detail(chroma), _AROUND).astype(np.float32)
+        self.wide: Cells = cv2.dilate(_largest(self.contrast), _AROUND).astype(np.float32)
+        self.chroma: Cells = _chroma_contrast(self.means)
+        self.detail: Cells = cv2.dilate(_detail(before), _AROUND).astype(np.float32)
 
     def broken(self, after: Pixels, bounds: Bounds) -> Marks:
-        """Return which cells break which of KINDS, all but the first: (5, rows, columns)."""
+        """Return which cells break which of KINDS: (5, rows, columns); none is "not finite", as 8-bit values are."""
+        marks = [each > floor for each, floor in zip(self.beyond(after, bounds), bounds.floors, strict=True)]
+        return np.stack([np.zeros_like(marks[0]), *marks])
+
+    def beyond(self, after: Pixels, bounds: Bounds) -> tuple[Cells, Cells, Cells, Cells]:
+        """Return what each cell does beyond the share of the contrast, of all KINDS but the first."""
         moved_by = _means(after) - self.means
-        brightness = np.abs(cv2.GaussianBlur(moved_by.mean(axis=2), (0, 0), 4.0))
-        contrast = cv2.dilate(self.contrast.max(axis=2), _AROUND)
         near = cv2.GaussianBlur(moved_by, (0, 0), 2.0)
-        cast = np.abs(near - near.mean(axis=2, keepdims=True)).max(axis=2)
-        detail = _detail(_chroma(after)) - self.detail
-        above = cv2.subtract(_extreme(after, cv2.dilate), self.high)
-        below = cv2.subtract(self.low, _extreme(after, cv2.erode))
-        over = cv2.max(above, below)
-        return np.stack(
-            [
-                np.zeros(cast.shape, bool),
-                brightness > bounds.brightness + bounds.brightness_share * contrast,
-                cast > bounds.cast + bounds.cast_share * self.chroma.max(axis=2),
-                (over > bounds.ringing + bounds.ringing_share * self.contrast).any(axis=2),
-                (detail > bounds.mosaic + bounds.mosaic_share * self.chroma).any(axis=2),
-            ]
+        brightness = np.abs(cv2.GaussianBlur(_grey(moved_by), (0, 0), 4.0))
+        cast = _largest(np.abs(near - _grey(near)[..., None]))
+        above = cv2.subtract(_extreme(after, np.maximum), self.high)
+        below = cv2.subtract(self.low, _extreme(after, np.minimum))
+        over = cv2.min(*(cv2.blur(each.astype(np.float32), _AREA) for each in (above, below)))
+        mosaic = cv2.blur(_detail(after), _AREA) - self.detail
+        return (
+            brightness - bounds.brightness_share * self.wide,
+            cast - bounds.cast_share * self.chroma,
+            _largest(over - bounds.ringing_share * self.contrast),
+            mosaic - bounds.mosaic_share * self.chroma,
         )
 
 
-def _chroma(pixels: Pixels) -> Pixels:
-    """Return Cr and Cb, (H, W, 2)."""
-    return np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)[..., 1:]).astype(np.uint8, copy=False)
+def _chroma_contrast(means: Cells) -> Cells:
+    """Return how far colour differs around each cell."""
+    chroma = means - _grey(means)[..., None]
+    return _largest(cv2.subtract(cv2.dilate(chroma, _WIDE), cv2.erode(chroma, _WIDE)))
 
 
-def _detail(chroma: Pixels) -> Cells:
-    """Return how much colour changes from pixel to pixel in each cell."""
-    return _means(cv2.absdiff(chroma, cv2.blur(chroma, (3, 3))).astype(np.uint8, copy=False))
+def _grey(cells: Cells) -> Cells:
+    grey: Cells = cv2.transform(cells, np.full((1, 3), 1 / 3)).reshape(cells.shape[:2])
+    return grey
 
 
-def _around(pixels: Pixels) -> tuple[Pixels, Pixels]:
-    """Return the smallest and largest value in and around each cell."""
-    low, high = cv2.erode(_extreme(pixels, cv2.erode), _AROUND), cv2.dilate(_extreme(pixels, cv2.dilate), _AROUND)
-    return low.astype(np.uint8, copy=False), high.astype(np.uint8, copy=False)
+def _largest(cells: NDArray[Any]) -> Cells:
+    """Return the largest of the three channels; a reduction over so short an axis is far slower."""
+    return np.maximum(np.maximum(cells[..., 0], cells[..., 1]), cells[..., 2])
 
 
-def _eight_bit(image: Image) -> Pixels:
-    # One channel wide: OpenCV takes a plain number for the factor of the first channel alone.
-    flat = cv2.multiply(np.ascontiguousarray(image).reshape(image.shape[0], -1), 255.0, dtype=cv2.CV_8U)
-    return np.asarray(flat, np.uint8).reshape(image.shape)
+def _detail(pixels: Pixels) -> Cells:
+    """Return how much colour changes from pixel to pixel in each cell, as Cr and Cb less their mean over 3 x 3."""
+    chroma = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)
+    changes = _means(cv2.absdiff(chroma, cv2.blur(chroma, (3, 3))).astype(np.uint8, copy=False))
+    return np.maximum(changes[..., 1], changes[..., 2])
+
+
+def _scaled(pixels: Image | Integers) -> Image:
+    return pixels if pixels.dtype == np.float32 else (pixels / np.float32(np.iinfo(pixels.dtype).max))
+
+
+def _eight_bit(image: Image | Integers) -> Pixels:
+    if image.dtype == np.uint8:
+        return np.ascontiguousarray(image)
+    factor = 255 / (1 if image.dtype == np.float32 else np.iinfo(image.dtype).max)
+    # Plane by plane, as networks give them: so nothing is transposed as floats.
+    planes = [cv2.multiply(image[..., channel], factor, dtype=cv2.CV_8U) for channel in range(3)]
+    return np.asarray(cv2.merge(planes), np.uint8).reshape(image.shape)
 
 
 def _padded(pixels: Pixels) -> Pixels:
-    height, width = pixels.shape[:2]
-    bottom, right = -height % CELL, -width % CELL
-    if not bottom and not right:
-        return pixels
-    padded: Pixels = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
-    return padded
+    bottom, right = -pixels.shape[0] % CELL, -pixels.shape[1] % CELL
+    return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), "edge") if bottom or right else pixels
 
 
-def _extreme(pixels: Pixels, pick: Callable[..., Any]) -> Pixels:
-    """Return the largest or smallest value of each cell, by cv2.dilate or cv2.erode."""
-    found = pick(_padded(pixels), np.ones((CELL, CELL), np.uint8), anchor=(0, 0))
-    return np.ascontiguousarray(found[::CELL, ::CELL])
+def _extreme(pixels: Pixels, pick: np.ufunc) -> Pixels:
+    """Return the largest or smallest value of each cell, by np.maximum or np.minimum: (rows, columns, channels)."""
+    padded = _padded(pixels)
+    height, width, channels = padded.shape
+    rows = pick.reduce(padded.reshape(height // CELL, CELL, width * channels), axis=1)
+    cells = rows.reshape(height // CELL, width // CELL, CELL, channels)
+    found: Pixels = cells[:, :, 0]
+    for column in range(1, CELL):  # a reduction over such short axes is far slower
+        found = pick(found, cells[:, :, column])
+    return found
 
 
 def _means(pixels: Pixels) -> Cells:

@@ -105,7 +105,7 @@ def restore_tiled(
             if broken is not None:
                 finite = finite or bool(np.isfinite(kept).any())
                 place = np.s_[row.keep_start : row.keep_stop, column.keep_start : column.keep_stop, :channels]
-                kept, found = mend(_scaled(image[place]), kept)
+                kept, found = mend(image[place], kept)
                 broken += moved(found, column.keep_start, row.keep_start)
             band[:, column.keep_start : column.keep_stop] += kept * column.weights[:, None]
         if g == len(groups) - 1:
@@ -194,15 +194,10 @@ def _restore(
 
 def _to_float(pixels: NDArray[Any]) -> Batch:
     """(h, w, 3) -> (3, h, w) float32; integers become [0, 1]."""
-    return _scaled(pixels.transpose(2, 0, 1))
-
-
-def _scaled(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Return float32 of the same layout; integers become [0, 1]."""
-    values = np.ascontiguousarray(pixels, dtype=np.float32)
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
     if pixels.dtype != np.float32:
-        values /= np.iinfo(pixels.dtype).max
-    return values
+        planes /= np.iinfo(pixels.dtype).max
+    return planes
 
 
 def _from_float(band: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:

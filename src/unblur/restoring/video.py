@@ -88,7 +88,7 @@ def restore_video(
             with av.open(str(unfinished), "w", format=container_of(target)) as made:
                 answers = partial(_restored, restorer, tile=tile, overlap=overlap, guard=guard)
                 finish = _Finish(strength, Steadier(steady) if restorer.task == "image" else None, result)
-                _copy(taken, made, answers, finish, result, target, track=track)
+                _copy(taken, made, answers, finish, result, target=target, track=track)
         except av.FFmpegError as error:
             msg = f"{target}: cannot be written after {result.frames} frames ({error.strerror}); is the disk full?"
             raise UnblurError(msg) from error
@@ -143,8 +143,8 @@ def _copy(
     answers: Callable[[Iterator[Frame], Callable[[], np.dtype[Any]]], Iterator[Answer]],
     finish: _Finish,
     result: Restored,
-    target: Path,
     *,
+    target: Path,
     track: Callable[[int], None],
 ) -> None:
     seen = main_track(taken)
