@@ -36,7 +36,6 @@ _AREA = (3, 3)  # cells; what is no larger is no fault that an eye sees, but may
 
 Image = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-Integers = NDArray[np.unsignedinteger[Any]]
 Cells = NDArray[np.float32]
 Marks = NDArray[np.bool_]
 
@@ -47,7 +46,7 @@ class Bounds:
 
     brightness: float = 8.0
     brightness_share: float = 0.1
-    cast: float = 10.0
+    cast: float = 12.0
     cast_share: float = 0.1  # of the contrast of Cb and Cr, as in mosaic_share
     ringing: float = 60.0
     ringing_share: float = 1.5
@@ -74,7 +73,7 @@ class Broken:
         return f"{' and '.join(self.kinds)} at {self.left},{self.top} ({self.width} x {self.height})"
 
 
-def mend(before: Image | Integers, after: Image, bounds: Bounds | None = None) -> tuple[Image, list[Broken]]:
+def mend(before: NDArray[Any], after: Image, bounds: Bounds | None = None) -> tuple[Image, list[Broken]]:
     """Put back to the input what breaks the bounds.
 
     Args:
@@ -86,14 +85,13 @@ def mend(before: Image | Integers, after: Image, bounds: Bounds | None = None) -
         The answer, itself if nothing is broken, and the places that were put back.
     """
     bounds = bounds or Bounds()
-    # A sum is finite if all it adds is; it may overflow, so that only then the values are looked at.
-    lost = None if np.isfinite(after.sum()) or (finite := np.isfinite(after)).all() else ~finite.all(axis=2)
-    taken = None if lost is None else _scaled(before)
-    mended: Image = after if taken is None else np.where(np.isfinite(after), after, taken)
+    # A sum is finite only if all that it adds is; as it may overflow, the values are looked at then.
+    finite = None if np.isfinite(after.sum()) else np.isfinite(after)
+    mended: Image = after if finite is None else np.where(finite, after, _scaled(before))
     seen = _Seen(_eight_bit(before))
     broken = seen.broken(_eight_bit(mended), bounds)
-    if lost is not None:
-        broken[0] = _extreme(lost[..., None].astype(np.uint8), np.maximum)[..., 0] > 0
+    if finite is not None:
+        broken[0] = (_extreme(finite.astype(np.uint8), np.minimum) == 0).any(axis=2)
     if not broken.any():
         return after, []
     taken = _scaled(before)
@@ -188,21 +186,26 @@ def _grey(cells: Cells) -> Cells:
 
 def _largest(cells: NDArray[Any]) -> Cells:
     """Return the largest of the three channels; a reduction over so short an axis is far slower."""
-    return np.maximum(np.maximum(cells[..., 0], cells[..., 1]), cells[..., 2])
+    largest: Cells = np.maximum(np.maximum(cells[..., 0], cells[..., 1]), cells[..., 2])
+    return largest
 
 
 def _detail(pixels: Pixels) -> Cells:
     """Return how much colour changes from pixel to pixel in each cell, as Cr and Cb less their mean over 3 x 3."""
     chroma = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)
     changes = _means(cv2.absdiff(chroma, cv2.blur(chroma, (3, 3))).astype(np.uint8, copy=False))
-    return np.maximum(changes[..., 1], changes[..., 2])
+    largest: Cells = np.maximum(changes[..., 1], changes[..., 2])
+    return largest
 
 
-def _scaled(pixels: Image | Integers) -> Image:
-    return pixels if pixels.dtype == np.float32 else (pixels / np.float32(np.iinfo(pixels.dtype).max))
+def _scaled(pixels: NDArray[Any]) -> Image:
+    if pixels.dtype == np.float32:
+        return pixels
+    scaled: Image = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return scaled
 
 
-def _eight_bit(image: Image | Integers) -> Pixels:
+def _eight_bit(image: NDArray[Any]) -> Pixels:
     if image.dtype == np.uint8:
         return np.ascontiguousarray(image)
     factor = 255 / (1 if image.dtype == np.float32 else np.iinfo(image.dtype).max)
