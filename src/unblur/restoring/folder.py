@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError
 from unblur.images.channels import eight_bit
+from unblur.images.header import check_image_header
 from unblur.images.photo import read_photo
 from unblur.restoring.compare import write_comparison
 from unblur.restoring.guard import Broken, describe
@@ -23,7 +24,6 @@ from unblur.restoring.strength import NOTHING_TO_GAIN, blend, useful
 from unblur.restoring.tiles import restore_tiled
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
-from unblur.safety.images import check_image_header
 from unblur.safety.written import LIST, Made, read_lines, recorded, state
 
 COMPARISON = ".compare.png"

@@ -12,7 +12,7 @@ something to sharpen:
 
 The bounds are wide: a sharp photograph must pass as the answer to a strongly blurred one, shifted by a pixel too.
 
-Values that are not finite are broken in any case. A broken cell and its neighbours go back to the input; the change
+Values that are not finite are broken in any case. A broken cell and the two beside it go back to the input; the change
 fades out over two cells. Where nothing is broken, the answer is returned as it is, bit for bit.
 """
 
@@ -240,8 +240,8 @@ def _means(pixels: Pixels) -> Cells:
 
 
 def _weights(whole: Marks, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the input's share of each pixel: all in these cells and those beside them, none from the third on."""
-    grown = cv2.dilate(whole.astype(np.float32), _AROUND)
+    """Return the input's share of each pixel: all in these cells and the two beside them, none from the fourth on."""
+    grown = cv2.dilate(whole.astype(np.float32), _WIDE)
     faded = cv2.blur(grown, (3, 3))
     size = whole.shape[1] * CELL, whole.shape[0] * CELL
     weights: Cells = cv2.resize(faded, size, interpolation=cv2.INTER_LINEAR)[: shape[0], : shape[1]].astype(np.float32)
