@@ -46,7 +46,8 @@ def test_the_figures_are_those_of_scikit_image(pairs):
         blurred, sharp = (read_rgb(pairs / side / f"{score.pair}.png") for side in ("blur", "sharp"))
         restored = np.clip(np.rint(blurred.astype(np.float64) + 26), 0, 255).astype(np.uint8)
         assert score.blurred == pytest.approx(peak_signal_noise_ratio(sharp, blurred), abs=1e-3)
-        assert score.restored == pytest.approx(peak_signal_noise_ratio(sharp, restored), abs=1e-3)
+        expected = peak_signal_noise_ratio(sharp, restored) if (sharp != restored).any() else 100
+        assert score.restored == pytest.approx(expected, abs=1e-3)
         assert score.gain == score.restored - score.blurred
         assert score.seconds > 0
     assert scores[0].gain < 0 < scores[2].gain
