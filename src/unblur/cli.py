@@ -22,6 +22,7 @@ COMMANDS = {
     "prepare": Command("unblur.stages.prepare", "make the fixed validation and test pairs"),
     "train": Command("unblur.stages.train", "train a network"),
     "evaluate": Command("unblur.stages.evaluate", "score the trained network and the baselines on the test pairs"),
+    "score": Command("unblur.stages.score", "measure a model on a folder of blurred and sharp pictures of one name"),
     "prune": Command("unblur.stages.prune", "make a smaller network of the trained one, which teaches it"),
     "quantize": Command("unblur.stages.quantize", "store networks in fewer bits, within a budget in dB"),
     "export": Command("unblur.stages.export", "write ONNX and torch.export files, checked against PyTorch"),

@@ -140,3 +140,18 @@ def test_imported_pairs_are_not_called_synthesized_and_have_no_list_of_photograp
     assert "gopro, imported; its licence stands on the dataset's page" in card
     assert "synthesized" not in card
     assert "SOURCES.json" not in card
+
+
+def test_photographs_with_authors_are_credited_and_share_alike_is_said(project: Any) -> None:
+    path = project.root / "data/SOURCES.json"
+    listed = json.loads(path.read_text())
+    author = {"author": "A. Person", "address": "https://example.org/a", "licence": "CC-BY-SA-4.0"}
+    path.write_text(json.dumps([listed[0] | author, *listed[1:]]))
+    card = render(facts(project))
+    assert "| CC-BY-SA-4.0 | " in card
+    assert f"1 of the {len(facts(project).sources)} are under share-alike licences" in card
+    assert f"- A. Person (CC-BY-SA-4.0): [{listed[0]['file'].rpartition('/')[2]}](https://example.org/a)" in card
+    assert "\n\n\n" not in card
+    path.write_text(json.dumps(listed))
+    assert "Credits" not in render(facts(project))
+    assert "share-alike" not in render(facts(project))

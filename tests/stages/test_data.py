@@ -91,7 +91,7 @@ def test_the_record_of_another_dataset_is_not_rewritten(project):
     (project / "data.dvc").write_text(record)
     done = starter(project)
     assert done.returncode == 1
-    assert f"data.dvc records another dataset ({'0' * 32}.dir) than the starter's" in done.stderr
+    assert f"data.dvc records another dataset ({'0' * 32}.dir) than the one built here" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert (project / "data.dvc").read_text() == record
 

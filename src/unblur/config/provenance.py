@@ -36,19 +36,22 @@ def git_state(root: Path) -> GitState:
     return GitState(sha, "true" if changes else "false")
 
 
-def data_version(root: Path) -> str:
+def data_version(root: Path, folder: str = "data") -> str:
     """Return the MD5 that data.dvc at `root` records for data/ (it ends in ".dir"), or "unknown" without that file.
+
+    Another `folder` of photographs has its own FOLDER.dvc.
 
     Raises:
         UnblurError: data.dvc is there but records no MD5.
     """
-    path = root / "data.dvc"
+    path = root / f"{folder}.dvc"
     if not path.is_file():
         return UNKNOWN
     try:
         md5 = yaml.safe_load(path.read_text(encoding="utf-8"))["outs"][0]["md5"]
     except (yaml.YAMLError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        msg = f"{path} records no MD5 of data/. Restore it with `git checkout data.dvc`, or run `dvc add data`."
+        mend = f"Restore it with `git checkout {path.name}`, or run `dvc add {folder}`."
+        msg = f"{path} records no MD5 of {folder}/. {mend}"
         raise UnblurError(msg) from error
     return str(md5)
 

@@ -12,13 +12,18 @@ SOURCES = "SOURCES.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """One listed file, relative to the data root; a file without a split (a video) is not trained or tested on."""
+    """One listed file, relative to the data root; a file without a split (a video) is not trained or tested on.
+
+    `author` and `address` (a page of the original) are empty where the list does not tell them.
+    """
 
     file: str
     sha256: str
     licence: str
     scene: str
     split: str | None
+    author: str = ""
+    address: str = ""
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -49,4 +54,6 @@ def _entry(path: Path, item: dict[str, Any]) -> Entry:
         licence=str(item["licence"]),
         scene=str(item.get("scene") or PurePosixPath(str(item["file"])).stem),
         split=None if item.get("split") is None else str(item["split"]),
+        author=str(item.get("author") or ""),
+        address=str(item.get("address") or ""),
     )

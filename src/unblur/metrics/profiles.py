@@ -6,6 +6,8 @@
 | psnr/float       | the same without rounding                                             | MIMO-UNet              |
 | ssim/matlab3d    | 11x11x11 Gaussian over H, W and C, border replicated, output as uint8 | NAFNet, papers' tables |
 | ssim/per-channel | 11x11 Gaussian, valid region, mean over RGB, output as uint8          | BasicSR, MMagic        |
+| psnr/aligned     | psnr/literature after the truth's best sub-pixel shift up to 3 pixels,| unblur, for pairs of a |
+|                  | 16 pixels off at each edge, intensity not matched                     | camera or of video     |
 
 A dataset's figure is the mean of its images' figures.
 """
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from unblur.config.suggest import nearest
 from unblur.errors import UnblurError
+from unblur.metrics.aligned import psnr_aligned
 from unblur.metrics.psnr import psnr, round_to_uint8
 from unblur.metrics.ssim import ssim_matlab3d, ssim_per_channel
 
@@ -47,6 +50,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             Profile("psnr/float", "dB", psnr),
             Profile("ssim/matlab3d", "", _as_saved(ssim_matlab3d)),
             Profile("ssim/per-channel", "", _as_saved(ssim_per_channel)),
+            Profile("psnr/aligned", "dB", _as_saved(psnr_aligned)),
         )
     }
 )

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from unblur.config.schema import PipelineConfig
 from unblur.data.layouts.known import LAYOUTS
-from unblur.data.manifest import Source, read_sources
+from unblur.data.listing import SOURCES, Entry, read_entries
 from unblur.errors import UnblurError
 from unblur.registry.lineage import Lineage
 from unblur.registry.parity import Parity
@@ -40,7 +40,7 @@ class CardFacts:
     parameters: int | None
     metrics: dict[str, Any] | None
     latency: list[dict[str, str]]
-    sources: list[Source]
+    sources: list[Entry]
     training: dict[str, Any]
     lineage: Lineage
     parity: Parity
@@ -64,7 +64,7 @@ def collect_facts(
         raise UnblurError(msg)
     complexity = _json(root / cfg.paths.benchmark / "complexity.json") or {}
     data = root / cfg.paths.data
-    listed = not cfg.data.manifest and (data / "SOURCES.json").is_file()
+    listed = not cfg.data.manifest and (data / SOURCES).is_file()
     return CardFacts(
         name=cfg.registry.model_name,
         task=cfg.data.task,
@@ -73,7 +73,7 @@ def collect_facts(
         parameters=complexity.get("parameters"),
         metrics=metrics,
         latency=_latency(root / cfg.paths.benchmark / "latency.csv"),
-        sources=read_sources(data) if listed else [],
+        sources=[entry for entry in read_entries(data / SOURCES) if entry.split] if listed else [],
         training=training,
         lineage=lineage,
         parity=parity,
@@ -110,6 +110,8 @@ def render(facts: CardFacts) -> str:
         unit="dB" if metrics and metrics["profile"].startswith("psnr") else "",
         count=Counter(source.split for source in facts.sources),
         licences=_by_licence(facts.sources),
+        share_alike=sum(is_share_alike(source.licence) for source in facts.sources),
+        credits=_credits(facts.sources),
         machine=f"{platform.system()} {platform.machine()} with {os.cpu_count()} cores",
         trained=_trained(facts.training),
         figure=figure,
@@ -140,8 +142,21 @@ def _trained(training: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _by_licence(sources: list[Source]) -> dict[str, Counter[str]]:
-    counts: dict[str, Counter[str]] = {}
+def is_share_alike(licence: str) -> bool:
+    """Say whether copies and what is made of them have to stay under that licence; of several, if one asks for it."""
+    return any(name in licence for name in ("-SA", "GFDL", "FAL"))
+
+
+def _credits(sources: list[Entry]) -> dict[tuple[str, str], list[Entry]]:
+    """Return (author, licence) -> photographs, of those whose list names their originals."""
+    credits: dict[tuple[str, str], list[Entry]] = {}
+    for source in sorted((source for source in sources if source.address), key=lambda one: (one.author, one.file)):
+        credits.setdefault((source.author, source.licence), []).append(source)
+    return credits
+
+
+def _by_licence(sources: list[Entry]) -> dict[str, Counter[str | None]]:
+    counts: dict[str, Counter[str | None]] = {}
     for source in sorted(sources, key=lambda source: source.licence):
         counts.setdefault(source.licence, Counter())[source.split] += 1
     return counts

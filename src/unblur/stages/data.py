@@ -1,15 +1,13 @@
 """`unblur data`: build a dataset and have DVC record it, import one, look at pairs and recipes, compare versions."""
 
 import argparse
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from unblur.config.entry import command
 from unblur.config.root import project_root
 from unblur.errors import UnblurError
-from unblur.stages import data_average, data_diff, data_explain, data_import, data_pack, data_sheet
+from unblur.stages import data_average, data_diff, data_explain, data_free, data_import, data_pack, data_sheet
+from unblur.stages.data_record import record
 
 
 @command
@@ -22,6 +20,7 @@ def main(argv: list[str]) -> int:
     starter.add_argument("--root", type=Path, default=Path("data"), help="where, from the project's root (%(default)s)")
     starter.add_argument("--list", type=Path, help="another list of files, in the format of unblur's starter.json")
     starter.set_defaults(build=build_starter_dataset)
+    data_free.add_parser(datasets)
     data_import.add_parser(datasets)
     data_average.add_parsers(datasets)
     data_pack.add_parsers(datasets)
@@ -54,48 +53,13 @@ def build_starter_dataset(options: argparse.Namespace) -> None:
             console.print(f"failed: {failure}", markup=False, highlight=False, soft_wrap=True)
         msg = f"{options.root} is not complete: {len(failures)} failures, listed above. Run the command again to go on."
         raise UnblurError(msg)
-    note = _record(data, dvc_file, recorded, root)
+    note = record(data, dvc_file, recorded, root)
     photos = sum(item.split is not None for item in files)
     console.print(
         f"{options.root}: {photos} photographs and {len(files) - photos} videos, every SHA-256 right; {note}",
         soft_wrap=True,
     )
     what_next("unblur check-data")
-
-
-def _record(data: Path, dvc_file: Path, recorded: str | None, root: Path) -> str:
-    """Put the dataset into DVC's cache, and say what was done; a different dataset's record is never overwritten."""
-    from unblur.data.versioning import folder_md5
-
-    if not (root / ".dvc").is_dir() or not data.resolve().is_relative_to(root):
-        return "not versioned, because it is not in a DVC repository"
-    if recorded is None:
-        _dvc("add", str(data), root=root)
-        return f"recorded in {dvc_file.name}, which is for git to keep"
-    if (built := folder_md5(data)) != recorded:
-        msg = (
-            f"{dvc_file} records another dataset ({recorded}) than the starter's ({built}): "
-            f"`dvc checkout {dvc_file.name}` or `dvc pull` brings that one back, `dvc add {data.name}` records this one"
-        )
-        raise UnblurError(msg)
-    _dvc("commit", "--force", str(dvc_file), root=root)
-    return f"as {dvc_file.name} records it"
-
-
-def _dvc(*arguments: str, root: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=root,
-        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        complaint = " ".join(errors or done.stderr.split())[:300] or "no reason given"
-        msg = f"`dvc {' '.join(arguments)}` failed: {complaint}"
-        raise UnblurError(msg)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
         config_hash=training_hash,
         git_sha=git.sha,
         git_dirty=git.dirty,
-        data_md5=data_version(project_root()),
+        data_md5=data_version(project_root(), cfg.paths.data),
         manifest_sha256=manifest,
         model_sha256="",
         init_sha256=_weights_hash(cfg.train.init),
@@ -176,7 +176,11 @@ def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
     # What a training was given counts, not where that lay.
     content["train"] = {key: value for key, value in whole["train"].items() if key not in ("init", "teacher")}
     content["given"] = [_weights_hash(cfg.train.init), _weights_hash(cfg.train.teacher)]
-    content |= {"data_md5": data_version(project_root()), "manifest": manifest_sha256, "torch": torch.__version__}
+    content |= {
+        "data_md5": data_version(project_root(), cfg.paths.data),
+        "manifest": manifest_sha256,
+        "torch": torch.__version__,
+    }
     if cfg.data.manifest:  # training pairs of an imported dataset: that manifest holds their hashes
         content["imported"] = sha256_file(Path(cfg.data.manifest))
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
@@ -281,7 +285,7 @@ def _tags(cfg: PipelineConfig, training_hash: str) -> dict[str, Any]:
     return {
         "git_sha": git.sha,
         "git_dirty": git.dirty,
-        "data_md5": data_version(project_root()),
+        "data_md5": data_version(project_root(), cfg.paths.data),
         "config_hash": training_hash,
         "model": str(cfg.model.get("_target_")),
         "system.cpu": str(torch.cpu.get_capabilities().get("cpu_name", platform.processor())),
