@@ -162,9 +162,7 @@ def maxim(w, image, width, stages, of=3):
             name = f"{pre}_encoder_block_{i}"
             x = level(w, name, np.concatenate((x, inputs[i]), -1), channels[i], SIDES[i])
             if before:
-                x, _ = cross(
-                    w, f"{name}/cross_gating_block", x, before[0][i] + before[1][i], channels[i], SIDES[i]
-                )
+                x, _ = cross(w, f"{name}/cross_gating_block", x, before[0][i] + before[1][i], channels[i], SIDES[i])
             encoded.append(x)
             x = conv(w, f"{name}/Conv_1", x, channels[i], 4, 2)
         for block in range(2):

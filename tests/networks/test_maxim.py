@@ -128,7 +128,9 @@ def test_a_file_that_lacks_a_tensor_is_named_with_it(published, tmp_path):
     weights, _, _ = published
     path = tmp_path / "checkpoint.npz"
     np.savez(path, **{name: array for name, array in weights.items() if name != "stage_0_input_conv_1/bias"})
-    with pytest.raises(UnblurError, match=r"checkpoint\.npz: is no whole MAXIM-3S: stage_0_input_conv_1/bias is missin"):
+    with pytest.raises(
+        UnblurError, match=r"checkpoint\.npz: is no whole MAXIM-3S: stage_0_input_conv_1/bias is missin"
+    ):
         load_official(path, stages=1)
 
 
