@@ -186,3 +186,25 @@ def test_a_model_of_ones_own_is_not_trained_over(project, tiny):
     with pytest.raises(UnblurError, match=r"run\.json: is there already"):
         fit(cfg)
     assert (own / "run.json").read_bytes() == b"mine"
+
+
+def test_a_training_goes_on_from_a_given_model_and_says_so(project, run_stage, tiny):
+    run_stage("train", *tiny, "paths.train=first", "logger=none")
+    first = record(project, "first")
+    given = ("train.init=first/model", "train.teacher=first/model", "logger=none")
+    run_stage("train", *tiny, *given, "optimizer.lr=0.0", "paths.train=second")
+    second = record(project, "second")
+    assert second["model_sha256"] == first["model_sha256"]  # nothing was learnt, so it is the given model
+    assert second["init_sha256"] == second["teacher_sha256"] == first["model_sha256"]
+    assert first["init_sha256"] is None
+    run_stage("train", *tiny, *given, "paths.train=third")
+    third = record(project, "third")
+    assert third["model_sha256"] != first["model_sha256"]
+    assert third["config_hash"] != first["config_hash"]
+
+
+def test_a_given_model_of_another_kind_is_refused(project, run_stage, tiny):
+    run_stage("train", *tiny, "paths.train=first", "logger=none")
+    cfg = checked(compose([*tiny, "train.init=first/model", "model=resunet_tiny", "logger=none"]))
+    with pytest.raises(UnblurError, match=r"train\.init=first/model is a .*NAFNet, but model is a .*ResUNet"):
+        fit(cfg)

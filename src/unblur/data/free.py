@@ -25,9 +25,9 @@ from PIL import Image, ImageOps
 from unblur.data.listing import SOURCES, Entry, read_entries
 from unblur.data.versioning import files_below
 from unblur.errors import UnblurError
+from unblur.images.header import DAMAGED
 from unblur.safety.atomic import UNFINISHED, replacing
 from unblur.safety.hashing import sha256_file
-from unblur.safety.images import DAMAGED
 from unblur.safety.paths import inside
 
 SERVER = "https://raw.githubusercontent.com"
