@@ -18,7 +18,9 @@ def test_first_uses_at_once_make_one_store(tmp_path: Path, monkeypatch: pytest.M
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"garbage of 20 bytes..", "no SQLite database")])
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "is empty"), (b"garbage of 20 bytes..", "is no SQLite database")]
+)
 def test_a_damaged_store_is_not_taken_for_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
 ) -> None:

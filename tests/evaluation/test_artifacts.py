@@ -61,6 +61,7 @@ def test_headline_holds_the_figures_of_the_files(artifacts_paths):
             "parameters": 512345,
             "latency_ms": 450.5,
             "file_mb": 2.25,
+            "guarded": 0,
         },
         abs=1e-5,
     )

@@ -10,7 +10,7 @@ from unblur.data.manifest import PairRow
 from unblur.data.pictures import read_pictures, write_pictures
 from unblur.errors import UnblurError
 from unblur.evaluation.score import Stopwatch, framewise, score
-from unblur.evaluation.score_table import TEMPORAL
+from unblur.evaluation.score_table import GUARDED, TEMPORAL
 
 PROFILES = ["psnr/literature", "psnr/float"]
 
@@ -18,8 +18,12 @@ PROFILES = ["psnr/literature", "psnr/float"]
 def test_blurred_input_scores_what_scikit_image_says(prepared):
     root, rows = prepared
     scores = score("blurred", lambda batch: batch, rows, root, PROFILES)
-    assert [(item.pair, item.profile) for item in scores] == [(row.pair, name) for row in rows for name in PROFILES]
+    names = [*PROFILES, GUARDED]
+    assert [(item.pair, item.profile) for item in scores] == [(row.pair, name) for row in rows for name in names]
+    assert not any(item.value for item in scores if item.profile == GUARDED)
     for item in scores:
+        if item.profile == GUARDED:
+            continue
         row = next(row for row in rows if row.pair == item.pair)
         assert (item.method, item.kind, item.strength) == ("blurred", row.kind, row.strength)
         if row.kind != "identity":
@@ -132,7 +136,7 @@ def test_a_video_scores_the_mean_of_its_frames_and_its_flicker(clip):
     error = blurred.astype(float) - sharp
     flicker = np.abs(np.diff(error, axis=0)).mean()
     assert {score.profile: score.value for score in found} == pytest.approx(
-        {"psnr/literature": np.mean(each), TEMPORAL: flicker}, abs=1e-3
+        {"psnr/literature": np.mean(each), TEMPORAL: flicker, GUARDED: 0}, abs=1e-3
     )
 
 
@@ -143,8 +147,8 @@ def test_a_burst_is_scored_by_its_reference(clip):
     truth, blurred = read_rgb(root / "test/sharp/one.png"), read_pictures(root / row.blur)
     expected = pytest.approx(peak_signal_noise_ratio(truth, blurred[0]), abs=1e-4)
     for method in (framewise(lambda batch: batch), lambda batch: batch[:, 0]):
-        (found,) = score("m", method, [burst], root, ["psnr/literature"])
-        assert found.value == expected
+        found, guarded = score("m", method, [burst], root, ["psnr/literature"])
+        assert (found.value, guarded.profile, guarded.value) == (expected, GUARDED, 0)
 
 
 def test_methods_for_images_go_through_a_video_frame_by_frame(clip):

@@ -101,7 +101,7 @@ def test_a_model_that_differs_from_its_network_is_refused(project: Any) -> None:
 def test_figures_of_other_weights_are_refused(project: Any) -> None:
     project.export(0.8)
     project.write("artifacts/train/run.json", {"model_sha256": "b" * 64})
-    with pytest.raises(UnblurError, match=r"figures of the weights .*dvc repro"):
+    with pytest.raises(UnblurError, match=r"made of the weights .*dvc repro"):
         register(project.cfg, project.root)
 
 
@@ -114,7 +114,7 @@ def test_a_file_of_one_training_is_not_joined_with_the_run_of_another(project: A
     with pytest.raises(UnblurError, match=r"chosen\.json tells of .* two trainings.*unblur export` and `unblur bench"):
         register(project.cfg, project.root)
     weights.unlink()  # a checkout that has the records alone
-    with pytest.raises(UnblurError, match=r"chosen\.json was made of .* run\.json tells of .*dvc repro"):
+    with pytest.raises(UnblurError, match=r"chosen\.json was made of .*run\.json tells of .*dvc repro"):
         register(project.cfg, project.root)
 
 
