@@ -9,6 +9,7 @@ import pytest
 
 from unblur.config.compose import checked, compose
 from unblur.errors import UnblurError
+from unblur.safety.owned import owned_folder
 from unblur.stages.quantize import main as stage
 
 SMALL = ("logger=none", "quantize.kinds=[int8,int8_weights,fp16]")
@@ -82,8 +83,8 @@ def test_what_breaks_its_budget_is_trained_for_it_and_else_refused(root, tiny, r
 def test_an_unknown_kind_is_told_and_leaves_what_was_there(root, tiny):
     cfg = checked(compose([*tiny, "quantize.kinds=[int4]"]))
     before = root / "artifacts/quantize/before"
-    before.parent.mkdir(parents=True, exist_ok=True)
-    before.touch()
+    with owned_folder(before.parent, "quantize", {}) as new:
+        (new / before.name).touch()
     with pytest.raises(UnblurError, match=r"quantize\.kinds has int4; known: int8, int8_weights, fp16"):
         stage.__wrapped__(cfg)
     assert before.is_file()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from unblur.errors import UnblurError
 from unblur.networks.estrnn import ResidualDenseBlock
 from unblur.networks.layers import LayerNorm2d, SubpixelUp
+from unblur.networks.maxim import ChannelMlp, ResidualAttention
 from unblur.networks.restormer import ChannelAttention, GatedFeedForward
 
 SIDE = 32
@@ -60,6 +61,10 @@ def find_units(network: nn.Module) -> list[Unit]:
             units.append(_heads(name, module))
         elif isinstance(module, GatedFeedForward):
             units.append(_gates(name, module))
+        elif isinstance(module, ResidualAttention):
+            units.append(_between(f"{name}.conv1", module.conv1, module.conv2))
+        elif isinstance(module, ChannelMlp):
+            units.append(_between(f"{name}.expand", module.expand, module.project))
         elif isinstance(module, ResidualDenseBlock):
             units += [_growth(name, module, place) for place in range(len(module.dense_layers))]
         kinds = [kind for kind, patterns in ((False, inner), (True, stream)) if _matches(name, patterns)]
@@ -168,6 +173,21 @@ def _gates(name: str, ffn: GatedFeedForward) -> Unit:
         (f"{name}.project_out", ffn.project_out.weight, 1, every, every),
     ]
     return Unit(f"{name}.project_in", size, stream=False, parts=parts, remove=remove)
+
+
+def _between(name: str, first: nn.Conv2d, second: nn.Conv2d) -> Unit:
+    """Return the unit of the channels between two convolutions that only the second takes in.
+
+    MAXIM's blocks cannot be followed by the graph, which loses count where positions become channels.
+    """
+    every = list(range(first.out_channels))
+
+    def remove(chosen: Sequence[int]) -> None:
+        tp.prune_conv_out_channels(first, list(chosen))
+        tp.prune_conv_in_channels(second, list(chosen))
+
+    parts: list[Part] = [(name, first.weight, 0, every, every), (name, second.weight, 1, every, every)]
+    return Unit(name, len(every), stream=False, parts=parts, remove=remove)
 
 
 def _growth(name: str, block: ResidualDenseBlock, place: int) -> Unit:

@@ -5,7 +5,7 @@ stages; the image of the first alone is nearly as good at a quarter of the cost.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -36,8 +36,6 @@ class MAXIM(nn.Module):
     """
 
     task: ClassVar[str] = "image"
-    inner: ClassVar = ("*.attend.*.conv1", "*.attend.*.expand", "*.mix.*.grid.expand", "*.mix.*.block.expand")
-    stream_units: ClassVar = ()
     multiple: ClassVar[int] = 64
 
     def __init__(self, width: int = 32, stages: int = 3, groups: int = 2, bottleneck_blocks: int = 2) -> None:
@@ -221,6 +219,7 @@ class ChannelAttention(nn.Module):
         super().__init__()
         self.squeeze = nn.Conv2d(channels, channels // reduction, 1)
         self.excite = nn.Conv2d(channels // reduction, channels, 1)
+        nn.init.constant_(cast("Tensor", self.squeeze.bias), 0.5)  # or else some are never switched on
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply by the factors."""
