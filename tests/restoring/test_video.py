@@ -91,7 +91,7 @@ def close(ours, theirs, limit=30):
 @pytest.mark.parametrize("restorer", [Same, Late])
 def test_odd_sizes_stay(tmp_path, height, width, restorer):
     source = write(tmp_path / "in.mp4", pictures(5, height, width), pixels="yuv444p")
-    done = restore_video(restorer(), source, tmp_path / "out.mp4")
+    done = restore_video(restorer(), source, tmp_path / "out.mp4", guard=False)
     frames, after = read(tmp_path / "out.mp4")
     assert [(frame.width, frame.height) for frame in frames] == 5 * [(width, height)]
     assert done.notes == [f"{width} x {height} is odd: in 4:4:4, which some players lack"]
@@ -132,7 +132,7 @@ def test_rotation_and_colour_tags_stay(tmp_path):
 def test_a_stream_gets_frames_in_order_and_holds_few(tmp_path):
     source = write(tmp_path / "in.mp4", pictures(20))
     restorer = Late()
-    assert restore_video(restorer, source, tmp_path / "out.mp4").frames == 20
+    assert restore_video(restorer, source, tmp_path / "out.mp4", guard=False).frames == 20
     inverted = [255 - frame for frame in read(source)[1]]
     assert close(read(tmp_path / "out.mp4")[1], inverted)
     assert restorer.most == 3
@@ -165,7 +165,7 @@ def test_a_clip_whose_times_start_again_and_whose_size_changes_is_restored_up_to
     times = [frame.time for frame in read(tmp_path / "same.mp4")[0]]
     assert len(times) >= 8
     assert np.all(np.diff(times) > 0.02)
-    done = restore_video(Late(), tmp_path / "other.ts", tmp_path / "other.mp4")
+    done = restore_video(Late(), tmp_path / "other.ts", tmp_path / "other.mp4", guard=False)
     assert {frame.height for frame in read(tmp_path / "other.mp4")[0]} == {48}
     assert done.frames + len(done.broken) <= 16
     assert done.broken

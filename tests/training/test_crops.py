@@ -12,7 +12,7 @@ from unblur.data.pictures import check_task
 from unblur.errors import UnblurError
 from unblur.training.crops import training_crops
 
-PRESETS = sorted({path.stem for path in (config_dir() / "data").glob("*.yaml")} - {"starter"})
+PRESETS = sorted({path.stem for path in (config_dir() / "data").glob("*.yaml")} - {"starter", "free"})
 SHAPES = {"image": ((3, 16, 16),) * 2, "video": ((2, 3, 16, 16),) * 2, "burst": ((2, 3, 16, 16), (3, 16, 16))}
 
 
