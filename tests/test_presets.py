@@ -33,6 +33,7 @@ LIGHT = {
     "gopro_restormer": ("data=starter", "model=restormer_tiny", *PROGRESSIVE),
     "bsd_estrnn": ("data=starter", "data.task=video", "data.frames=3", "blur=video", "model=estrnn_tiny"),
     "starter_clips": ("data=starter", "data.task=video", "data.frames=3", "blur=video", "model=estrnn_tiny"),
+    "box": ("data=starter", "model=maxim_tiny"),
     "burst": ("data=starter", "data.task=burst", "data.frames=3", "model=burst_tiny"),
 }
 

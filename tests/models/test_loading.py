@@ -96,7 +96,7 @@ def test_published_weights_are_turned_into_ours_once_and_never_fetched(room, tmp
     made = (folder / "model.safetensors").stat().st_mtime_ns
     assert (readable(find("maxim")) / "model.safetensors").stat().st_mtime_ns == made
     (folder / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(UnblurError, match=r"model\.safetensors: is not the file that was exported"):
+    with pytest.raises(UnblurError, match=r"model\.safetensors: is not the file that was written here"):
         load_by_name("maxim")
     readable(find("maxim"), again=True)
     np.testing.assert_allclose(load_by_name("maxim")(batch.numpy()), expected, atol=1e-5)

@@ -23,7 +23,14 @@ from unblur.safety.secrets import masked
 # The pipeline's folders are given by `paths`; Hydra shall make none of its own for a single run.
 QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
 
-HYDRA_KEYS = ("hydra.run.dir", "hydra.output_subdir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.mode")
+HYDRA_KEYS = (
+    "hydra.run.dir",
+    "hydra.job.name",
+    "hydra.output_subdir",
+    "hydra.sweep.dir",
+    "hydra.sweep.subdir",
+    "hydra.mode",
+)
 OTHER_FOLDERS = "the configuration is that of conf/, or a composed file given by --config FILE; no other is taken"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # ends with 143, 130, 129
 _ONE_STOP = 1.0  # seconds: a terminal and a parent process often send the same signal one after the other
