@@ -4,7 +4,7 @@ Each stage restores the image; the next sees its features, gated by that image. 
 stages; the image of the first alone is nearly as good at a quarter of the cost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, cast
 
 import torch
@@ -85,9 +85,13 @@ class Stage(nn.Module):
             self.input_gates = nn.ModuleList(CrossGate(c, c, side) for c, side in pairs)
             self.encoder_gates = nn.ModuleList(CrossGate(c, c, side) for c, side in pairs)
         below = [channels[0], *channels[:-1]]
-        self.encoders = nn.ModuleList(Level(b + c, c, side, groups) for b, (c, side) in zip(below, pairs, strict=True))
+        self.encoders = nn.ModuleList(
+            Level(b + c, c, side, groups, ResidualAttention) for b, (c, side) in zip(below, pairs, strict=True)
+        )
         self.downs = nn.ModuleList(nn.Conv2d(c, c, 4, stride=2, padding=1) for c in channels)
-        self.bottleneck = nn.ModuleList(BottleneckBlock(channels[-1], groups) for _ in range(bottleneck_blocks))
+        self.bottleneck = nn.ModuleList(
+            Level(channels[-1], channels[-1], sides[-1], groups, ChannelMlp) for _ in range(bottleneck_blocks)
+        )
         self.encoder_skips = nn.ModuleList(Gather(channels, level) for level in range(LEVELS))
         deeper = [*channels[1:], channels[-1]]
         self.gates = nn.ModuleList(
@@ -95,7 +99,7 @@ class Stage(nn.Module):
         )
         self.decoder_skips = nn.ModuleList(Gather(channels, level, upwards=True) for level in range(LEVELS))
         self.ups = nn.ModuleList(nn.ConvTranspose2d(d, c, 2, stride=2) for c, d in zip(channels, deeper, strict=True))
-        self.decoders = nn.ModuleList(Level((1 + LEVELS) * c, c, side, groups) for c, side in pairs)
+        self.decoders = nn.ModuleList(Level((1 + LEVELS) * c, c, side, groups, ResidualAttention) for c, side in pairs)
         images = channels[:1] if last else channels
         self.images = nn.ModuleList(nn.Conv2d(c, 3, 3, padding=1) for c in images)
         if not last:
@@ -140,13 +144,23 @@ class Stage(nn.Module):
 
 
 class Level(nn.Module):
-    """The blocks of one level, with a long skip: (B, in_channels, h, w) -> (B, channels, h, w)."""
+    """The blocks of one level, with a long skip: (B, in_channels, h, w) -> (B, channels, h, w).
 
-    def __init__(self, in_channels: int, channels: int, side: int, groups: int) -> None:
+    Args:
+        in_channels: of the input.
+        channels: of the output.
+        side: of the grid and of a block of the multi-axis blocks.
+        groups: multi-axis block and what follows it, so many times.
+        attend: makes what follows, from the number of channels.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, side: int, groups: int, attend: Callable[[int], nn.Module]
+    ) -> None:
         super().__init__()
         self.enter = nn.Conv2d(in_channels, channels, 1)
         self.mix = nn.ModuleList(MultiAxisBlock(channels, side) for _ in range(groups))
-        self.attend = nn.ModuleList(ResidualAttention(channels) for _ in range(groups))
+        self.attend = nn.ModuleList(attend(channels) for _ in range(groups))
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix along the axes, attend to the channels, in turns."""
@@ -172,24 +186,6 @@ class ResidualAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add what the attention leaves of the convolutions."""
         out: Tensor = x + self.attention(self.conv2(F.leaky_relu(self.conv1(self.norm(x)), 0.2)))
-        return out
-
-
-class BottleneckBlock(nn.Module):
-    """The blocks at the lowest resolution, whose channels are mixed by an MLP: (B, C, h, w) -> the same."""
-
-    def __init__(self, channels: int, groups: int) -> None:
-        super().__init__()
-        self.enter = nn.Conv2d(channels, channels, 1)
-        self.mix = nn.ModuleList(MultiAxisBlock(channels, 8) for _ in range(groups))
-        self.attend = nn.ModuleList(ChannelMlp(channels) for _ in range(groups))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix along the axes, then along the channels, in turns."""
-        entered = x = self.enter(x)
-        for mix, attend in zip(self.mix, self.attend, strict=True):
-            x = attend(mix(x))
-        out: Tensor = x + entered
         return out
 
 

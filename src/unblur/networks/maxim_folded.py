@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from unblur.networks.folding import Standardise, after_affine, convolution
 from unblur.networks.maxim import (
     LEVELS,
-    BottleneckBlock,
     ChannelMlp,
     Features,
     Gather,
@@ -103,9 +102,9 @@ class FoldedGather(nn.Module):
 
 
 class FoldedBlocks(nn.Module):
-    """A Level or BottleneckBlock; with `entered` its first layer lies in those that feed it."""
+    """A Level; with `entered` its first layer lies in those that feed it."""
 
-    def __init__(self, blocks: Level | BottleneckBlock, entered: bool = False) -> None:
+    def __init__(self, blocks: Level, entered: bool = False) -> None:
         super().__init__()
         self.enter = nn.Identity() if entered else blocks.enter
         made: list[nn.Module] = []
