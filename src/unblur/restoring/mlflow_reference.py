@@ -11,7 +11,7 @@ from unblur.errors import NoModelVersionError, UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.secrets import masked
 
-MEND = "run `make repro` or give --model FILE"
+MEND = "run `make repro`, or give --model FILE or a name that `unblur models` lists"
 
 
 def is_mlflow_reference(reference: str) -> bool:
