@@ -31,7 +31,9 @@ COMMANDS = {
     "register": Command("unblur.stages.register", "put the exported model into the MLflow registry"),
     "gate": Command("unblur.stages.gate", "hold the candidate against the rules and the champion"),
     "promote": Command("unblur.stages.promote", "make the candidate that passed the gate the champion"),
-    "rollback": Command("unblur.stages.rollback", "bring the previous champion back"),
+    "rollback": Command(
+        "unblur.stages.rollback", "take the champion back to the last version that was not rolled back"
+    ),
     "release": Command("unblur.stages.release", "register, gate, promote and summary in one go"),
     "import-weights": Command("unblur.stages.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"),
     "models": Command("unblur.stages.models", "list the models that can be had by name; get one, check those here"),

@@ -127,7 +127,7 @@ def test_the_whole_way(project: Any, server: str, monkeypatch: pytest.MonkeyPatc
     expected = load_restorer(project.root / "artifacts/export/trained/model.onnx", threads=1, runtime="onnxruntime")
     np.testing.assert_allclose(restored, expected(batch), atol=1e-6)
     rollback("unblur")
-    assert read_aliases(client, "unblur") == {"candidate": 2, "champion": 1, "previous_champion": 2}
+    assert read_aliases(client, "unblur") == {"candidate": 2, "champion": 1}
     assert [line.action for line in read_ledger(client, "unblur")] == ["promote", "promote", "rollback"]
 
 
