@@ -21,6 +21,7 @@ COMMANDS = {
     "check-data": Command("unblur.stages.check_data", "find what would poison training"),
     "prepare": Command("unblur.stages.prepare", "make the fixed validation and test pairs"),
     "train": Command("unblur.stages.train", "train a network"),
+    "sync-metrics": Command("unblur.stages.sync_metrics", "send what trainings kept while MLflow's server was away"),
     "evaluate": Command("unblur.stages.evaluate", "score the trained network and the baselines on the test pairs"),
     "score": Command("unblur.stages.score", "measure a model on a folder of blurred and sharp pictures of one name"),
     "prune": Command("unblur.stages.prune", "make a smaller network of the trained one, which teaches it"),

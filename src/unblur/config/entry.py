@@ -18,7 +18,7 @@ from unblur.config.failures import explain, of_worker
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
 from unblur.safety.owned import OVERWRITE
-from unblur.safety.secrets import masked
+from unblur.safety.secrets import mask_output, masked
 
 # The pipeline's folders are given by `paths`; Hydra shall make none of its own for a single run.
 QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
@@ -82,8 +82,10 @@ def command(run: Callable[[list[str]], int | None]) -> Callable[[], None]:
 def exit_codes() -> Iterator[None]:
     """Print an error as one line and leave with its exit code; with `--debug` the traceback comes first.
 
-    A signal of `SIGNALS` ends the block like an error, so that unfinished files go and those that are there stay.
+    A signal of `SIGNALS` ends the block like an error, so that unfinished files go and those that are there stay. All
+    that is printed from now on, by whomever, is without credentials.
     """
+    mask_output()
     before: dict[signal.Signals, object] = {number: signal.getsignal(number) for number in SIGNALS}
     catch_signals()
     try:

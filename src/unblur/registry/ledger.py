@@ -1,8 +1,8 @@
 """Who moved the alias `champion`, when, from what to what, and why: one line a move, kept in MLflow.
 
 MLflow has no history of aliases. The ledger is a run of its own, which the registered model names in its tag
-`ledger_run`; each move is a tag of that run, numbered, as JSON. A tag is set at once or not at all, where the upload of a
-file may be cut off. Ledgers of before have a file ledger.jsonl, whose lines come first. The caller of an append holds
+`ledger_run`; each move is a tag of that run, numbered, as JSON. A tag is set at once or not at all, where an upload
+may be cut off. Ledgers of before have a file ledger.jsonl, whose lines come first. The caller of an append holds
 the registry's lock.
 """
 

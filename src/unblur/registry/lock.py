@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from filelock import Timeout
 from mlflow.exceptions import MlflowException
 
-from unblur.config.tracking import store_lock
+from unblur.config.tracking import hurry_after_silence, store_lock
 from unblur.errors import UnblurError
 from unblur.registry.versions import suppress_existing
 
@@ -65,7 +65,8 @@ def _ticket(client: "MlflowClient", queue: str, patience: float) -> Iterator[Non
                 )
                 raise UnblurError(msg)
             time.sleep(0.2)
-        yield
+        with hurry_after_silence():
+            yield
     finally:
         with suppress(MlflowException):  # torn up meanwhile
             client.delete_model_version(queue, str(own))
