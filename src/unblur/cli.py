@@ -36,6 +36,8 @@ COMMANDS = {
         "unblur.stages.rollback", "take the champion back to the last version that was not rolled back"
     ),
     "release": Command("unblur.stages.release", "register, gate, promote and summary in one go"),
+    "retrain": Command("unblur.stages.retrain", "train where there is a reason to, gate, and propose the result"),
+    "registry": Command("unblur.stages.registry", "clean: old versions and orphan runs go, by a rule"),
     "import-weights": Command("unblur.stages.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"),
     "models": Command("unblur.stages.models", "list the models that can be had by name; get one, check those here"),
     "doctor": Command("unblur.stages.doctor", "say what this machine has; --models lists every network and its cost"),

@@ -1,47 +1,15 @@
 """A training whose MLflow server goes away, or never comes: it goes on, tells once, and loses no metric."""
 
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
 
 import pytest
 from mlflow import MlflowClient
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
-
-
-@contextmanager
-def serving(folder, port):
-    """Run an `mlflow server` whose store and artifacts outlive it."""
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/files"]
-    environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    with (
-        (folder / "server.log").open("a") as log,
-        subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process,
-    ):
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-                    break
-                except urllib.error.URLError:
-                    assert time.monotonic() < deadline
-                    assert process.poll() is None
-                    time.sleep(0.2)
-            yield lambda: os.killpg(process.pid, signal.SIGKILL)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -60,7 +28,7 @@ def sync():
     return subprocess.run([sys.executable, "-m", "unblur.stages.sync_metrics"], capture_output=True, text=True)
 
 
-def test_without_a_server_from_the_start(project, tiny, port, tmp_path, monkeypatch):
+def test_without_a_server_from_the_start(project, tiny, port, tmp_path, monkeypatch, mlflow_server):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:hunter22@127.0.0.1:{port}")
     process = train(*tiny)
     said, _ = process.communicate()
@@ -76,7 +44,7 @@ def test_without_a_server_from_the_start(project, tiny, port, tmp_path, monkeypa
     assert done.returncode == 1
     assert "the store does not answer" in done.stderr
     assert journals[0].is_file()
-    with serving(tmp_path, port):
+    with mlflow_server(tmp_path, port):
         done = sync()
         assert done.returncode == 0, done.stderr
         assert "nothing waits" in sync().stdout
@@ -95,10 +63,10 @@ def test_without_a_server_from_the_start(project, tiny, port, tmp_path, monkeypa
     assert not list((project / "unsent").iterdir())
 
 
-def test_a_server_that_dies_in_the_middle_and_returns(project, tiny, port, tmp_path, monkeypatch):
+def test_a_server_that_dies_in_the_middle_and_returns(project, tiny, port, tmp_path, monkeypatch, mlflow_server):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     long = (*tiny, "trainer.max_epochs=8", "data.steps_per_epoch=20", "trainer.log_every_n_steps=5")
-    with serving(tmp_path, port) as kill:
+    with mlflow_server(tmp_path, port) as (_, kill):
         process = train(*long)
         deadline = time.monotonic() + 120
         while not list((project / "checkpoints").glob("*/last.ckpt")):
@@ -110,7 +78,7 @@ def test_a_server_that_dies_in_the_middle_and_returns(project, tiny, port, tmp_p
     assert process.returncode == 0, said
     assert said.count("the store does not answer") == 1
     record = json.loads((project / "artifacts/train/run.json").read_text())
-    with serving(tmp_path, port):
+    with mlflow_server(tmp_path, port):
         assert f"sent to run {record['run_id']}" in " ".join(sync().stdout.split())
         client = MlflowClient(f"http://127.0.0.1:{port}")
         (run,) = client.search_runs([client.get_experiment_by_name("unblur").experiment_id])

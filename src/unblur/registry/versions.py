@@ -78,6 +78,18 @@ def find_by_sha256(client: "MlflowClient", name: str, sha256: str) -> Version | 
     return max((_record(version) for version in found), key=lambda version: version.number, default=None)
 
 
+def list_versions(client: "MlflowClient", name: str) -> list[Version]:
+    """Return every version of a model, oldest first; none where it is not registered."""
+    found: list[Version] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'", page_token=token)
+        found += map(_record, page)
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda version: version.number)
+
+
 def candidate_version(client: "MlflowClient", name: str, aliases: Mapping[str, int]) -> Version:
     """Return the version under the alias `candidate`.
 
