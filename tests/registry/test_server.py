@@ -104,8 +104,8 @@ def test_at_once_one_moves_and_one_version_is_made(project: Any, server: str, mo
     said = at_once(REGISTER, *[[str(settings), str(project.root)]] * 3)
     assert sorted(said) == ["False 1", "False 1", "True 1"]
     run_gate(project.cfg, project.root)
-    said = at_once(PROMOTE.replace('"unblur"', '"together"'), *[[str(project.root), str(i)] for i in range(3)])
-    assert sorted(said) == ["False", "False", "True"]
+    said = at_once(PROMOTE.replace('"unblur"', '"together"'), *[[str(project.root), str(i)] for i in range(4)])
+    assert sorted(said) == ["False", "False", "False", "True"]
     assert len(read_ledger(tracking_client(), "together")) == 1
 
 
