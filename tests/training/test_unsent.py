@@ -30,13 +30,14 @@ def kept(tmp_path, monkeypatch):
 def test_everything_arrives_once_also_after_a_kill(kept, monkeypatch):
     kept.end()
     client = tracking_client()
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
 
-        def killed(*_arguments, **_named):
-            raise RuntimeError("killed")
+    def killed(*_arguments, **_named):
+        raise RuntimeError("killed")
 
+    with monkeypatch.context() as patch:
         patch.setattr(type(client), "log_image", killed)
-        send_unsent(client, kept.folder)
+        with pytest.raises(RuntimeError, match="killed"):
+            send_unsent(client, kept.folder)
     assert waiting(kept.folder.parents[1]) == [kept.folder]
     run_id = send_unsent(client, kept.folder)
     assert waiting(kept.folder.parents[1]) == []
