@@ -143,6 +143,17 @@ def hurry_after_silence() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def one_try() -> Iterator[None]:
+    """Around what makes several requests, and goes on to the next after one that failed, such as uploads."""
+    before = os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    try:
+        yield
+    finally:
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = before
+
+
 def _of_store(error: Exception) -> bool:
     return type(error).__module__.partition(".")[0] in ("mlflow", "requests", "sqlalchemy", "sqlite3")
 

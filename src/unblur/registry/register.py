@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from unblur.benchmark.chosen import Chosen, read_chosen
 from unblur.config.schema import PipelineConfig
-from unblur.config.tracking import ensure_experiment, hurry_after_silence, is_active, store_errors, tracking_client
+from unblur.config.tracking import (
+    ensure_experiment,
+    hurry_after_silence,
+    is_active,
+    one_try,
+    store_errors,
+    tracking_client,
+)
 from unblur.errors import UnblurError
 from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, write_card
 from unblur.registry.lineage import Lineage, collect_lineage, read_training, require_one_training
@@ -102,7 +109,8 @@ def _create(
     with suppress_existing():
         client.create_registered_model(name, description=f"Takes the blur out of {THINGS[facts.task]}; made by unblur.")
     with _run(client, cfg.registry.experiment, training) as run_id, ExitStack() as undo:
-        logged = _log_model(model, lineage)
+        with one_try():
+            logged = _log_model(model, lineage)
         undo.callback(client.delete_logged_model, logged.model_id)
         client.log_artifact(run_id, str(card))
         if report.is_file():

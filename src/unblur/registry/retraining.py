@@ -30,7 +30,7 @@ LOCK = "dvc.lock"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a retraining has come to: "nothing to do", "candidate" or "refused"; and what for, one line a reason."""
+    """What a retraining has come to: "nothing to do", "candidate", "refused" or "failed"; and one line a reason."""
 
     result: str
     reasons: tuple[str, ...] = ()

@@ -24,9 +24,15 @@ def main(argv: list[str]) -> int:
     options = _parse(argv)
 
     from unblur.config.root import project_root
+    from unblur.errors import UnblurError
+    from unblur.registry.retraining import Outcome
     from unblur.stages.console import console
 
-    outcome, record = _retrain(project_root(), options)
+    try:
+        outcome, record = _retrain(project_root(), options)
+    except UnblurError as error:
+        report(Outcome("failed", (str(error),)))
+        raise
     report(outcome)
     console.print(outcome.markdown(), highlight=False, markup=False)
     if record is not None:
