@@ -16,9 +16,15 @@ import hashlib
 import importlib.util
 import json
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +122,51 @@ def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def mlflow_server() -> Callable[..., AbstractContextManager[tuple[str, Callable[[], None]]]]:
+    """`with mlflow_server(folder, port) as (address, kill)`: a real server; store and files in `folder` outlive it."""
+
+    @contextmanager
+    def serve(folder: Path, port: int | None = None) -> Iterator[tuple[str, Callable[[], None]]]:
+        port = port or free_port()
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
+        command += ["--artifacts-destination", f"{folder}/artifacts"]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path}
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        with (
+            (folder / "server.log").open("a") as log,
+            subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process,
+        ):
+            try:
+                _wait_for(f"http://127.0.0.1:{port}/health", process)
+                yield f"http://127.0.0.1:{port}", lambda: os.killpg(process.pid, signal.SIGKILL)
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    return serve
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, "the server has ended; see server.log"
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except urllib.error.URLError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -162,3 +163,29 @@ def test_register_gate_promote_restore(reproduced):
     restored = np.asarray(Image.open(reproduced.root / "restored.png"))
     assert restored.shape == (40, 56, 3)
     assert not np.array_equal(restored, np.asarray(Image.open(photo)))
+
+
+def test_retraining_ends_with_nothing_to_do_or_with_a_proposal(reproduced, tmp_path):
+    missing = reproduced.run("unblur", "retrain", code=1)
+    assert "MLFLOW_TRACKING_URI is not set" in missing
+    assert "## Retraining: nothing to do" in reproduced.run("unblur", "retrain", "--local")
+    reproduced.run("git", "diff", "--exit-code", "HEAD")
+
+    for folder in ("origin", "store"):
+        (tmp_path / folder).mkdir()
+    reproduced.run("git", "init", "-q", "--bare", str(tmp_path / "origin"))
+    reproduced.run("git", "remote", "add", "origin", str(tmp_path / "origin"))
+    reproduced.run("dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
+    reproduced.environment |= {name: str(tmp_path / name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+    said = reproduced.run("unblur", "retrain", "--local", "--propose", "--seed", "5")
+    assert reproduced.ran(said)[:2] == ["compose", "train"]
+    assert (tmp_path / "GITHUB_OUTPUT").read_text() == "result=candidate\n"
+    summary = (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
+    for told in ("a seed that was asked for: 5", "unblur v2 is the candidate", "- min_psnr: passed", "psnr"):
+        assert told in summary
+    (branch,) = re.findall(r"retrain/[0-9a-f]{12}", reproduced.run("git", "ls-remote", "origin"))
+    assert branch in summary
+    assert "seed=5" in reproduced.run("git", "--git-dir", str(tmp_path / "origin"), "show", f"{branch}:params.yaml")
+    lock = reproduced.run("git", "--git-dir", str(tmp_path / "origin"), "show", f"{branch}:dvc.lock")
+    md5 = re.findall(r"path: artifacts/benchmark\n.*?md5: (\w+)\.dir", lock, re.DOTALL)[-1]
+    assert (tmp_path / "store/files/md5" / md5[:2] / f"{md5[2:]}.dir").is_file()  # others can fetch it

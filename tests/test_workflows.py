@@ -32,9 +32,10 @@ def test_the_three_are_there():
     assert [path.stem for path in FILES] == ["ci", "promote", "retrain"]
 
 
-def test_may_only_read(workflow):
+def test_may_only_read_but_for_the_one_that_proposes(workflow):
     assert workflow["permissions"] == {"contents": "read"}
-    assert not [job for job in workflow["jobs"].values() if "permissions" in job]
+    more = [job["permissions"] for job in workflow["jobs"].values() if "permissions" in job]
+    assert more == ([{"contents": "write", "pull-requests": "write"}] if workflow["name"] == "retrain" else [])
 
 
 def test_has_time_limits_and_one_run_at_a_time(workflow):
@@ -75,9 +76,9 @@ def test_ci_runs_what_people_run_and_sees_no_secret():
     assert re.findall(r"(?m)(?:^\s*|if |[;&|(]\s*)(dvc repro.{0,6})", commands) == ["dvc repro --dry"]
 
 
-def test_retraining_never_promotes():
+def test_retraining_proposes_and_never_promotes():
     text = "\n".join(step.get("run", "") for step in steps(read("retrain")))
-    assert "unblur register" in text
+    assert "unblur retrain --propose" in text
     assert not re.search(r"unblur (promote|release)|make repro", text)
 
 
@@ -89,13 +90,20 @@ def test_promotion_waits_for_its_reviewers():
     assert text.index("unblur gate") < text.index('unblur promote --expect-champion "$EXPECT_CHAMPION"')
 
 
-def test_retraining_takes_overrides_as_text(tmp_path):
-    """The step that writes params.yaml, run as the runner would: quotes group, and nothing of it is executed."""
+def test_retraining_takes_what_was_typed_as_text(tmp_path):
+    """The step, run as the runner would with a command that shows its arguments: nothing of them is executed."""
     (step,) = (step for step in steps(read("retrain")) if "OVERRIDES" in step.get("env", {}))
-    environment = {"OVERRIDES": "experiment=smoke 'model.width=8' $(touch executed)", "PATH": path_with_python()}
-    subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    written = yaml.safe_load((tmp_path / "params.yaml").read_text(encoding="utf-8"))
-    assert written == {"overrides": ["experiment=smoke", "model.width=8", "$(touch", "executed)"]}
+    for name in ("unblur", "gh"):
+        tool = tmp_path / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(f"#!{sys.executable}\nimport sys\nprint(sys.argv[1:])\n")
+        tool.chmod(0o755)
+    typed = "experiment=smoke 'model.width=8' $(touch executed)"
+    for seed, more in (("", []), ("9; touch executed", ["--seed", "9; touch executed"])):
+        environment = {"OVERRIDES": typed, "SEED": seed, "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+        command = ["bash", "-e", "-c", step["run"]]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+        assert done.stdout.splitlines()[-1] == str(["retrain", "--propose", "--overrides", typed, *more])
     assert not (tmp_path / "executed").exists()
 
 

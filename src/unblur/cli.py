@@ -21,6 +21,7 @@ COMMANDS = {
     "check-data": Command("unblur.stages.check_data", "find what would poison training"),
     "prepare": Command("unblur.stages.prepare", "make the fixed validation and test pairs"),
     "train": Command("unblur.stages.train", "train a network"),
+    "sync-metrics": Command("unblur.stages.sync_metrics", "send what trainings kept while MLflow's server was away"),
     "evaluate": Command("unblur.stages.evaluate", "score the trained network and the baselines on the test pairs"),
     "score": Command("unblur.stages.score", "measure a model on a folder of blurred and sharp pictures of one name"),
     "prune": Command("unblur.stages.prune", "make a smaller network of the trained one, which teaches it"),
@@ -31,8 +32,12 @@ COMMANDS = {
     "register": Command("unblur.stages.register", "put the exported model into the MLflow registry"),
     "gate": Command("unblur.stages.gate", "hold the candidate against the rules and the champion"),
     "promote": Command("unblur.stages.promote", "make the candidate that passed the gate the champion"),
-    "rollback": Command("unblur.stages.rollback", "bring the previous champion back"),
+    "rollback": Command(
+        "unblur.stages.rollback", "take the champion back to the last version that was not rolled back"
+    ),
     "release": Command("unblur.stages.release", "register, gate, promote and summary in one go"),
+    "retrain": Command("unblur.stages.retrain", "train where there is a reason to, gate, and propose the result"),
+    "registry": Command("unblur.stages.registry", "clean: old versions and orphan runs go, by a rule"),
     "import-weights": Command("unblur.stages.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"),
     "models": Command("unblur.stages.models", "list the models that can be had by name; get one, check those here"),
     "doctor": Command("unblur.stages.doctor", "say what this machine has; --models lists every network and its cost"),

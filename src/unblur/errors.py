@@ -24,3 +24,7 @@ class GateRefusedError(UnblurError):
 
 class NoModelVersionError(UnblurError):
     """The registry cannot be reached, or has no such model."""
+
+
+class StoreSilentError(UnblurError):
+    """The server or database of MLflow does not answer."""

@@ -1,14 +1,11 @@
 import csv
 
-import pytest
-
 from unblur.benchmark.entrants import Entrant, named
 from unblur.benchmark.latency import Latency
 from unblur.benchmark.memory import FreshStart
 from unblur.benchmark.quality import Quality
 from unblur.benchmark.runtimes import RUNTIMES
-from unblur.benchmark.table import BenchmarkRow, choose, join, speed_against_eager, write_rows
-from unblur.errors import UnblurError
+from unblur.benchmark.table import join, speed_against_eager, write_rows
 from unblur.export.variants import ModelVariant
 
 COLUMNS = (
@@ -19,10 +16,6 @@ COLUMNS = (
 
 def quality(lost):
     return Quality(psnr=30.0 - lost, ssim=0.9, lost_db=lost, colour_shift=0.1)
-
-
-def row(runtime, ms, lost, height=16):
-    return BenchmarkRow("trained", runtime, height, 6, 2, ms, 1.0, 100.0, 50.0, 90.0, 1.0, 30.0 - lost, 0.9, 0.1, lost)
 
 
 def test_rows_join_what_belongs_together_and_reach_the_file(tmp_path):
@@ -59,29 +52,3 @@ def test_rows_join_what_belongs_together_and_reach_the_file(tmp_path):
         read = list(csv.DictReader(stream))
     assert [row["first_ms"] for row in read] == ["55.0", "25.0", "99.0", "35.0"]
     assert {row["threads"] for row in read} == {"2"}
-
-
-def test_the_fastest_within_the_budget_is_chosen_at_the_largest_size():
-    rows = [row("pytorch", 90, 0.0), row("exact", 50, 0.0), row("rough", 10, 0.3), row("good", 30, 0.09)]
-    small = [row("exact", 1, 0.0, height=8), row("good", 2, 0.09, height=8)]
-    chosen = choose([*rows, *small], [("trained", name) for name in ("exact", "rough", "good")], max_lost_db=0.1)
-    assert [(each.runtime, each.height) for each in chosen if each.chosen] == [("good", 16), ("good", 8)]
-    assert [
-        each.runtime for each in choose(rows, [("trained", "rough"), ("trained", "exact")], 0.01) if each.chosen
-    ] == ["exact"]
-
-
-def test_a_budget_that_nothing_keeps_is_told():
-    with pytest.raises(UnblurError, match=r"nothing loses at most 0\.1 dB .*rough 0\.300"):
-        choose([row("pytorch", 90, 0.0), row("rough", 10, 0.3)], [("trained", "rough")], 0.1)
-
-
-def test_a_loss_that_is_no_number_is_not_within_the_budget():
-    with pytest.raises(UnblurError, match="nothing loses"):
-        choose([row("broken", 10, float("nan"))], [("trained", "broken")], 0.1)
-
-
-def test_what_is_restored_in_tiles_does_not_decide():
-    whole, tiled = [row("a", 10, 0.0), row("b", 20, 0.0)], [row("a", 90, 0.0, 10**6), row("b", 80, 0.0, 10**6)]
-    rows = choose([*whole, *tiled], [("trained", "a"), ("trained", "b")], 0.1)
-    assert {each.runtime for each in rows if each.chosen} == {"a"}

@@ -79,6 +79,14 @@ def test_a_value_that_reads_the_environment_is_refused(value):
         checked(compose([f"registry.experiment='{value}'"]))
 
 
+@pytest.mark.parametrize("value", ["https://ada:hagebutte61@host/shards", "s3://host/x?token=1", "a vogelbeere17 b"])
+def test_a_value_that_holds_a_password_is_refused_and_not_shown(value, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "vogelbeere17")
+    with pytest.raises(UsageError, match=r"'data\.shards': holds a password") as caught:
+        checked(compose([f"data.shards='{value}'"]))
+    assert value not in str(caught.value)
+
+
 def test_a_value_may_be_that_of_another_key():
     assert checked(compose(["registry.experiment='${registry.model_name}'"])).registry.experiment == "unblur"
 

@@ -85,3 +85,40 @@ def test_a_stop_that_nobody_catches_still_has_its_code():
 )
 def test_options_come_before_overrides(given, taken):
     assert _options_first(given.split()) == taken.split()
+
+
+SWEEP = """
+from unblur.config.entry import stage
+from unblur.errors import UnblurError
+
+@stage
+def main(cfg):
+    if cfg.seed == 2:
+        cfg.seed > "abc"
+    if cfg.seed == 3:
+        raise UnblurError("nobody wants a 3")
+    print("done", cfg.seed)
+
+main()
+"""
+
+
+def swept(tmp_path, *overrides):
+    command = [sys.executable, "-c", SWEEP, *overrides]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_a_bad_job_of_a_sweep_names_its_overrides_and_the_others_go_on(tmp_path):
+    done = swept(tmp_path, "-m", "model=nafnet_tiny", "seed=1,2,3,4")
+    assert done.stdout.split() == ["done", "1", "done", "4"]
+    first, second = done.stderr.splitlines()
+    assert first.startswith("error: job 1 (model=nafnet_tiny, seed=2): unexpected TypeError: '>' not supported")
+    assert second == "error: job 2 (model=nafnet_tiny, seed=3): nobody wants a 3"
+    assert done.returncode == 1
+    assert swept(tmp_path, "-m", "seed=1,4").returncode == 0
+
+
+def test_an_error_that_nobody_has_foreseen_names_the_overrides(tmp_path):
+    done = swept(tmp_path, "seed=2", "model=nafnet_tiny")
+    assert done.stderr.startswith("error: unexpected TypeError, given seed=2 model=nafnet_tiny: ")
+    assert done.returncode == 1

@@ -1,6 +1,8 @@
 """The ledger, in a real MLflow store."""
 
 import getpass
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -56,5 +58,23 @@ def test_a_broken_line_is_an_error(store: tuple[Any, str]) -> None:
     append(client, entry("promote", "unblur", None, 1, why="", by=None), experiment)
     run_id = client.get_registered_model("unblur").tags["ledger_run"]
     client.log_text(run_id, '{"when": 1}\n', "ledger.jsonl")
-    with pytest.raises(UnblurError, match=r"ledger\.jsonl"):
+    with pytest.raises(UnblurError, match=f"Run {run_id}, the ledger of unblur"):
         read_ledger(client, "unblur")
+
+
+def test_a_ledger_of_before_goes_on(store: tuple[Any, str]) -> None:
+    client, experiment = store
+    old, new = (entry("promote", "unblur", before, before + 1, why="", by="ada") for before in (1, 2))
+    run_id = client.create_run(experiment).info.run_id
+    client.set_registered_model_tag("unblur", "ledger_run", run_id)
+    client.log_text(run_id, json.dumps(asdict(old)) + "\n", "ledger.jsonl")
+    for _ in range(2):  # a line that is there is not added again
+        append(client, new, experiment)
+    assert read_ledger(client, "unblur") == [old, new]
+
+
+def test_a_reason_as_long_as_a_book_keeps_the_ledger_readable(store: tuple[Any, str]) -> None:
+    client, experiment = store
+    append(client, entry("promote", "unblur", None, 1, why="é" * 20_000, by="ada" * 5000), experiment)
+    (line,) = read_ledger(client, "unblur")
+    assert line.why == "é" * 1000

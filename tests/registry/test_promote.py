@@ -8,8 +8,8 @@ import pytest
 from unblur.config.tracking import tracking_client
 from unblur.errors import GateRefusedError, UnblurError, UsageError
 from unblur.registry.ledger import read_ledger
-from unblur.registry.move import Move
-from unblur.registry.promote import parse_expected, promote
+from unblur.registry.move import Move, parse_expected
+from unblur.registry.promote import promote
 from unblur.registry.rollback import rollback
 from unblur.registry.versions import read_aliases
 
@@ -34,7 +34,7 @@ def test_the_second_keeps_the_first_as_previous(project: Any) -> None:
     project.judged()
     do(project)
     project.judged()
-    assert do(project, expected=1) == Move("promote", "unblur", 1, 2, moved=True)
+    assert do(project, expected=1) == Move("promote", "unblur", 1, 2, moved=True, previous=1)
     assert aliases() == {"candidate": 2, "champion": 2, "previous_champion": 1}
 
 
@@ -108,7 +108,7 @@ def test_what_was_rolled_back_returns_only_on_demand(project: Any) -> None:
     rollback("unblur", why="halos", by="ada")
     with pytest.raises(GateRefusedError, match=r"v2 was rolled back \(.* by ada: halos\)"):
         do(project)
-    assert do(project, again=True) == Move("promote", "unblur", 1, 2, moved=True)
+    assert do(project, again=True) == Move("promote", "unblur", 1, 2, moved=True, previous=1)
     assert not do(project).moved
 
 

@@ -1,17 +1,22 @@
 """Registration in a real MLflow store."""
 
+import hashlib
 import importlib.metadata
+import json
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
+from unblur.benchmark.chosen import Chosen, write_chosen
 from unblur.config.tracking import ensure_experiment, tracking_client
 from unblur.errors import UnblurError
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases
 from unblur.safety.hashing import sha256_file
+
+WEIGHTS = hashlib.sha256(b"weights").hexdigest()  # of project.py
 
 
 def test_a_new_model_becomes_a_version_with_its_lineage(project: Any) -> None:
@@ -58,6 +63,29 @@ def test_the_same_file_is_registered_once(project: Any) -> None:
     assert again.version == first.version
     client = tracking_client()
     assert len(client.search_model_versions("name = 'unblur'")) == 1
+
+
+def test_latencies_and_the_runtime_are_not_what_a_model_is(project: Any) -> None:
+    """The benchmark, run again on the same file, has other figures; that makes no other version."""
+    sha256 = project.export(0.8)
+    first = register(project.cfg, project.root)
+    latency = project.root / "artifacts/benchmark/latency.csv"
+    latency.write_text(latency.read_text().replace("1010,9", "777,3"))
+    write_chosen(
+        Chosen("trained", "float", "onnxruntime", "f32", "trained/model.onnx", sha256, "", WEIGHTS, 0.002),
+        project.root / "artifacts/benchmark",
+    )
+    again = register(project.cfg, project.root)
+    assert (again.created, again.version) == (False, first.version)
+
+
+def test_the_run_of_a_training_that_was_sent_later_is_found(project: Any) -> None:
+    project.export(0.8)
+    record = json.loads((project.root / "artifacts/train/run.json").read_text())
+    project.write("artifacts/train/run.json", record | {"run_id": None, "config_hash": "c" * 64})
+    client = tracking_client()
+    run_id = client.create_run(ensure_experiment(client, "unblur"), tags={"config_hash": "c" * 64}).info.run_id
+    assert register(project.cfg, project.root).version.run_id == run_id
 
 
 def test_the_candidate_is_what_was_registered_last(project: Any) -> None:

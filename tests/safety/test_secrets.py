@@ -1,6 +1,10 @@
+import base64
+import subprocess
+import sys
+
 import pytest
 
-from unblur.safety.secrets import masked
+from unblur.safety.secrets import holds_secret, masked, masked_values
 
 
 @pytest.mark.parametrize(
@@ -16,3 +20,55 @@ from unblur.safety.secrets import masked
 )
 def test_what_is_secret_in_an_address_is_not_shown(text, shown):
     assert masked(text) == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GH_TOKEN"],
+)
+def test_secrets_of_the_environment_are_masked_wherever_they_stand(name, monkeypatch):
+    monkeypatch.setenv(name, "schlehe/dorn+42")
+    assert masked("a schlehe/dorn+42, quoted schlehe%2Fdorn%2B42.") == "a ***, quoted ***."
+    assert masked_values({"a": ["schlehe/dorn+42", 3, None]}) == {"a": ["***", 3, None]}
+    assert holds_secret("x schlehe/dorn+42")
+
+
+def test_a_password_in_an_address_of_the_environment_is_masked_alone_too(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:hagebutte%2F61@host:5000")
+    header = base64.b64encode(b"ada:hagebutte/61").decode()
+    assert masked(f"hagebutte/61 hagebutte%2F61 Basic {header}") == "*** *** Basic ***"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("TOKENIZERS_PARALLELISM", "parallel"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/token"),
+        ("MLFLOW_TRACKING_PASSWORD", "test"),  # too short: it would be masked in every "latest"
+    ],
+)
+def test_what_is_no_secret_stays(name, value, monkeypatch):
+    monkeypatch.setenv(name, value)
+    assert masked(f"the latest of {value}") == f"the latest of {value}"
+
+
+def test_all_output_goes_through_the_filter(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "holunderbusch23")
+    code = """
+import logging, sys, warnings
+from unblur.safety.secrets import mask_output
+mask_output(); mask_output()
+from unblur.stages.console import console, show_table
+s = "holunderbusch23"
+print("print", s); sys.stdout.write("write " + s + chr(10)); sys.stderr.writelines(["lines ", s])
+logging.warning("log %s", s); warnings.warn("warn " + s)
+console.print("console " + "x" * 60 + s + "y" * 60)
+show_table("table " + s, ["a", s], [["cell " + s * 9, s]])
+raise RuntimeError(s)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert said.count("***") >= 9
+    assert "holunder" not in "".join(said.split())  # nor split over two lines
+    assert "Traceback" in said

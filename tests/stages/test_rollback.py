@@ -1,4 +1,4 @@
-"""`unblur rollback` and its undoing."""
+"""`unblur rollback`: where it ends, and where it does not go."""
 
 import sys
 from typing import Any
@@ -17,7 +17,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return ended.value.code
 
 
-def test_there_and_back(project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_back_and_no_further(project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch) == 1
     assert "unblur has no champion to roll back" in capsys.readouterr().err
     for _ in range(2):
@@ -25,9 +25,12 @@ def test_there_and_back(project: Any, monkeypatch: pytest.MonkeyPatch, capsys: p
     client = tracking_client()
     client.set_registered_model_alias("unblur", "champion", "2")
     assert call(monkeypatch) == 1
-    assert "there is no previous one" in capsys.readouterr().err
+    assert "v2 stays champion" in capsys.readouterr().err
     client.set_registered_model_alias("unblur", "previous_champion", "1")
-    for champion in (1, 2):
-        assert call(monkeypatch, "--why", "halos") == 0
-        assert f"Rolled back to unblur v{champion}" in capsys.readouterr().out
-        assert read_aliases(client, "unblur")["champion"] == champion
+    assert call(monkeypatch, "--expect-champion", "1") == 1
+    assert "Expected unblur v1 as champion, found unblur v2" in capsys.readouterr().err
+    assert call(monkeypatch, "--expect-champion", "2", "--why", "halos") == 0
+    assert "Rolled back to unblur v1" in capsys.readouterr().out
+    assert call(monkeypatch) == 1
+    assert read_aliases(client, "unblur") == {"candidate": 2, "challenger": 2, "champion": 1}
+    assert call(monkeypatch, "--expect-champion", "v1") == 2

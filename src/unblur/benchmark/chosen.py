@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unblur.benchmark.entrants import Entrant
+from unblur.benchmark.runtimes import RUNTIMES
 from unblur.benchmark.table import BenchmarkRow
 from unblur.errors import UnblurError
 from unblur.export.variants import TRAINED, WEIGHTS, ModelVariant
@@ -21,7 +22,7 @@ class Chosen:
     Attributes:
         variant: name of the model.
         kind: float, or what its numbers are stored as.
-        runtime: that it is fastest in.
+        runtime: that it is deployed in.
         precision: of what is not quantized.
         file: that is registered, relative to the folder of the exports.
         sha256: of that file.
@@ -74,6 +75,16 @@ def read_chosen(folder: Path) -> Chosen:
     except (ValueError, TypeError) as error:
         msg = f"{path} cannot be read ({error}). Run `unblur benchmark` again."
         raise UnblurError(msg) from error
+
+
+def last_choice(folder: Path) -> tuple[str, str] | None:
+    """Return model and runtime that were chosen before, by the names of the benchmark; None where nothing was."""
+    try:
+        found = read_chosen(folder)
+    except UnblurError:
+        return None
+    names = (runtime.name for runtime in RUNTIMES.values() if runtime.restored_by == (found.runtime, found.precision))
+    return next(((found.variant, name) for name in names), None)
 
 
 def write_chosen(found: Chosen, folder: Path) -> None:

@@ -22,13 +22,17 @@ PAUSE = 0.02  # seconds between two calls: the last one's idle threads stop spin
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds for one image, RGB float32 in and out: the median and the interquartile range of the rounds."""
+    """Milliseconds for one image, RGB float32 in and out: the median and the interquartile range of the rounds.
+
+    `rounds_ms` are those of each round, in the same order for every entrant of that size.
+    """
 
     name: str
     height: int
     width: int
     median_ms: float
     spread_ms: float
+    rounds_ms: tuple[float, ...] = ()
 
 
 def measure_latency(
@@ -72,7 +76,13 @@ def measure_latency(
             if index >= warmup:
                 seconds.setdefault((name, height, width), []).append(taken)
     return [
-        Latency(name, *size, median_ms=1e3 * statistics.median(taken), spread_ms=1e3 * _interquartile_range(taken))
+        Latency(
+            name,
+            *size,
+            median_ms=1e3 * statistics.median(taken),
+            spread_ms=1e3 * _interquartile_range(taken),
+            rounds_ms=tuple(1e3 * each for each in taken),
+        )
         for size in images
         for name in names
         for taken in [seconds[name, *size]]

@@ -1,15 +1,14 @@
 """One row for each model, runtime and size: what latency.csv holds."""
 
 import csv
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from unblur.benchmark.entrants import REFERENCE, Entrant
-from unblur.benchmark.latency import Latency, large
+from unblur.benchmark.latency import Latency
 from unblur.benchmark.memory import FreshStart
 from unblur.benchmark.quality import Quality
-from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 
 
@@ -81,34 +80,6 @@ def join(
             )
         )
     return rows
-
-
-def choose(
-    rows: Sequence[BenchmarkRow], candidates: Collection[tuple[str, str]], max_lost_db: float
-) -> list[BenchmarkRow]:
-    """Return the rows, those marked that belong to the fastest candidate within the budget.
-
-    Decided at the largest size that goes through in one piece; what is larger is measured in fewer rounds.
-
-    Args:
-        rows: of `join`.
-        candidates: (model, runtime) of what can be deployed.
-        max_lost_db: what it may lose on the validation pairs.
-
-    Raises:
-        UnblurError: no candidate keeps to the budget.
-    """
-    whole = [row for row in rows if not large((row.height, row.width))] or rows
-    largest = max(row.height * row.width for row in whole)
-    kept = [row for row in rows if (row.variant, row.runtime) in candidates and row.lost_db <= max_lost_db]
-    if not kept:
-        found = {(row.variant, row.runtime): row.lost_db for row in rows if (row.variant, row.runtime) in candidates}
-        lost = ", ".join(f"{variant} {runtime} {db:.3f}" for (variant, runtime), db in found.items())
-        msg = f"nothing loses at most {max_lost_db:g} dB on the validation pairs ({lost}); raise the limit"
-        raise UnblurError(msg)
-    best = min((row for row in kept if row.height * row.width == largest), key=lambda row: row.median_ms)
-    winner = best.variant, best.runtime
-    return [replace(row, chosen="yes") if (row.variant, row.runtime) == winner else row for row in rows]
 
 
 def speed_against_eager(rows: Iterable[BenchmarkRow]) -> dict[BenchmarkRow, float]:

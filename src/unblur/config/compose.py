@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from unblur.config.schema import PipelineConfig
 from unblur.config.suggest import nearest
 from unblur.errors import UnblurError, UsageError
+from unblur.safety.secrets import holds_secret
 
 ConfigStore.instance().store(name="schema", node=PipelineConfig)
 
@@ -50,10 +51,11 @@ def checked(config: DictConfig) -> PipelineConfig:
     """Return `config` as schema objects, every interpolation resolved and every type checked.
 
     Raises:
-        UsageError: a value is of the wrong type, or reads the environment: what is composed is tracked and logged.
+        UsageError: a value is of the wrong type, reads the environment or holds a password: what is composed is
+            tracked and logged.
     """
     try:
-        _refuse_resolvers(OmegaConf.to_container(config, resolve=False))
+        _check_values(OmegaConf.to_container(config, resolve=False))
         merged = OmegaConf.merge(OmegaConf.structured(PipelineConfig), config)
         OmegaConf.resolve(merged)
         return cast("PipelineConfig", OmegaConf.to_object(merged))
@@ -96,14 +98,17 @@ def check_composed(path: Path) -> None:
         raise UsageError(msg)
 
 
-def _refuse_resolvers(value: object, key: str = "") -> None:
-    """Let values refer to other keys alone: `${data.frames}`, but not `${oc.env:NAME}`."""
+def _check_values(value: object, key: str = "") -> None:
+    """Let values refer to other keys alone: `${data.frames}`, but not `${oc.env:NAME}`; and hold no password."""
     if isinstance(value, dict | list):
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            _refuse_resolvers(inner, f"{key}.{name}".lstrip("."))
+            _check_values(inner, f"{key}.{name}".lstrip("."))
     elif isinstance(value, str) and "${" in re.sub(r"\$\{[\w.]+\}", "", value):
         msg = f"configuration key {key!r}: reads more than another key, such as the environment; write the value itself"
         raise UsageError(msg)
+    elif isinstance(value, str) and holds_secret(value):
+        msg = f"configuration key {key!r}: holds a password or another secret, which would be tracked and logged; "
+        raise UsageError(msg + "give it by the environment, such as AWS_SECRET_ACCESS_KEY")
 
 
 def read_params(path: Path) -> list[str]:

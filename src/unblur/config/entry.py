@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,7 +18,7 @@ from unblur.config.failures import explain, of_worker
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
 from unblur.safety.owned import OVERWRITE
-from unblur.safety.secrets import masked
+from unblur.safety.secrets import mask_output, masked
 
 # The pipeline's folders are given by `paths`; Hydra shall make none of its own for a single run.
 QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
@@ -79,17 +79,24 @@ def command(run: Callable[[list[str]], int | None]) -> Callable[[], None]:
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
+def exit_codes(job: str = "", overrides: Sequence[str] = ()) -> Iterator[None]:
     """Print an error as one line and leave with its exit code; with `--debug` the traceback comes first.
 
-    A signal of `SIGNALS` ends the block like an error, so that unfinished files go and those that are there stay.
+    Args:
+        job: of a multirun, which stands before the message.
+        overrides: named where nobody has foreseen the error: most often one of them is its cause.
+
+    A signal of `SIGNALS` ends the block like an error, so that unfinished files go and those that are there stay. All
+    that is printed from now on, by whomever, is without credentials.
     """
+    given = f", given {' '.join(overrides)}" if overrides and not job else ""
+    mask_output()
     before: dict[signal.Signals, object] = {number: signal.getsignal(number) for number in SIGNALS}
     catch_signals()
     try:
         yield
     except UnblurError as error:
-        _fail(of_worker(str(error)), error.exit_code)
+        _fail(job + of_worker(str(error)), error.exit_code)
     except Stopped as stopped:
         before = dict.fromkeys(before, signal.SIG_IGN)  # on the way out a second one shall not change the code
         _fail(f"stopped by {stopped.signal.name}; run the same command again to go on", 128 + stopped.signal)
@@ -100,8 +107,10 @@ def exit_codes() -> Iterator[None]:
         sys.exit(0)
     except Exception as error:
         text = " ".join(str(error).split()) or "no message"
-        unforeseen = f"unexpected {type(error).__name__}: {text[:500]} (run again with --debug for the traceback)"
-        _fail(explain(error) or unforeseen, 1)
+        unforeseen = (
+            f"unexpected {type(error).__name__}{given}: {text[:500]} (run again with --debug for the traceback)"
+        )
+        _fail(job + (explain(error) or unforeseen), 1)
     finally:
         for number, handler in before.items():
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -208,15 +217,37 @@ def _hydra_run(run: Callable[[PipelineConfig], None]) -> None:
 
     from unblur.config.compose import COMPOSITION_ERRORS, checked, composition_error, config_dir
 
+    failed: list[int] = []
+
     def task(config: DictConfig) -> None:
-        with exit_codes():
-            run(_apart(checked(config)))
+        job, given = _job()
+        try:
+            with exit_codes(job, given):
+                run(_apart(checked(config)))
+        except SystemExit as ended:
+            if not job or not isinstance(ended.code, int) or ended.code > 128:
+                raise
+            failed.append(ended.code)  # the other jobs of the multirun go on
 
     overrides = [item for item in sys.argv[1:] if "=" in item and not item.startswith(("-", "hydra"))]
     try:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(task)()
     except COMPOSITION_ERRORS as error:
         raise composition_error(error, overrides) from error
+    if any(failed):
+        sys.exit(next(filter(None, failed)))
+
+
+def _job() -> tuple[str, list[str]]:
+    """Return the job of a multirun as it stands before its errors, "" in a single run; and its overrides."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra_config = HydraConfig.get()
+    given = list(hydra_config.overrides.task)
+    if hydra_config.mode != RunMode.MULTIRUN:
+        return "", given
+    return f"job {hydra_config.job.num} ({', '.join(given)}): ", given
 
 
 def _apart(config: PipelineConfig) -> PipelineConfig:

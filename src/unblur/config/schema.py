@@ -148,13 +148,14 @@ class ExportConfig:
 
 @dataclass
 class BenchmarkConfig:
-    """Latency measurement: sizes as (height, width), interleaved rounds, threads; what may be lost."""
+    """Latency measurement: sizes as (height, width), interleaved rounds, threads; what decides the choice."""
 
     sizes: list[list[int]] = field(default_factory=list)
     rounds: int = 7
     warmup: int = 2
     threads: int = 2
     max_lost_db: float = 0.1
+    margin: float = 0.02
 
 
 @dataclass

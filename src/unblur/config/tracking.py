@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from unblur.config.moved_store import follow_move
 from unblur.config.root import project_root
-from unblur.errors import UnblurError
+from unblur.errors import StoreSilentError, UnblurError
 from unblur.safety.secrets import masked
 
 if TYPE_CHECKING:
@@ -24,15 +24,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
-ANSWER_SECONDS = 10  # that a server gets for its first answer
+ANSWER_SECONDS = 10  # that a server gets for an answer; MLFLOW_HTTP_REQUEST_TIMEOUT changes it, but for the first
+
+_REFUSED = re.compile(r"error code 40[13]|UNAUTHENTICATED|PERMISSION_DENIED|password authentication|\b40[13]\b")
+_SILENT = re.compile(r"(?i)Connection|Timeout|timed out|Max retries|Failed to resolve|error code 50[0-9]|too many 50")
 
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# A server that goes away in the middle: MLflow's own 7 tries take four minutes without a word.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+# MLflow's own 7 tries of 120 seconds each take minutes without a word: with these a command ends within half a minute.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(ANSWER_SECONDS))
 os.environ.setdefault("PGCONNECT_TIMEOUT", str(ANSWER_SECONDS))
+# What cleans up after a request without an answer does not wait for another one.
+_HURRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # a warning for each retry: we tell once
 
 
 def tracking_uri() -> str:
@@ -53,7 +60,9 @@ def store_lock() -> FileLock | None:
 
 
 def tracking_client() -> "MlflowClient":
-    """Return a client of the tracking store; MLflow's global URI is set too, for the calls that only read that.
+    """Return a client of the tracking store that masks credentials in what it writes.
+
+    MLflow's global URI is set too, for the calls that only read that.
 
     Raises:
         UnblurError: the store is damaged, does not answer within seconds, or refuses the user.
@@ -66,7 +75,9 @@ def tracking_client() -> "MlflowClient":
         if not os.environ.get("MLFLOW_TRACKING_URI"):
             follow_move(project_root())
         mlflow.set_tracking_uri(uri)
-        return mlflow.MlflowClient()
+        from unblur.config.masked_client import MaskedClient
+
+        return MaskedClient()
 
 
 def ensure_experiment(client: "MlflowClient", name: str) -> str:
@@ -91,7 +102,9 @@ def is_active(client: "MlflowClient", run_id: str) -> bool:
 
     try:
         return bool(client.get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
         return False
 
 
@@ -100,23 +113,60 @@ def store_errors() -> Iterator[None]:
     """Turn what MLflow, its server or its database raise into one line with the store's address, without password.
 
     Raises:
-        UnblurError: the block has raised something of MLflow, or of the libraries that it talks through.
+        StoreSilentError: the store does not answer.
+        UnblurError: the block has raised something else of MLflow, or of the libraries that it talks through.
+    """
+    before = {name: os.environ[name] for name in _HURRY}
+    try:
+        yield
+    except Exception as error:
+        if not _of_store(error):
+            raise
+        reason = masked(" ".join(str(error).split()))[:300]
+        msg = f"{masked(tracking_uri())}: {_diagnosis(error)} ({type(error).__name__}: {reason})"
+        raise (StoreSilentError if _is_silent(error) else UnblurError)(msg) from error
+    finally:
+        os.environ.update(before)
+
+
+@contextmanager
+def hurry_after_silence() -> Iterator[None]:
+    """Around what is cleaned up after: if a request of the block was not answered, later ones wait for a second only.
+
+    `store_errors`, which has to be around it, brings the patience back.
     """
     try:
         yield
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("mlflow", "requests", "sqlalchemy", "sqlite3"):
-            raise
-        reason = masked(" ".join(str(error).split()))[:300]
-        msg = f"{masked(tracking_uri())}: {_diagnosis(error)} ({type(error).__name__}: {reason})"
-        raise UnblurError(msg) from error
+        if _of_store(error) and _is_silent(error):
+            os.environ.update(_HURRY)
+        raise
+
+
+@contextmanager
+def one_try() -> Iterator[None]:
+    """Around what makes several requests, and goes on to the next after one that failed, such as uploads."""
+    before = os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    try:
+        yield
+    finally:
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = before
+
+
+def _of_store(error: Exception) -> bool:
+    return type(error).__module__.partition(".")[0] in ("mlflow", "requests", "sqlalchemy", "sqlite3")
+
+
+def _is_silent(error: Exception) -> bool:
+    text = f"{type(error).__name__} {error}"
+    return not _REFUSED.search(text) and bool(_SILENT.search(text))
 
 
 def _diagnosis(error: Exception) -> str:
-    text = f"{type(error).__name__} {error}"
-    if re.search(r"error code 40[13]|UNAUTHENTICATED|PERMISSION_DENIED|password authentication|\b40[13]\b", text):
+    if _REFUSED.search(f"{type(error).__name__} {error}"):
         return "the store refuses this user; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    if re.search(r"Connection|Timeout|timed out|Max retries|Failed to resolve", text, re.IGNORECASE):
+    if _is_silent(error):
         return "the store does not answer; start it, or mend MLFLOW_TRACKING_URI"
     return "the store of MLflow cannot do this; see its log, or mend MLFLOW_TRACKING_URI"
 

@@ -1,7 +1,9 @@
-"""Who moved the alias `champion`, when, from what to what, and why: one JSON line a move, kept in MLflow.
+"""Who moved the alias `champion`, when, from what to what, and why: one line a move, kept in MLflow.
 
-MLflow has no history of aliases. The ledger is the artifact ledger.jsonl of a run of its own, which the registered
-model names in its tag `ledger_run`. An append reads the file and writes it again: the caller holds the registry's lock.
+MLflow has no history of aliases. The ledger is a run of its own, which the registered model names in its tag
+`ledger_run`; each move is a tag of that run, numbered, as JSON. A tag is set at once or not at all, where an upload
+may be cut off. Ledgers of before have a file ledger.jsonl, whose lines come first. The caller of an append holds
+the registry's lock.
 """
 
 import getpass
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 FILE = "ledger.jsonl"
 RUN_TAG = "ledger_run"
+MOVE_TAG = "move."
+LONGEST = 1000  # characters of a reason or a name: MLflow cuts long tags off
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class LedgerEntry:
 def entry(action: str, model: str, before: int | None, after: int, *, why: str, by: str | None) -> LedgerEntry:
     """Return an entry of this moment; without `by` it names the user of this process."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return LedgerEntry(now, by or current_user(), action, model, before, after, why)
+    return LedgerEntry(now, (by or current_user())[:LONGEST], action, model, before, after, why[:LONGEST])
 
 
 def current_user() -> str:
@@ -55,15 +59,13 @@ def append(client: "MlflowClient", added: LedgerEntry, experiment_id: str) -> No
     entries = read_ledger(client, added.model)
     if added in entries:
         return
-    entries.append(added)
     run_id = _run_id(client, added.model)
     if run_id is None:
         run = client.create_run(experiment_id, run_name="ledger", tags={"role": "ledger", "model": added.model})
         run_id = str(run.info.run_id)
         client.set_terminated(run_id)
         client.set_registered_model_tag(added.model, RUN_TAG, run_id)
-    lines = [json.dumps(asdict(item), ensure_ascii=False) for item in entries]
-    client.log_text(run_id, "\n".join(lines) + "\n", FILE)
+    client.set_tag(run_id, f"{MOVE_TAG}{len(entries):06d}", json.dumps(asdict(added), ensure_ascii=False))
 
 
 def read_ledger(client: "MlflowClient", model: str) -> list[LedgerEntry]:
@@ -73,15 +75,24 @@ def read_ledger(client: "MlflowClient", model: str) -> list[LedgerEntry]:
         UnblurError: a line of the ledger cannot be read.
     """
     run_id = _run_id(client, model)
-    if run_id is None or FILE not in {item.path for item in client.list_artifacts(run_id)}:
+    if run_id is None:
+        return []
+    tags = client.get_run(run_id).data.tags
+    lines = [*_file(client, run_id), *(tags[key] for key in sorted(tags) if key.startswith(MOVE_TAG))]
+    try:
+        return [LedgerEntry(**json.loads(line)) for line in lines]
+    except (TypeError, ValueError) as error:
+        msg = f"Run {run_id}, the ledger of {model}, has a line that is no entry ({error}). Mend it in MLflow."
+        raise UnblurError(msg) from error
+
+
+def _file(client: "MlflowClient", run_id: str) -> list[str]:
+    """Return the lines of a ledger's file, of before."""
+    if FILE not in {item.path for item in client.list_artifacts(run_id)}:
         return []
     with tempfile.TemporaryDirectory() as folder:
         text = Path(client.download_artifacts(run_id, FILE, folder)).read_text(encoding="utf-8")
-    try:
-        return [LedgerEntry(**json.loads(line)) for line in text.splitlines() if line]
-    except (TypeError, ValueError) as error:
-        msg = f"{FILE} of run {run_id} has a line that is no ledger entry ({error}). Mend it in the MLflow artifact."
-        raise UnblurError(msg) from error
+    return [line for line in text.splitlines() if line]
 
 
 def _run_id(client: "MlflowClient", model: str) -> str | None:

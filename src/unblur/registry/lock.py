@@ -6,6 +6,7 @@ lowest ticket holds the lock. A ticket says whose it is and since when, and anyb
 number never comes back, so a newer ticket cannot be hit.
 """
 
+import logging
 import os
 import secrets
 import socket
@@ -17,16 +18,20 @@ from typing import TYPE_CHECKING
 from filelock import Timeout
 from mlflow.exceptions import MlflowException
 
-from unblur.config.tracking import store_lock
+from unblur.config.tracking import hurry_after_silence, store_lock
 from unblur.errors import UnblurError
 from unblur.registry.versions import suppress_existing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+log = logging.getLogger(__name__)
+
 PATIENCE_SECONDS = 120.0
 EXPIRY_SECONDS = 900.0  # of a ticket whose owner was killed
+TELL_SECONDS = 5.0
 SUFFIX = ".lock"
+TICKET = "unblur-lock:/"
 
 
 @contextmanager
@@ -55,9 +60,14 @@ def _ticket(client: "MlflowClient", queue: str, patience: float) -> Iterator[Non
     with suppress_existing():
         client.create_registered_model(queue, description="Who changes the model may queue here; see unblur's lock.py.")
     deadline = time.monotonic() + patience
-    own = _draw(client, queue, deadline)
+    token = secrets.token_hex(4)
+    own = _draw(client, queue, token, deadline)
+    told = time.monotonic() + TELL_SECONDS
     try:
-        while (first := _first(client, queue))[0] != own:
+        while (first := _first(client, queue, token, own))[0] != own:
+            if time.monotonic() > told:
+                log.warning("waiting for %s, who is changing %s", first[1], queue.removesuffix(SUFFIX))
+                told = deadline
             if time.monotonic() > deadline:
                 msg = (
                     f"{first[1]} has been changing {queue.removesuffix(SUFFIX)} for a while: run this again when it "
@@ -65,20 +75,20 @@ def _ticket(client: "MlflowClient", queue: str, patience: float) -> Iterator[Non
                 )
                 raise UnblurError(msg)
             time.sleep(0.2)
-        yield
+        with hurry_after_silence():
+            yield
     finally:
         with suppress(MlflowException):  # torn up meanwhile
             client.delete_model_version(queue, str(own))
 
 
-def _draw(client: "MlflowClient", queue: str, deadline: float) -> int:
+def _draw(client: "MlflowClient", queue: str, token: str, deadline: float) -> int:
     """Return the number of a new ticket; MLflow gives up after three tries when many draw at once."""
     owner = f"{os.environ.get('USER', 'somebody')} on {socket.gethostname()} (process {os.getpid()})"
-    token = secrets.token_hex(4)
     while True:
         try:
             made = client.create_model_version(
-                queue, f"unblur-lock:/{token}", description=owner, tags={"owner": owner}, await_creation_for=0
+                queue, f"{TICKET}{token}", description=owner, tags={"owner": owner}, await_creation_for=0
             )
             return int(made.version)
         except MlflowException as error:
@@ -87,12 +97,16 @@ def _draw(client: "MlflowClient", queue: str, deadline: float) -> int:
             time.sleep(0.1)
 
 
-def _first(client: "MlflowClient", queue: str) -> tuple[int, str]:
-    """Return number and owner of the lowest ticket, after those that are too old are torn up."""
+def _first(client: "MlflowClient", queue: str, token: str, own: int) -> tuple[int, str]:
+    """Return number and owner of the lowest ticket, after those that are too old are torn up.
+
+    So are further ones of our own: a request that was sent again because its answer got lost draws twice.
+    """
     tickets = sorted(client.search_model_versions(f"name = '{queue}'"), key=lambda ticket: int(ticket.version))
     newest = max((ticket.creation_timestamp for ticket in tickets), default=0)  # by the server's own clock
     for ticket in tickets:
-        if newest - ticket.creation_timestamp <= EXPIRY_SECONDS * 1000:
+        ours_twice = ticket.source == f"{TICKET}{token}" and int(ticket.version) != own
+        if newest - ticket.creation_timestamp <= EXPIRY_SECONDS * 1000 and not ours_twice:
             return int(ticket.version), str(ticket.tags.get("owner", "Somebody"))
         with suppress(MlflowException):
             client.delete_model_version(queue, str(ticket.version))

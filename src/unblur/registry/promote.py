@@ -10,31 +10,15 @@ from typing import TYPE_CHECKING
 
 from unblur.config.provenance import data_version
 from unblur.config.tracking import store_errors, tracking_client
-from unblur.errors import GateRefusedError, UnblurError, UsageError
+from unblur.errors import GateRefusedError
 from unblur.registry import ledger
 from unblur.registry.lock import registry_lock
-from unblur.registry.move import ROLLED_BACK, Move, finish_interrupted, move
+from unblur.registry.move import ROLLED_BACK, Move, called, finish_interrupted, move, require_champion
 from unblur.registry.record import find_record
-from unblur.registry.versions import CHAMPION, Version, candidate_version, read_aliases
+from unblur.registry.versions import CHAMPION, PREVIOUS, Version, candidate_version, read_aliases
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-
-def parse_expected(text: str | None) -> int | None:
-    """Turn the value of --expect-champion, a version number or "none", into a number; "none" gives 0.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if text is None:
-        return None
-    if text == "none":
-        return 0
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    msg = f"--expect-champion {text!r} is not understood. Give a version number, such as 3, or none."
-    raise UsageError(msg)
 
 
 @store_errors()
@@ -48,7 +32,7 @@ def promote(
     by: str | None = None,
     again: bool = False,
 ) -> Move:
-    """Move `champion` to the candidate and `previous_champion` to the champion so far.
+    """Move `champion` to the candidate; `previous_champion` is then where a rollback would end.
 
     A move that was killed before its end is finished first.
 
@@ -73,7 +57,8 @@ def promote(
         aliases = read_aliases(client, name)
         candidate = candidate_version(client, name, aliases)
         if aliases.get(CHAMPION) == candidate.number:
-            return finished or Move("promote", name, candidate.number, candidate.number, moved=False)
+            previous = aliases.get(PREVIOUS)
+            return finished or Move("promote", name, candidate.number, candidate.number, moved=False, previous=previous)
         judged = _judged_champion(client, candidate, root, registry_folder, again=again)
         _check_champion(name, aliases, judged, expected)
         return move(client, ledger.entry("promote", name, judged, candidate.number, why=why, by=by), candidate)
@@ -103,17 +88,11 @@ def _judged_champion(
 
 
 def _check_champion(name: str, aliases: Mapping[str, int], judged: int | None, expected: int | None) -> None:
+    require_champion(name, aliases, expected)
     now = aliases.get(CHAMPION)
-    if expected is not None and (now or 0) != expected:
-        msg = f"Expected {_called(name, expected)} as champion, found {_called(name, now)}. Nothing was changed."
-        raise UnblurError(msg)
     if now != judged:
         msg = (
-            f"The gate compared with {_called(name, judged)} as champion, but by now it is {_called(name, now)}. "
+            f"The gate compared with {called(name, judged)} as champion, but by now it is {called(name, now)}. "
             "Run `unblur gate` again."
         )
         raise GateRefusedError(msg)
-
-
-def _called(name: str, number: int | None) -> str:
-    return f"{name} v{number}" if number else "no version"

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow.exceptions import MlflowException
-
 from unblur.benchmark.chosen import Chosen, read_chosen
 from unblur.config.schema import PipelineConfig
-from unblur.config.tracking import ensure_experiment, store_errors, tracking_client
+from unblur.config.tracking import (
+    ensure_experiment,
+    hurry_after_silence,
+    is_active,
+    one_try,
+    store_errors,
+    tracking_client,
+)
 from unblur.errors import UnblurError
 from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, write_card
 from unblur.registry.lineage import Lineage, collect_lineage, read_training, require_one_training
@@ -103,8 +108,9 @@ def _create(
     card, report = write_card(facts, root / cfg.paths.registry), root / cfg.paths.reports / "report.html"
     with suppress_existing():
         client.create_registered_model(name, description=f"Takes the blur out of {THINGS[facts.task]}; made by unblur.")
-    with _run(client, cfg.registry.experiment, training.get("run_id")) as run_id, ExitStack() as undo:
-        logged = _log_model(model, lineage)
+    with _run(client, cfg.registry.experiment, training) as run_id, ExitStack() as undo:
+        with one_try():
+            logged = _log_model(model, lineage)
         undo.callback(client.delete_logged_model, logged.model_id)
         client.log_artifact(run_id, str(card))
         if report.is_file():
@@ -117,19 +123,17 @@ def _create(
 
 
 @contextmanager
-def _run(client: "MlflowClient", experiment: str, training_run: str | None) -> Iterator[str]:
+def _run(client: "MlflowClient", experiment: str, training: dict[str, Any]) -> Iterator[str]:
     """Open the training's run, or a new one where this store does not know it; a new one goes if the block raises."""
     import mlflow
 
-    known = training_run is not None and _run_exists(client, training_run)
-    where: dict[str, Any] = {"run_id": training_run}
-    if not known:
-        where = {"experiment_id": ensure_experiment(client, experiment), "run_name": "register"}
     with ExitStack() as undo:
-        with mlflow.start_run(**where) as run:
-            if not known:
-                undo.callback(client.delete_run, run.info.run_id)
-            yield str(run.info.run_id)
+        run_id = _training_run(client, experiment, training)
+        if run_id is None:
+            run_id = str(client.create_run(ensure_experiment(client, experiment), run_name="register").info.run_id)
+            undo.callback(client.delete_run, run_id)
+        with mlflow.start_run(run_id=run_id), hurry_after_silence():
+            yield run_id
         undo.pop_all()
 
 
@@ -163,13 +167,16 @@ def _log_model(model: Path, lineage: Lineage) -> "ModelInfo":
     )
 
 
-def _run_exists(client: "MlflowClient", run_id: str) -> bool:
-    try:
-        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return False
+def _training_run(client: "MlflowClient", experiment: str, training: dict[str, Any]) -> str | None:
+    """Return the run of a training; one that was sent later is known by the training's hash."""
+    run_id, config_hash = training.get("run_id"), training.get("config_hash")
+    if run_id is not None:
+        return str(run_id) if is_active(client, run_id) else None
+    found = client.get_experiment_by_name(experiment) if config_hash else None
+    if found is None:
+        return None
+    runs = client.search_runs([found.experiment_id], f"tags.config_hash = '{config_hash}'", max_results=1)
+    return str(runs[0].info.run_id) if runs else None
 
 
 def _facts_as_tags(cfg: PipelineConfig, facts: CardFacts, model: Path, chosen: Chosen) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
 
-from unblur.errors import UnblurError
+from unblur.errors import NoModelVersionError, UnblurError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CANDIDATE = "candidate"  # what was registered last
 CHALLENGER = "challenger"  # a candidate that has passed the gate and is not promoted yet
 CHAMPION = "champion"  # what users load
-PREVIOUS = "previous_champion"  # what `unblur rollback` goes back to
+PREVIOUS = "previous_champion"  # what `unblur rollback` would go back to; nothing that was rolled back
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,33 @@ def read_version(client: "MlflowClient", name: str, number: int) -> Version:
     """Return one version with its tags.
 
     Raises:
-        UnblurError: there is no such version.
+        NoModelVersionError: there is no such version.
     """
     try:
         return _record(client.get_model_version(name, str(number)))
     except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
         msg = f"There is no version {number} of {name} in the registry: {error.message}"
-        raise UnblurError(msg) from error
+        raise NoModelVersionError(msg) from error
 
 
 def find_by_sha256(client: "MlflowClient", name: str, sha256: str) -> Version | None:
     """Return the newest version whose ONNX file has this SHA-256, or None."""
     found = client.search_model_versions(f"name = '{name}' and tag.model_sha256 = '{sha256}'")
     return max((_record(version) for version in found), key=lambda version: version.number, default=None)
+
+
+def list_versions(client: "MlflowClient", name: str) -> list[Version]:
+    """Return every version of a model, oldest first; none where it is not registered."""
+    found: list[Version] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'", page_token=token)
+        found += map(_record, page)
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda version: version.number)
 
 
 def candidate_version(client: "MlflowClient", name: str, aliases: Mapping[str, int]) -> Version:

@@ -11,6 +11,7 @@ from unblur.config.schema import PipelineConfig
 from unblur.stages.console import console, show_table, tracker, what_next
 
 if TYPE_CHECKING:
+    from unblur.benchmark.choice import Choice
     from unblur.benchmark.chosen import Chosen
     from unblur.benchmark.complexity import Complexity
     from unblur.benchmark.table import BenchmarkRow
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Write latency.csv, complexity.json, chosen.json and pareto.png to artifacts/benchmark; remember the fastest."""
-    from unblur.benchmark.chosen import chosen, write_chosen
+    from unblur.benchmark.choice import choose
+    from unblur.benchmark.chosen import chosen, last_choice, write_chosen
     from unblur.benchmark.complexity import complexity
     from unblur.benchmark.entrants import entrants, named
     from unblur.benchmark.latency import measure_latency
     from unblur.benchmark.memory import measure_fresh_start
     from unblur.benchmark.runtimes import in_sequences
-    from unblur.benchmark.table import choose, join, write_rows
+    from unblur.benchmark.table import join, write_rows
     from unblur.evaluation.plots import LIGHT, draw_pareto
     from unblur.export.variants import all_models
     from unblur.restoring.runtime_choice import remember
@@ -49,7 +51,10 @@ def main(cfg: PipelineConfig) -> None:
         )
         rows = join(latencies, fresh, entered, settings.threads, _quality(cfg, restorers))
         candidates = [(each.model.name, each.runtime.name) for each in entered.values() if each.runtime.restored_by]
-        rows = choose(rows, candidates, settings.max_lost_db)
+        choice = choose(
+            rows, latencies, candidates, settings.max_lost_db, margin=settings.margin, last=last_choice(folder)
+        )
+        rows = choice.mark(rows)
         write_rows(rows, new / "latency.csv")
         with replacing(new / "pareto.png") as unfinished:
             cells = [{key: str(value) for key, value in asdict(row).items()} for row in rows]
@@ -64,7 +69,7 @@ def main(cfg: PipelineConfig) -> None:
             record = {**asdict(own), "models": {name: asdict(size) for name, size in sizes.items()}}
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     remember(found.sha256, found.runtime, found.precision)
-    _show(cfg, rows, sizes, found)
+    _show(cfg, rows, sizes, found, choice)
 
 
 def _quality(cfg: PipelineConfig, restorers: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +87,11 @@ def _quality(cfg: PipelineConfig, restorers: Mapping[str, Any]) -> dict[str, Any
 
 
 def _show(
-    cfg: PipelineConfig, rows: Sequence["BenchmarkRow"], sizes: Mapping[str, "Complexity"], found: "Chosen"
+    cfg: PipelineConfig,
+    rows: Sequence["BenchmarkRow"],
+    sizes: Mapping[str, "Complexity"],
+    found: "Chosen",
+    choice: "Choice",
 ) -> None:
     """Show the tables: what the literature tells, and what was measured."""
     from unblur.benchmark.latency import large
@@ -113,9 +122,11 @@ def _show(
         )
     console.print("* is deployed; x eager: times as fast as the trained network in PyTorch, without any setting")
     console.print(
-        f"[bold]{found.variant}, {found.runtime} {found.precision}[/bold] is the fastest that loses at most "
-        f"{cfg.benchmark.max_lost_db:g} dB on the validation pairs: {found.lost_db:+.3f} dB"
+        f"[bold]{found.variant}, {found.runtime} {found.precision}[/bold] of those that lose at most "
+        f"{cfg.benchmark.max_lost_db:g} dB on the validation pairs ({found.lost_db:+.3f} dB): {choice.why}"
     )
+    if len(choice.tied) > 1:
+        console.print(f"not told apart from the fastest: {'; '.join(', '.join(name) for name in choice.tied)}")
     folder = Path(cfg.paths.benchmark)
     what_next(
         f"{folder / 'latency.csv'}, {folder / 'pareto.png'}: every figure, and quality against latency",

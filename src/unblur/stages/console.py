@@ -6,11 +6,23 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
+
+from unblur.safety.secrets import masked
 
 T = TypeVar("T")
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
-console = Console()
+
+class _MaskedConsole(Console):
+    """Masks texts before they are wrapped: afterwards a password may stand on two lines."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401
+        """Turn a text into what is shown of it."""
+        return super().render_str(masked(text), **options)
+
+
+console = _MaskedConsole()
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -27,7 +27,8 @@ def main(argv: list[str]) -> int:
         return 0
 
     from unblur.config.root import project_root
-    from unblur.registry.promote import parse_expected, promote
+    from unblur.registry.move import parse_expected
+    from unblur.registry.promote import promote
     from unblur.stages.console import what_next
 
     root = project_root()
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> int:
     show(move)
     what_next(
         f"unblur restore IN OUT --model models:/{move.model}@champion     use it",
-        "unblur rollback     bring the previous champion back",
+        f"unblur rollback --expect-champion {move.after}     take it back",
         "unblur promote --history     who moved it, when and why",
     )
     return 0
@@ -56,9 +57,10 @@ def show(move: "Move") -> None:
     if not move.moved:
         console.print(f"{move.model} v{move.after} is the champion already: nothing changed.")
         return
-    before = f"v{move.before}" if move.before else "-"
-    rows = [["champion", before, f"v{move.after}"], ["previous_champion", "", before]]
-    show_table(f"Promoted {move.model} v{move.after}", ["alias", "before", "now"], rows)
+    done = "Rolled back to" if move.action == "rollback" else "Promoted"
+    before, previous = (f"v{number}" if number else "-" for number in (move.before, move.previous))
+    rows = [["champion", before, f"v{move.after}"], ["a rollback would end at", "", previous]]
+    show_table(f"{done} {move.model} v{move.after}", ["", "before", "now"], rows)
 
 
 def show_history(name: str) -> None:

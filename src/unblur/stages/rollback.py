@@ -1,4 +1,4 @@
-"""`unblur rollback`: the previous champion comes back; called twice, the first call is undone."""
+"""`unblur rollback`: the champion goes back to the last version before it that was not rolled back itself."""
 
 import argparse
 
@@ -8,25 +8,23 @@ from unblur.config.schema import RegistryConfig
 
 @command
 def main(argv: list[str]) -> int:
-    """Swap champion and previous champion."""
+    """Roll back, and say where it ended."""
     parser = argparse.ArgumentParser(prog="unblur rollback", description=__doc__)
+    parser.add_argument("--expect-champion", metavar="N", help="refuse unless this version is champion now")
     parser.add_argument("--why", default="", help="the reason, for the ledger")
     parser.add_argument("--by", help="who rolls back, for the ledger; without it the user of this process")
     parser.add_argument("--name", default=RegistryConfig.model_name, help="the registered model")
     options = parser.parse_args(argv)
 
+    from unblur.registry.move import parse_expected
     from unblur.registry.rollback import rollback
-    from unblur.stages.console import show_table, what_next
+    from unblur.stages.console import what_next
+    from unblur.stages.promote import show
 
-    move = rollback(options.name, why=options.why, by=options.by)
-    rows = [
-        ["champion", f"v{move.before}", f"v{move.after}"],
-        ["previous_champion", f"v{move.after}", f"v{move.before}"],
-    ]
-    show_table(f"Rolled back to {move.model} v{move.after}", ["alias", "before", "now"], rows)
+    move = rollback(options.name, expected=parse_expected(options.expect_champion), why=options.why, by=options.by)
+    show(move)
     what_next(
-        f"v{move.before} stays out until `unblur promote --again`, or until a new candidate passes the gate",
-        "unblur rollback     undo this",
+        f"v{move.before} stays out until `unblur promote --again`; a new candidate has to pass the gate",
         "unblur promote --history     who moved it, when and why",
     )
     return 0

@@ -11,8 +11,10 @@ def main(cfg: PipelineConfig) -> None:
     """Train and say what came out."""
     from lightning.pytorch.utilities import rank_zero_only
 
+    from unblur.config.root import project_root
     from unblur.stages.console import say_training, show_table, what_next
     from unblur.training.fit import fit
+    from unblur.training.unsent import waiting
 
     say_training()
     record = fit(cfg)
@@ -26,7 +28,9 @@ def main(cfg: PipelineConfig) -> None:
         ["weights", record.model_sha256[:16]],
     ]
     show_table("Trained", ["", ""], rows)
+    unsent = waiting(project_root())
     what_next(
+        *(["unblur sync-metrics     send what MLflow has not got, once its server answers"] if unsent else []),
         f"the model is in {Path(cfg.paths.train) / 'model'}",
         "unblur evaluate     score it on the test pairs",
         "make ui             see its curves and sample panels in MLflow",

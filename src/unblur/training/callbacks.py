@@ -1,16 +1,17 @@
 """Lightning callbacks: the training curve as a table, sample panels and the machine's load in MLflow."""
 
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.loggers import MLFlowLogger
 
 from unblur.config.entry import catch_signals
 from unblur.training.module import Batch, RestorationModule, as_images
+from unblur.training.tracking_logger import TrackingLogger
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class SamplePanels(L.Callback):
     ) -> None:
         """Log one panel; this hook still sees the averaged weights."""
         logger = trainer.logger
-        if batch_idx >= self.count or not trainer.is_global_zero or not isinstance(logger, MLFlowLogger):
+        if batch_idx >= self.count or not trainer.is_global_zero or not isinstance(logger, TrackingLogger):
             return
         if trainer.sanity_checking or not isinstance(pl_module, RestorationModule):
             return
@@ -108,11 +109,11 @@ class SamplePanels(L.Callback):
         panel = torch.cat(first, dim=-1)  # (3, H, 3W)
         image = (panel.cpu().numpy().transpose(1, 2, 0) * 255).round().astype(np.uint8)
         key = batch["key"][0].replace("/", "_").replace("#", "_")
-        logger.experiment.log_image(logger.run_id, image, key=f"panel_{key}", step=trainer.global_step)
+        logger.log_image(image, f"panel_{key}", trainer.global_step)
 
 
 class MachineMetrics(L.Callback):
-    """Logs the load of processors and memory (and GPUs) to MLflow while training runs.
+    """Logs the load of processors and memory (and GPUs) to MLflow while training runs, by MLflow's own monitors.
 
     Args:
         interval: seconds between two samples.
@@ -120,20 +121,32 @@ class MachineMetrics(L.Callback):
 
     def __init__(self, interval: float = 15.0) -> None:
         self.interval = interval
-        self._monitor: Any = None
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the sampling thread."""
-        if trainer.is_global_zero and isinstance(trainer.logger, MLFlowLogger):
-            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-            self._monitor = SystemMetricsMonitor(
-                trainer.logger.run_id, sampling_interval=self.interval, resume_logging=True
-            )
-            self._monitor.start()
+        if trainer.is_global_zero and isinstance(trainer.logger, TrackingLogger):
+            self._end.clear()
+            self._thread = threading.Thread(target=self._sample, args=(trainer, trainer.logger), daemon=True)
+            self._thread.start()
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Stop it, also after an error."""
-        if self._monitor is not None:
-            self._monitor.finish()
-            self._monitor = None
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _sample(self, trainer: L.Trainer, logger: TrackingLogger) -> None:
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        monitor = SystemMetricsMonitor(run_id=None)  # it only reads; the logger sends
+        ended = False
+        while not ended:
+            monitor.collect_metrics()
+            ended = self._end.wait(self.interval)
+            figures = monitor.aggregate_metrics()
+            for each in monitor.monitors:
+                each.clear_metrics()
+            logger.log_metrics({f"system/{name}": value for name, value in figures.items()}, trainer.global_step)

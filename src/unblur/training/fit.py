@@ -3,8 +3,6 @@
 import csv
 import hashlib
 import json
-import os
-import platform
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -15,14 +13,13 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import Logger, MLFlowLogger
+from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from unblur.config.instantiate import instantiate
 from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
 from unblur.config.schema import PipelineConfig
-from unblur.config.tracking import ensure_experiment, is_active, tracking_client, tracking_uri
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing, require_writable
 from unblur.safety.hashing import sha256_file
@@ -34,14 +31,11 @@ from unblur.training.datamodule import RestorationData
 from unblur.training.distillation import DistillationModule
 from unblur.training.module import RestorationModule
 from unblur.training.precision import resolve_precision
+from unblur.training.run import TRAINING_KEYS, make_logger
+from unblur.training.tracking_logger import TrackingLogger
 from unblur.training.weights import WEIGHTS, load_model, read_model_config, save_model
 
 HISTORY, RECORD = "history.csv", "run.json"
-# What decides the weights. Two runs that agree in these may continue each other's checkpoint.
-TRAINING_KEYS = (
-    *("seed", "data", "blur", "augment", "model"),
-    *("loss", "optimizer", "scheduler", "trainer", "callbacks", "train"),
-)
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
 
     git = git_state(project_root())
     record = TrainingRecord(
-        run_id=logger.run_id if isinstance(logger, MLFlowLogger) else None,
+        run_id=logger.run_id if isinstance(logger, TrackingLogger) else None,
         experiment=cfg.registry.experiment,
         config_hash=training_hash,
         git_sha=git.sha,
@@ -212,35 +206,6 @@ def make_trainer(cfg: PipelineConfig, logger: Logger | None, history: History, c
     return trainer
 
 
-def make_logger(cfg: PipelineConfig, training_hash: str, checkpoints: Path) -> Logger | None:
-    """Build the logger; an MLflow run that was interrupted goes on under its own id."""
-    if not cfg.logger or cfg.trainer.get("fast_dev_run"):
-        return None
-    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("NODE_RANK", "0")):
-        return None  # Only the first process logs.
-    client = tracking_client()
-    ensure_experiment(client, cfg.registry.experiment)
-    note = checkpoints / "mlflow_run_id"
-    run_id = note.read_text(encoding="utf-8").strip() if cfg.train.resume and note.is_file() else None
-    if run_id and not is_active(client, run_id):
-        run_id = None
-    logger: Logger = instantiate(
-        cfg.logger,
-        experiment_name=cfg.registry.experiment,
-        tracking_uri=tracking_uri(),
-        run_id=run_id,
-        tags=_tags(cfg, training_hash),
-    )
-    if isinstance(logger, MLFlowLogger) and logger.run_id is not None:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(logger.run_id, encoding="utf-8")
-        if run_id is None:
-            whole = asdict(cfg)
-            logger.log_hyperparams({key: whole[key] for key in TRAINING_KEYS})
-            client.log_dict(logger.run_id, whole, "config.yaml")
-    return logger
-
-
 def write_training(cfg: PipelineConfig, network: nn.Module, record: TrainingRecord, history: History) -> TrainingRecord:
     """Save the network (its averaged weights by now), the curve and the record."""
     folder = Path(cfg.paths.train)
@@ -278,19 +243,3 @@ def _weights_hash(folder: str | None) -> str | None:
         return None
     read_model_config(Path(folder))
     return sha256_file(Path(folder) / WEIGHTS)
-
-
-def _tags(cfg: PipelineConfig, training_hash: str) -> dict[str, Any]:
-    git = git_state(project_root())
-    return {
-        "git_sha": git.sha,
-        "git_dirty": git.dirty,
-        "data_md5": data_version(project_root(), cfg.paths.data),
-        "config_hash": training_hash,
-        "model": str(cfg.model.get("_target_")),
-        "system.cpu": str(torch.cpu.get_capabilities().get("cpu_name", platform.processor())),
-        "system.cores": str(os.cpu_count()),
-        "system.gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
-        "system.python": platform.python_version(),
-        "system.torch": torch.__version__,
-    }
