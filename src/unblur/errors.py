@@ -24,3 +24,7 @@ class GateRefusedError(UnblurError):
 
 class NoModelVersionError(UnblurError):
     """The registry cannot be reached, or has no such model."""
+
+
+class LostFileError(UnblurError):
+    """The registry has the version, but its stored file is gone, damaged or another."""

@@ -1,6 +1,7 @@
 """Registration in a real MLflow store."""
 
 import importlib.metadata
+import shutil
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ import onnxruntime
 import pytest
 
 from unblur.config.tracking import ensure_experiment, tracking_client
-from unblur.errors import UnblurError
+from unblur.errors import LostFileError, UnblurError
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases
+from unblur.restoring.restorer import load_restorer
 from unblur.safety.hashing import sha256_file
 
 
@@ -58,6 +60,33 @@ def test_the_same_file_is_registered_once(project: Any) -> None:
     assert again.version == first.version
     client = tracking_client()
     assert len(client.search_model_versions("name = 'unblur'")) == 1
+
+
+@pytest.mark.parametrize("harm", ["file", "folder", "exchanged"])
+def test_a_stored_file_that_is_lost_is_written_anew(project: Any, harm: str) -> None:
+    import mlflow
+
+    sha256 = project.export(0.8)
+    first = register(project.cfg, project.root)
+    (stored,) = (project.root / "mlartifacts").rglob("model.onnx")
+    if harm == "file":
+        stored.unlink()
+    elif harm == "folder":
+        shutil.rmtree(stored.parent)
+    else:
+        stored.write_bytes(b"another")
+    with pytest.raises(LostFileError, match=r"models:/unblur/1: .*`unblur register`.*`unblur rollback`"):
+        load_restorer("models:/unblur/1")
+    again = register(project.cfg, project.root)
+    assert (again.created, again.healed) == (False, True)
+    assert again.version == first.version
+    assert sha256_file(stored) == sha256
+    batch = np.random.default_rng(0).random((2, 3, 9, 7), dtype=np.float32)
+    restored = load_restorer("models:/unblur/1", 1, runtime="onnxruntime")(batch)
+    pyfunc = mlflow.pyfunc.load_model("models:/unblur@candidate")
+    np.testing.assert_allclose(pyfunc.predict({"blur": batch})["restored"], restored, atol=1e-5)
+    assert pyfunc.metadata.metadata["model_sha256"] == sha256
+    assert not register(project.cfg, project.root).healed
 
 
 def test_the_candidate_is_what_was_registered_last(project: Any) -> None:
