@@ -11,10 +11,12 @@ from tifffile import TiffFileError
 
 from unblur.errors import UnblurError
 from unblur.images import netpbm, png, tiff
+from unblur.safety.inputs import require_file, require_pixels
 
 # The formats that are read. Pillow knows more, some with decoders that run other programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
 READABLE = "PNG, JPEG, WebP, TIFF, BMP or PPM"
+SMALLER = "scale it down or cut it in parts"
 MAX_BYTES = 1 << 30
 # What the parsers of Pillow, tifffile and imagecodecs raise on damaged files.
 DAMAGED = (
@@ -51,21 +53,12 @@ def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int
     Raises:
         UnblurError: no such file, an empty one, too many bytes or pixels, or not a picture.
     """
-    if not path.is_file():
-        msg = f"{path}: there is no such file"
-        raise UnblurError(msg)
-    size = path.stat().st_size
-    if size == 0:
-        msg = f"{path}: the file is empty; a picture ({READABLE}) was expected"
-        raise UnblurError(msg)
-    if size > max_bytes:
-        msg = f"{path}: {size} bytes, at most {max_bytes} are read; save the picture smaller"
-        raise UnblurError(msg)
+    require_file(path, f"a picture ({READABLE})", max_bytes, "save the picture smaller")
     limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
     try:
         header = _tiff_header(path) if tiff.is_tiff(path) else _header(path)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        msg = f"{path}: more than {limit / 1e6:.1f} megapixels, the most that is read; scale it down or cut it in parts"
+        msg = f"{path}: more than {limit / 1e6:.1f} megapixels, the most that is read; {SMALLER}"
         raise UnblurError(msg) from error
     except UnidentifiedImageError as error:
         msg = f"{path}: not a picture that can be read; {READABLE} was expected"
@@ -76,13 +69,7 @@ def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int
     except DAMAGED as error:
         msg = f"{path}: the picture's header is damaged ({error}); replace the file"
         raise UnblurError(msg) from error
-    width, height = header.width, header.height
-    if width * height > limit:
-        msg = (
-            f"{path}: {width * height / 1e6:.1f} megapixels ({width} x {height}), at most {limit / 1e6:.1f} are read; "
-            "scale it down or cut it in parts"
-        )
-        raise UnblurError(msg)
+    require_pixels(path, (header.width, header.height), limit, SMALLER)
     return header
 
 
