@@ -233,6 +233,16 @@ def _apart(config: PipelineConfig) -> PipelineConfig:
             )
             raise UsageError(msg)
         folder = Path(hydra_config.runtime.output_dir)
-        for name in ("train", "checkpoints", "evaluate", "export", "benchmark", "registry", "reports"):
+        for name in (
+            "train",
+            "checkpoints",
+            "evaluate",
+            "prune",
+            "quantize",
+            "export",
+            "benchmark",
+            "registry",
+            "reports",
+        ):
             setattr(config.paths, name, str(folder / name))
     return config

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unblur.benchmark.chosen import Chosen, read_chosen
+from unblur.config.descent import require_descent
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import ensure_experiment, is_active, store_errors, tracking_client
 from unblur.errors import LostFileError, UnblurError
@@ -84,6 +85,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
         )
         raise UnblurError(msg)
     training = read_training(root / cfg.paths.train)
+    require_descent(cfg.paths, "register", root)
     require_one_training(cfg.paths, root, training, chosen)
     client = tracking_client()
     name = cfg.registry.model_name
