@@ -175,7 +175,8 @@ def _write_heic(stream: BinaryIO, photo: Photo) -> None:
     height, width = channels.shape[:2]
     whole = pillow_heif.from_bytes(mode, (width, height), np.ascontiguousarray(channels).tobytes())
     if photo.icc:
-        whole[0].info.update(icc_profile=photo.icc, icc_profile_type="prof")
+        about: dict[str, Any] = whole[0].info
+        about |= {"icc_profile": photo.icc, "icc_profile_type": "prof"}
     whole.save(stream, exif=photo.exif, xmp=photo.xmp, **OPTIONS["HEIF"])
 
 
