@@ -94,3 +94,11 @@ def test_a_turned_pair_is_not_brought(tmp_path, make_photo):
     with pytest.raises(UnblurError, match=r"val/blur/val\.png: fits its truth as EXIF orientation 3 would show it"):
         bring_pairs(dataset, tmp_path / "out", max_side={}, max_pairs={})
     bring_pairs(dataset, tmp_path / "out", max_side={}, max_pairs={}, limits=CheckConfig(turn_gain=2.0))
+
+
+def test_a_truth_that_changed_after_the_import_is_not_brought(gopro, tmp_path):
+    row = next(row for row in gopro.rows if row.split == "val")
+    write_png(gopro.root / row.sharp, 255 - read_rgb(gopro.root / row.sharp))
+    for bring in (bring_pairs, lambda *given, **limits: bring_sequences(*given, task="video", frames=3, **limits)):
+        with pytest.raises(UnblurError, match=f"{row.sharp}: is not what the manifest names.*`unblur data import`"):
+            bring(gopro, tmp_path / "out", max_side={}, max_pairs={})

@@ -147,6 +147,14 @@ def test_a_file_of_one_training_is_not_joined_with_the_run_of_another(project: A
         register(project.cfg, project.root)
 
 
+def test_a_card_of_ones_own_is_not_overwritten(project: Any) -> None:
+    own = project.write("artifacts/registry/MODEL_CARD.md", "# Mine\n")
+    project.export(0.8)
+    with pytest.raises(UnblurError, match=r"MODEL_CARD\.md: is there already.*--overwrite"):
+        register(project.cfg, project.root)
+    assert own.read_text() == "# Mine\n"
+
+
 def test_nothing_exported_is_an_error(project: Any) -> None:
     with pytest.raises(UnblurError, match=r"chosen\.json is missing.*unblur benchmark"):
         register(project.cfg, project.root)

@@ -248,7 +248,12 @@ def test_ten_bits_stay_ten(tmp_path):
         ("libx264", "yuv422p", "yuv422p", ["in 4:2:2 like the source, which some players lack"]),
         ("libx264", "gray", "yuv420p", []),
         ("libx264rgb", "rgb24", "yuv444p", ["in 4:4:4 like the source, which some players lack"]),
-        ("qtrle", "argb", "yuv444p", ["in 4:4:4 like the source", "qtrle, and become H.264", "its transparency is left out"]),
+        (
+            "qtrle",
+            "argb",
+            "yuv444p",
+            ["in 4:4:4 like the source", "qtrle, and become H.264", "its transparency is left out"],
+        ),
         (
             "prores_ks",
             "yuva444p10le",

@@ -14,12 +14,13 @@ from unblur.data.alignment import refuse_turned
 from unblur.data.images import read_rgb, write_png
 from unblur.data.imported import Imported
 from unblur.data.manifest import PairRow, write_manifest
-from unblur.data.pictures import sha256_pictures, write_pictures
+from unblur.data.pictures import require_unchanged, sha256_pictures, write_pictures
 from unblur.data.sequences import scenes, unbroken
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import SafePath, inside
 
+IMPORT = "unblur data import"
 T = TypeVar("T")
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
@@ -46,7 +47,8 @@ def bring_pairs(
         track: wraps the rows, for a progress bar.
 
     Raises:
-        UnblurError: a file cannot be read, a pair differs in size, or one side lies otherwise.
+        UnblurError: a file cannot be read or was changed since the import, a pair differs in size, or one side lies
+            otherwise.
     """
     of_split = {split: [row for row in dataset.rows if row.split == split] for split in ("val", "test")}
     chosen = [row for split, rows in of_split.items() for row in _spread(rows, max_pairs.get(split))]
@@ -85,7 +87,8 @@ def bring_sequences(
         track: wraps the sequences, for a progress bar.
 
     Raises:
-        UnblurError: there is no sequence, a file cannot be read, pictures differ in size, or one side lies otherwise.
+        UnblurError: there is no sequence, a file cannot be read or was changed since the import, pictures differ in
+            size, or one side lies otherwise.
     """
     found = [
         window
@@ -117,6 +120,8 @@ def _bring_sequence(
     limits: CheckConfig,
 ) -> PairRow:
     first = window[0]
+    for row in window:
+        require_unchanged(row, root, IMPORT)
     truths = window[:1] if task == "burst" else window
     sides = [[read_rgb(inside(root, file)) for file in files] for files in
              ([row.blur for row in window], [row.sharp for row in truths])]  # fmt: skip
@@ -158,6 +163,7 @@ def _middle(image: NDArray[np.uint8], side: int | None) -> tuple[tuple[slice, sl
 
 
 def _bring(row: PairRow, root: Path, prepared_root: Path, side: int | None, limits: CheckConfig) -> PairRow:
+    require_unchanged(row, root, IMPORT)
     pair = [read_rgb(inside(root, file)) for file in (row.blur, row.sharp)]
     refuse_turned(f"{root / row.blur}", pair[0], pair[1], limits)
     if pair[0].shape != pair[1].shape:

@@ -136,6 +136,18 @@ def check_out(path: Path) -> None:
         raise UsageError(msg)
 
 
+def is_pair_scores(path: Path) -> bool:
+    """Say whether a file is what `write_pair_scores` writes."""
+    names = [field.name for field in fields(PairScore)]
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".csv":
+            return text.partition("\n")[0] == ",".join(names)
+        return list(json.loads(text)["pairs"][0]) == names
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return False
+
+
 def write_pair_scores(path: Path, scores: Sequence[PairScore], about: dict[str, Any]) -> None:
     """Write the scores with full precision: .csv has a line a pair, .json also `about` and the summary."""
     check_out(path)

@@ -13,7 +13,8 @@ from unblur.config.descent import require_descent
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import ensure_experiment, is_active, store_errors, tracking_client
 from unblur.errors import LostFileError, UnblurError
-from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, write_card
+from unblur.registry.card import FILE as CARD
+from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, is_card, write_card
 from unblur.registry.lineage import Lineage, collect_lineage, read_training, require_one_training
 from unblur.registry.lock import registry_lock
 from unblur.registry.parity import Parity, read_onnx_parity
@@ -29,6 +30,7 @@ from unblur.registry.versions import (
 )
 from unblur.restoring.mlflow_reference import fetched_onnx, logged_model_id
 from unblur.safety.hashing import sha256_file
+from unblur.safety.owned import check_replaceable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,6 +89,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
     training = read_training(root / cfg.paths.train)
     require_descent(cfg.paths, "register", root)
     require_one_training(cfg.paths, root, training, chosen)
+    check_replaceable(root / cfg.paths.registry / CARD, is_card)
     client = tracking_client()
     name = cfg.registry.model_name
     with registry_lock(client, name):
