@@ -66,8 +66,12 @@ def read_avif(path: Path, bits: int) -> Channels:
     """Decode as it is stored, not turned.
 
     Raises:
+        UnblurError: imagecodecs was built without AVIF.
         RuntimeError: truncated or damaged.
     """
+    if not imagecodecs.AVIF.available:
+        msg = f"{path}: the imagecodecs of this machine was built without AVIF; install it from PyPI"
+        raise UnblurError(msg)
     return split_alpha(full_range(imagecodecs.avif_decode(path.read_bytes()), bits))
 
 
