@@ -23,6 +23,7 @@ MEND = "run `make repro`, or give --model FILE or a name that `unblur models` li
 LOST = "register the model again (`unblur register`), or roll back: `unblur rollback`"
 VERSION = re.compile(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))")
 LOGGED = re.compile(r"models:/(m-[0-9a-f]+)/?")
+UNREACHABLE = re.compile(r"Connection|Timeout|timed out|Max retries|Failed to resolve")
 OF_RUN = re.compile(r"runs:/([^/]+)/(.+)")
 
 
@@ -82,7 +83,7 @@ def _download(reference: str, store: str, folder: Path) -> tuple[Path, frozenset
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))), recorded
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())
-        if recorded:
+        if recorded and not UNREACHABLE.search(reason):
             msg = f"{reference}: its stored file is gone from {store} ({reason[:300]}); {LOST}"
             raise LostFileError(msg) from error
         kind = "model version" if reference.startswith("models:") else "run or artifact"
@@ -115,9 +116,14 @@ def logged_model_id(version: "ModelVersion") -> str | None:
 
 
 def _logged_name(client: "MlflowClient", version: "ModelVersion") -> str | None:
-    """Return what a version's model is called in its run."""
+    """Return what a version's model is called in its run, None where the store no longer knows."""
+    from mlflow.exceptions import MlflowException
+
     model_id = logged_model_id(version)
-    return str(client.get_logged_model(model_id).name) if model_id else None
+    try:
+        return str(client.get_logged_model(model_id).name) if model_id else None
+    except MlflowException:  # deleted
+        return None
 
 
 def _only_onnx(found: Path, reference: str, *, lost: bool) -> Path:
