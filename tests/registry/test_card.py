@@ -70,6 +70,9 @@ def test_headings_tables_and_lists_stand_between_blank_lines(project: Any, task:
         for mark in ("|", "- "):
             if line.startswith(mark):
                 assert before == "" or before.startswith(mark), line
+        if line.startswith("|"):
+            assert after == "" or after.startswith("|"), after  # a line behind a table would be a row of it
+    assert "\n\n\n" not in render(found)
 
 
 def test_a_strangers_card_is_told_from_ours(project: Any) -> None:
