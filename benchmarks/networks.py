@@ -164,8 +164,11 @@ def trained(preset: str, epochs: int, work: Path) -> Path:
     return folder
 
 
+OUTSIDE = {"prepare": ["--outside"], "train": ["--outside"]}  # the folder of the figures may lie anywhere
+
+
 def run(stage: str, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", f"unblur.stages.{stage}", *arguments], check=True, stdout=sys.stderr)
+    subprocess.run([sys.executable, "-m", f"unblur.stages.{stage}", *arguments, *OUTSIDE.get(stage, ())], check=True, stdout=sys.stderr)
 
 
 def test_rows(preset: str, work: Path) -> tuple[list[PairRow], Path]:

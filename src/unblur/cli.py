@@ -85,7 +85,8 @@ def help_text() -> str:
             "",
             "Pipeline commands take Hydra overrides, such as `unblur train model=nafnet seed=9`, and Hydra's own",
             "options (--cfg job, --info, -m). `unblur COMMAND --help` tells the rest; --debug shows tracebacks.",
-            "What unblur did not make is never replaced; --overwrite has it replaced.",
+            "What unblur did not make is never replaced; --overwrite has it replaced. `paths` may lead out of the",
+            "project with --outside alone.",
             "exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by the promotion gate;",
             "stopped by a signal: 129 SIGHUP, 130 SIGINT (Ctrl-C), 143 SIGTERM",
         ]

@@ -28,3 +28,7 @@ class NoModelVersionError(UnblurError):
 
 class StoreSilentError(UnblurError):
     """The server or database of MLflow does not answer."""
+
+
+class LostFileError(UnblurError):
+    """The registry has the version, but its stored file is gone, damaged or another."""

@@ -25,7 +25,7 @@ def row(tmp_path):
     for kind, picture in (("blur", sharp), ("sharp", sharp + 10)):
         (tmp_path / kind).mkdir()
         write_pictures(tmp_path / kind / "a.png", picture)
-    return PairRow("a", "test", "a", "a.png", "blur/a.png", "sharp/a.png", 0, "shake", 3.0, {}, "0" * 64, "0" * 64)
+    return PairRow("a", "test", "a", "a.png", "blur/a.png", "sharp/a.png", 0, "shake", 3.0, {}, "", "")
 
 
 def test_losses_and_colour_shifts_are_those_that_were_made(row, tmp_path):

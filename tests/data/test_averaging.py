@@ -110,9 +110,16 @@ def test_what_was_made_before_is_neither_mixed_nor_removed(tmp_path, clip):
     out = tmp_path / "out"
     average_videos(clip, out, FIVE, stride=5)
     before = sorted(path.name for path in out.rglob("*"))
-    with pytest.raises(UnblurError, match=r"out is not empty"):
+    with pytest.raises(UnblurError, match=r"out: was written by `unblur data average` from something else"):
         average_videos(clip, out, FIVE, stride=4)
     assert sorted(path.name for path in out.rglob("*")) == before
+    pairs = read_manifest(out)
+    average_videos(clip, out, FIVE, stride=5)  # the same again, as after a kill
+    assert read_manifest(out) == pairs
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "holiday.jpg").touch()
+    with pytest.raises(UnblurError, match=r"own: holds holiday\.jpg and no \.unblur\.json"):
+        average_videos(clip, tmp_path / "own", FIVE, stride=5)
 
 
 def test_two_videos_of_one_name_are_refused(tmp_path):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +11,7 @@ from PIL import Image
 from unblur.data.check import check_data, write_report
 from unblur.data.images import write_png
 from unblur.errors import UnblurError
+from unblur.images.exif import upright
 
 
 @pytest.fixture
@@ -164,6 +166,23 @@ def test_twins_of_another_size_or_without_a_partner(tmp_path, make_photo):
         ("error", "no partner", "test/sharp/3.png"),
         ("error", "no partner", "test/blur/5.png"),
     }
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_twins_that_lie_otherwise(tmp_path, make_photo, turn):
+    sharp = make_photo(160, 128, seed=4)
+    write_png(tmp_path / "data" / "train" / "sharp" / "1.png", sharp)
+    blurred = upright(np.ascontiguousarray(cv2.blur(sharp, (9, 9))), turn)
+    write_png(tmp_path / "data" / "train" / "blur" / "1.png", blurred)
+    report = check_data(tmp_path / "data", min_side=64)
+    if turn == 1:
+        assert report.findings == []
+    else:
+        back = {6: 8, 8: 6}.get(turn, turn)  # what undoes it; the others undo themselves
+        (finding,) = report.findings
+        assert (finding.severity, finding.problem, finding.file) == ("error", "turned pair", "train/blur/1.png")
+        assert finding.other == "train/sharp/1.png"
+        assert f"EXIF orientation {back} would show it" in finding.detail
 
 
 def test_an_excluded_file_is_not_checked(sound):

@@ -200,8 +200,10 @@ def test_prepared_pairs_are_read_whole(make_data_root, tmp_path):
         stored = read_rgb(out / f"val/{side}/a_01.png").transpose(2, 0, 1) / np.float32(255)
         np.testing.assert_allclose(pairs[1][side].numpy(), stored, atol=1e-7)
     write_png(out / rows[0].blur, np.zeros((4, 5, 3), np.uint8))
-    with pytest.raises(UnblurError, match="pair a_00: blur 5 x 4, sharp 60 x 50 pixels"):
+    with pytest.raises(UnblurError, match="is not what the manifest names"):
         pairs[0]
+    with pytest.raises(UnblurError, match="pair a_00: blur 5 x 4, sharp 60 x 50 pixels"):
+        Pairs([dataclasses.replace(rows[0], blur_sha256="")], out)[0]
     outside = Pairs([dataclasses.replace(rows[0], blur="../../x.png")], out)
     with pytest.raises(UnblurError, match="leads out of"):
         outside[0]

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from unblur.config.schema import CheckConfig
 from unblur.data.images import read_rgb, write_png
 from unblur.data.imported import import_dataset, read_imported, write_imported
 from unblur.data.imported_pairs import bring_pairs, bring_sequences
@@ -81,3 +82,23 @@ def test_sequences_are_neighbouring_frames_in_order(gopro, tmp_path, task):
 def test_longer_sequences_than_there_are_are_refused(gopro, tmp_path):
     with pytest.raises(UnblurError, match=r"no 9 neighbouring frames .* lower data\.frames"):
         bring_sequences(gopro, tmp_path, task="video", frames=9, max_side={}, max_pairs={})
+
+
+def test_a_turned_pair_is_not_brought(tmp_path, make_photo):
+    root = tmp_path / "pairs"
+    for split in ("train", "val", "test"):
+        photo = make_photo(80, 80, seed=len(split))
+        write_png(root / split / "sharp" / f"{split}.png", photo)
+        write_png(root / split / "blur" / f"{split}.png", np.ascontiguousarray(photo[::-1, ::-1]))
+    dataset = import_dataset(LAYOUTS["pairs"], root)
+    with pytest.raises(UnblurError, match=r"val/blur/val\.png: fits its truth as EXIF orientation 3 would show it"):
+        bring_pairs(dataset, tmp_path / "out", max_side={}, max_pairs={})
+    bring_pairs(dataset, tmp_path / "out", max_side={}, max_pairs={}, limits=CheckConfig(turn_gain=2.0))
+
+
+def test_a_truth_that_changed_after_the_import_is_not_brought(gopro, tmp_path):
+    row = next(row for row in gopro.rows if row.split == "val")
+    write_png(gopro.root / row.sharp, 255 - read_rgb(gopro.root / row.sharp))
+    for bring in (bring_pairs, lambda *given, **limits: bring_sequences(*given, task="video", frames=3, **limits)):
+        with pytest.raises(UnblurError, match=f"{row.sharp}: is not what the manifest names.*`unblur data import`"):
+            bring(gopro, tmp_path / "out", max_side={}, max_pairs={})

@@ -136,3 +136,12 @@ def test_small_photographs_are_left_out_and_named(photos, tmp_path):
 def test_impossible_settings_are_refused(photos, tmp_path, wrong):
     with pytest.raises(UnblurError, match="expected 0 <= overlap < tile"):
         pack(photos, tmp_path / "out", **{**SMALL, **wrong})
+
+
+def test_a_turned_pair_is_not_packed(tmp_path, make_photo):
+    photo = make_photo(64, 64)
+    write_png(tmp_path / "pairs" / "sharp" / "a.png", photo)
+    write_png(tmp_path / "pairs" / "blur" / "a.png", np.ascontiguousarray(photo[::-1]))
+    with pytest.raises(UnblurError, match=r"blur/a\.png: fits its truth as EXIF orientation 4 would show it"):
+        pack(tmp_path / "pairs", tmp_path / "out", **SMALL)
+    assert not (tmp_path / "out" / INDEX).exists()

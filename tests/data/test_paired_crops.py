@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from unblur.config.schema import CheckConfig
 from unblur.data.augment import PairedAugment
 from unblur.data.images import write_png
 from unblur.data.imported import import_dataset
@@ -76,3 +77,14 @@ def test_the_truth_of_a_burst_is_that_of_its_first_frame(gopro):
     burst, video = crops(gopro, burst=True, **options)[4], crops(gopro, **options)[4]
     assert torch.equal(burst["blur"], video["blur"])
     assert torch.equal(burst["sharp"], video["sharp"][0])
+
+
+def test_a_turned_pair_is_not_trained_on(tmp_path, make_photo):
+    for seed in range(3):
+        photo = make_photo(64, 64, seed=seed)
+        write_png(tmp_path / "train" / "sharp" / f"{seed}.png", photo)
+        write_png(tmp_path / "train" / "blur" / f"{seed}.png", np.ascontiguousarray(np.rot90(photo)))
+    dataset = import_dataset(LAYOUTS["pairs"], tmp_path, hold_out=0)
+    with pytest.raises(UnblurError, match=r"train/blur/\d\.png: fits its truth as EXIF orientation \d would show it"):
+        crops(dataset)[0]
+    crops(dataset, limits=CheckConfig(turn_gain=2.0))[0]

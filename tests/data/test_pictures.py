@@ -64,3 +64,14 @@ def test_a_missing_side_says_how_to_make_it_again(tmp_path, lost):
     for read in (lambda: read_sides(row, tmp_path), lambda: check_task([row], tmp_path, "burst")):
         with pytest.raises(UnblurError, match=rf"{lost}: missing, .* the pair p7; run `unblur prepare` again"):
             read()
+
+
+def test_a_side_that_is_not_what_the_manifest_names_is_told(tmp_path):
+    for name in ("blur.png", "sharp.png"):
+        write_pictures(tmp_path / name, frames()[0])
+    digest = sha256_pictures(tmp_path / "blur.png")
+    row = PairRow("p", "val", "s", "s.png", "blur.png", "sharp.png", 0, "shake", 1.0, {}, digest, digest)
+    read_sides(row, tmp_path)
+    write_pictures(tmp_path / "sharp.png", frames()[1])
+    with pytest.raises(UnblurError, match=r"sharp\.png: is not what the manifest names.*`unblur prepare` again"):
+        read_sides(row, tmp_path)

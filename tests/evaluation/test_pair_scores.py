@@ -53,6 +53,12 @@ def test_the_figures_are_those_of_scikit_image(pairs):
     assert scores[0].gain < 0 < scores[2].gain
 
 
+def test_a_truth_that_lies_otherwise_is_not_scored(pairs):
+    write_png(pairs / "sharp" / "photo1.png", np.ascontiguousarray(read_rgb(pairs / "sharp" / "photo1.png")[::-1]))
+    with pytest.raises(UnblurError, match=r"blur/photo1\.png: fits its truth as EXIF orientation 4 would show it"):
+        score_pairs(Brighter(), pairs, "psnr/literature")
+
+
 def test_the_mean_and_the_worst(pairs):
     scores = score_pairs(Brighter(), pairs, "psnr/aligned")
     mean = summarize(scores)

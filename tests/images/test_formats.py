@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import imagecodecs
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 from PIL import Image
@@ -199,6 +200,15 @@ def others(folder):
         lambda path: Image.fromarray(rgba).save(path, lossless=True, exact=True),
         u8,
     )
+    for bits, samples in itertools.product((8, 10, 12), (3, 4)):
+        stored = values(samples, u8 if bits == 8 else u16, 2**bits - 1)
+        white, depth = (255, u8) if bits == 8 else (65535, u16)
+        top = 2**bits - 1
+        shown = ((stored.astype(int) * white + top // 2) // top).astype(depth)
+        truth = (shown[..., :3], shown[..., 3:] if samples == 4 else None)
+        name = f"{'RGBA' if samples == 4 else 'RGB'}, lossless, {bits} bits"
+        yield f"AVIF {name}", folder / "a.avif", *truth, avif_of(stored, bits), depth
+        yield f"HEIC {name}", folder / "a.heic", *truth, heic_of(stored, bits), depth
     for dtype in (np.float16, np.float32, np.float64, np.uint32, np.int16):
         stored = values(3, u8).astype(dtype)
         kind = f"TIFF RGB, {np.dtype(dtype).name}"
@@ -222,6 +232,16 @@ def others(folder):
 
 def tiff_of(stored, photometric):
     return lambda path: tifffile.imwrite(path, stored.squeeze(), photometric=photometric, metadata=None)
+
+
+def avif_of(stored, bits):
+    return lambda path: path.write_bytes(imagecodecs.avif_encode(stored, level=100, bitspersample=bits))
+
+
+def heic_of(stored, bits):
+    mode = {3: "RGB", 4: "RGBA"}[stored.shape[2]] + (f";{bits}" if bits > 8 else "")
+    whole = pillow_heif.from_bytes(mode, (stored.shape[1], stored.shape[0]), stored.tobytes())
+    return lambda path: whole.save(path, quality=-1, chroma=444, matrix_coefficients=0)
 
 
 def netpbm_of(stored, top, plain):

@@ -1,6 +1,7 @@
 """Official checkpoints: references/*_tiny.pth and .npz were made with the official code, random weights, fp32, CPU."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +248,13 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, capsys):
             load_official(tmp_path / name)
         assert "\n" not in str(told.value)
     assert "executed" not in capsys.readouterr().out
+
+
+def test_a_checkpoint_with_two_members_of_one_name_is_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save({"intro.weight": torch.zeros(1)}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        archive.writestr(name.upper(), b"another")
+    with pytest.raises(UnblurError, match=r"weights\.pth: holds .*DATA\.PKL' and .*data\.pkl', which are one name"):
+        load_official(path)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.registry.card import CardFacts, collect_facts, describe, render, write_card
+from unblur.registry.card import CardFacts, collect_facts, describe, is_card, render, write_card
 from unblur.registry.lineage import Lineage
 from unblur.registry.parity import Parity
 
@@ -49,6 +49,36 @@ def test_tables_are_not_torn_apart(project: Any) -> None:
         if line.startswith("|---"):
             assert before.count("|") == line.count("|") == after.count("|")
     assert "\n\n\n" not in render(facts(project))
+
+
+@pytest.mark.parametrize("task", ["image", "burst", "video"])
+@pytest.mark.parametrize("lacking", ["nothing", "metrics", "latency", "sources", "nearly_sharp", "everything"])
+def test_headings_tables_and_lists_stand_between_blank_lines(project: Any, task: str, lacking: str) -> None:
+    """Without them many readers of Markdown take them for the paragraph before."""
+    found = replace(facts(project), task=task)
+    less: dict[str, Any] = {"metrics": None, "latency": [], "sources": [], "dataset": None}
+    if lacking == "everything":
+        found = replace(found, **less)
+    elif lacking in less:
+        found = replace(found, **{lacking: less[lacking]})
+    elif lacking == "nearly_sharp":
+        found = replace(found, metrics={**(found.metrics or {}), "nearly_sharp_change": None})
+    lines = ["", *render(found).splitlines(), ""]
+    for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
+        if line.startswith("#"):
+            assert (before, after) == ("", ""), line
+        for mark in ("|", "- "):
+            if line.startswith(mark):
+                assert before == "" or before.startswith(mark), line
+        if line.startswith("|"):
+            assert after == "" or after.startswith("|"), after  # a line behind a table would be a row of it
+    assert "\n\n\n" not in render(found)
+
+
+def test_a_strangers_card_is_told_from_ours(project: Any) -> None:
+    assert is_card(write_card(facts(project), project.root / "out"))
+    assert not is_card(project.write("own/MODEL_CARD.md", "# My model\n"))
+    assert not is_card(project.root / "own" / "none.md")
 
 
 def test_what_is_missing_is_said(project: Any) -> None:

@@ -180,6 +180,14 @@ def test_no_test_pairs_is_an_error(project: Any) -> None:
         gate(project)
 
 
+def test_a_file_of_ones_own_is_not_overwritten(project: Any) -> None:
+    candidate(project, GAIN)
+    own = project.write("artifacts/registry/gate.json", '{"mine": 1}')
+    with pytest.raises(UnblurError, match=r"gate\.json: is there already.*--overwrite"):
+        gate(project)
+    assert own.read_text() == '{"mine": 1}'
+
+
 def test_a_stored_file_that_was_exchanged_is_an_error(project: Any) -> None:
     candidate(project, GAIN)
     (stored,) = (project.root / "mlartifacts").rglob("model.onnx")

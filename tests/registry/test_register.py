@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import shutil
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 
 from unblur.benchmark.chosen import Chosen, write_chosen
 from unblur.config.tracking import ensure_experiment, tracking_client
-from unblur.errors import UnblurError
+from unblur.errors import LostFileError, UnblurError
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases
+from unblur.restoring.restorer import load_restorer
 from unblur.safety.hashing import sha256_file
 
 WEIGHTS = hashlib.sha256(b"weights").hexdigest()  # of project.py
@@ -88,6 +90,33 @@ def test_the_run_of_a_training_that_was_sent_later_is_found(project: Any) -> Non
     assert register(project.cfg, project.root).version.run_id == run_id
 
 
+@pytest.mark.parametrize("harm", ["file", "folder", "exchanged"])
+def test_a_stored_file_that_is_lost_is_written_anew(project: Any, harm: str) -> None:
+    import mlflow
+
+    sha256 = project.export(0.8)
+    first = register(project.cfg, project.root)
+    (stored,) = (project.root / "mlartifacts").rglob("model.onnx")
+    if harm == "file":
+        stored.unlink()
+    elif harm == "folder":
+        shutil.rmtree(stored.parent)
+    else:
+        stored.write_bytes(b"another")
+    with pytest.raises(LostFileError, match=r"models:/unblur/1: .*`unblur register`.*`unblur rollback`"):
+        load_restorer("models:/unblur/1")
+    again = register(project.cfg, project.root)
+    assert (again.created, again.healed) == (False, True)
+    assert again.version == first.version
+    assert sha256_file(stored) == sha256
+    batch = np.random.default_rng(0).random((2, 3, 9, 7), dtype=np.float32)
+    restored = load_restorer("models:/unblur/1", 1, runtime="onnxruntime")(batch)
+    pyfunc = mlflow.pyfunc.load_model("models:/unblur@candidate")
+    np.testing.assert_allclose(pyfunc.predict({"blur": batch})["restored"], restored, atol=1e-5)
+    assert pyfunc.metadata.metadata["model_sha256"] == sha256
+    assert not register(project.cfg, project.root).healed
+
+
 def test_the_candidate_is_what_was_registered_last(project: Any) -> None:
     for amount, number in ((0.8, 1), (0.9, 2), (0.8, 1)):
         project.export(amount)
@@ -144,6 +173,14 @@ def test_a_file_of_one_training_is_not_joined_with_the_run_of_another(project: A
     weights.unlink()  # a checkout that has the records alone
     with pytest.raises(UnblurError, match=r"chosen\.json was made of .*run\.json tells of .*dvc repro"):
         register(project.cfg, project.root)
+
+
+def test_a_card_of_ones_own_is_not_overwritten(project: Any) -> None:
+    own = project.write("artifacts/registry/MODEL_CARD.md", "# Mine\n")
+    project.export(0.8)
+    with pytest.raises(UnblurError, match=r"MODEL_CARD\.md: is there already.*--overwrite"):
+        register(project.cfg, project.root)
+    assert own.read_text() == "# Mine\n"
 
 
 def test_nothing_exported_is_an_error(project: Any) -> None:

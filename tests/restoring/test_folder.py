@@ -28,12 +28,12 @@ def write(path, seed=0):
 
 def test_names_and_tree_are_kept_and_the_rest_is_counted(photos, tmp_path):
     write(photos / "one.PNG.compare.png")
-    (photos / "raw.HEIC").touch()
+    (photos / "raw.CR3").touch()
     (photos / "gone.jpg").symlink_to(tmp_path / "nothing")
     jobs, left_out = plan_jobs([photos], tmp_path / "out")
     assert [job.target for job in jobs] == [tmp_path / "out/a/b/two.jpg", tmp_path / "out/one.PNG"]
     assert not any(job.done for job in jobs)
-    assert shown(left_out) == ("1 .heic, 1 .txt, 1 before/after pictures, 2 hidden, 1 links to folders or to nothing")
+    assert shown(left_out) == ("1 .cr3, 1 .txt, 1 before/after pictures, 2 hidden, 1 links to folders or to nothing")
 
 
 def test_an_output_folder_inside_the_input_is_not_read(photos):
@@ -109,8 +109,8 @@ def test_a_file_goes_to_a_file_or_into_a_folder(photos, tmp_path):
     assert goes(".") == "one.PNG"
     assert goes("v1.5") == "v1.5/one.PNG"
     assert goes("new.png", into=True) == "new.png/one.PNG"
-    with pytest.raises(UsageError, match=r"\.heic is no format"):
-        goes("x.heic")
+    with pytest.raises(UsageError, match=r"\.cr3 is no format"):
+        goes("x.cr3")
 
 
 def test_several_files_go_into_a_folder_and_never_onto_each_other(photos, tmp_path):
@@ -156,8 +156,8 @@ def test_places_that_do_not_fit(photos, tmp_path):
         plan_jobs([tmp_path / "nowhere"], tmp_path / "out")
     with pytest.raises(UsageError, match="is a file, but"):
         plan_jobs([photos], photos / "one.PNG")
-    (tmp_path / "empty/a.heic").touch()
-    with pytest.raises(UnblurError, match=r"there are only 1 \.heic"):
+    (tmp_path / "empty/a.cr3").touch()
+    with pytest.raises(UnblurError, match=r"there are only 1 \.cr3"):
         plan_jobs([tmp_path / "empty"], tmp_path / "out")
 
 

@@ -239,7 +239,8 @@ def test_ten_bits_stay_ten(tmp_path):
     with av.open(str(tmp_path / "out.mkv")) as clip:
         assert clip.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
     np.testing.assert_allclose(luma(tmp_path / "out.mkv", np.uint16), luma(source, np.uint16), atol=0.6)
-    assert done.notes == ["in 10 bits like the source, which some players lack"]
+    told = ["in 10 bits like the source, which some players lack", "its pictures are ffv1, and become H.264"]
+    assert done.notes == told
 
 
 @pytest.mark.parametrize(
@@ -248,8 +249,18 @@ def test_ten_bits_stay_ten(tmp_path):
         ("libx264", "yuv422p", "yuv422p", ["in 4:2:2 like the source, which some players lack"]),
         ("libx264", "gray", "yuv420p", []),
         ("libx264rgb", "rgb24", "yuv444p", ["in 4:4:4 like the source, which some players lack"]),
-        ("qtrle", "argb", "yuv444p", ["in 4:4:4 like the source", "its transparency is left out"]),
-        ("prores_ks", "yuva444p10le", "yuv444p10le", ["in 4:4:4", "its transparency is left out", "12 bits become 10"]),
+        (
+            "qtrle",
+            "argb",
+            "yuv444p",
+            ["in 4:4:4 like the source", "qtrle, and become H.264", "its transparency is left out"],
+        ),
+        (
+            "prores_ks",
+            "yuva444p10le",
+            "yuv444p10le",
+            ["in 4:4:4", "prores, and become H.264", "its transparency is left out", "12 bits become 10"],
+        ),
     ],
 )
 def test_colours_keep_their_matrix_and_halving(tmp_path, make_video, codec, pixels, becomes, notes):
@@ -334,7 +345,46 @@ def test_of_two_video_tracks_the_preview_never_wins_and_the_other_is_noted(tmp_p
     done = restore_video(Same(), source, tmp_path / "out.mp4")
     assert done.frames == (10 if second == 1 else 6)
     left = "32 x 32 (track 0)" if second == 1 else "64 x 48 (track 1)"
-    assert done.notes == [f"has more than one video track: the one of {left} is left out"]
+    told = [f"has more than one video track: the one of {left} is left out"]
+    assert done.notes == told + (["its pictures are mpeg4, and become H.264"] if second == 6 else [])
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_every_sound_track_stays_behind_the_pictures_with_language_title_and_mark(tmp_path, suffix):
+    with av.open(str(tmp_path / "in.mkv"), "w") as made:
+        pictured = made.add_stream("libx265", rate=RATE, options={"x265-params": "log-level=none"})
+        pictured.height, pictured.width, pictured.pix_fmt = 48, 64, "yuv420p10le"
+        pictured.metadata.update(language="deu", title="The walk")
+        voices = []
+        for language, title, layout in (("deu", "Ton", "stereo"), ("eng", "Commentary", "mono"), ("fra", "Son", "5.1")):
+            voice = made.add_stream("aac", rate=48000, layout=layout)
+            voice.metadata.update(language=language, title=title)
+            voices.append((voice, layout))
+        voices[1][0].disposition = av.stream.Disposition.comment
+        for number, frame in enumerate(pictures(6)):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts, picture.time_base = number, Fraction(1, RATE)
+            made.mux(pictured.encode(picture))
+        made.mux(pictured.encode(None))
+        for voice, layout in voices:
+            count = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
+            samples = av.AudioFrame.from_ndarray(np.zeros((count, 1024), np.float32), format="fltp", layout=layout)
+            samples.sample_rate, samples.pts = 48000, 0
+            made.mux(voice.encode(samples))
+            made.mux(voice.encode(None))
+    done = restore_video(Same(), tmp_path / "in.mkv", tmp_path / f"out{suffix}")
+    with av.open(str(tmp_path / f"out{suffix}")) as clip:
+        german = "ger" if suffix == ".mov" else "deu"
+        found = [(each.type, each.language) for each in clip.streams if each.type != "data"]
+        assert found == [("video", german), ("audio", german), ("audio", "eng"), ("audio", "fra")]
+        assert [each.layout.name for each in clip.streams.audio] == ["stereo", "mono", "5.1"]
+        assert clip.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
+        marked = [bool(each.disposition & av.stream.Disposition.comment) for each in clip.streams.audio]
+    told = ["in 10 bits like the source, which some players lack", "its pictures are hevc, and become H.264"]
+    if suffix == ".mov":
+        told.append("the mark 'comment' of its audio does not fit into the container: left out")
+    assert done.notes == told
+    assert marked == [False, suffix != ".mov", False]
 
 
 def test_subtitles_are_copied(tmp_path):

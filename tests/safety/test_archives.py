@@ -1,13 +1,16 @@
 """Members of an archive: the right bytes in the right place, or one clear line and nothing written."""
 
 import hashlib
+import io
 import stat
+import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.safety.archives import extract_member, read_zip
+from unblur.safety.archives import check_names, extract_member, read_tar, read_zip
 
 CONTENT = b"pixels" * 50_000
 SIZE = len(CONTENT)
@@ -130,7 +133,10 @@ def zip_of(path, *names):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("twin", ["a/Photo.png", "a/photo.png", "a/\N{FULLWIDTH LATIN SMALL LETTER P}hoto.png"])
+@pytest.mark.parametrize(
+    "twin",
+    ["a/Photo.png", "a/photo.png", "./a/photo.png", "a//photo.png", "a/\N{FULLWIDTH LATIN SMALL LETTER P}hoto.png"],
+)
 def test_two_members_of_one_name_are_refused(tmp_path, twin):
     path = zip_of(tmp_path / "a.zip", "a/photo.png", twin)
     with pytest.raises(UnblurError, match="are one name"):
@@ -139,7 +145,7 @@ def test_two_members_of_one_name_are_refused(tmp_path, twin):
         extract(path, tmp_path / "data", member="a/photo.png")
 
 
-@pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "a\\b", "C:/a"])
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "a\\b", "C:/a", "a/\n"])
 def test_names_that_lead_out_are_refused(tmp_path, name):
     with pytest.raises(UnblurError, match="leads out"):
         read_zip(zip_of(tmp_path / "a.zip", name), max_bytes=10 * SIZE)
@@ -153,3 +159,55 @@ def test_a_zip_is_read_whole_or_refused(wheel, tmp_path):
         read_zip(wheel, max_bytes=10 * SIZE)
     with pytest.raises(UnblurError, match="cannot be read"):
         read_zip(tmp_path / "none.zip", max_bytes=1)
+
+
+def tar_of(path, *members):
+    """Write a gzipped tar of (name, content or the tarfile type of a member without any)."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            if isinstance(content, bytes) and len(content) > 1:
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+            else:
+                member.type, member.linkname = content, "/etc/passwd"
+                archive.addfile(member)
+    return path
+
+
+def test_a_tar_is_read_whole_or_refused(tmp_path):
+    sound = tar_of(tmp_path / "a.tgz", ("package", tarfile.DIRTYPE), ("package/x", CONTENT), ("package/y", b"yes"))
+    assert read_tar(sound, max_bytes=2 * SIZE) == {"package/x": CONTENT, "package/y": b"yes"}
+    with pytest.raises(UnblurError, match=f"a.tgz: unpacks to more than {SIZE} bytes"):
+        read_tar(sound, max_bytes=SIZE)
+    cut = tmp_path / "cut.tgz"
+    cut.write_bytes(sound.read_bytes()[:-200])
+    for path in (cut, tmp_path / "none.tgz"):
+        with pytest.raises(UnblurError, match=path.name) as caught:
+            read_tar(path, max_bytes=2 * SIZE)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_a_tar_with_links_or_devices_is_refused(tmp_path, kind):
+    path = tar_of(tmp_path / "a.tgz", ("package/x", CONTENT), ("package/y", kind))
+    with pytest.raises(UnblurError, match="package/y is a link or a device"):
+        read_tar(path, max_bytes=2 * SIZE)
+
+
+@pytest.mark.parametrize("twin", ["p/X", "./p/x", "p/\N{FULLWIDTH LATIN SMALL LETTER X}", "p/x"])
+def test_a_tar_with_two_members_of_one_name_is_refused(tmp_path, twin):
+    with pytest.raises(UnblurError, match="are one name"):
+        read_tar(tar_of(tmp_path / "a.tgz", ("p/x", CONTENT), (twin, CONTENT)), max_bytes=3 * SIZE)
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "p/../../x"])
+def test_a_tar_whose_members_lead_out_is_refused(tmp_path, name):
+    with pytest.raises(UnblurError, match="leads out"):
+        read_tar(tar_of(tmp_path / "a.tgz", (name, CONTENT)), max_bytes=2 * SIZE)
+
+
+def test_names_need_not_be_an_archives():
+    check_names(["tiles.npy", "train-0000.bin"], Path("index.json"))
+    with pytest.raises(UnblurError, match=r"index\.json: holds 'Tiles\.npy' and 'tiles\.npy', which are one name"):
+        check_names(["tiles.npy", "Tiles.npy"], Path("index.json"))

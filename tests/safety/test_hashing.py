@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.safety.hashing import LISTING, check_listed, sha256_file, write_listing
+from unblur.safety.hashing import LISTING, check_listed, listed_copy, sha256_file, write_listing
 
 
 def test_sha256_is_that_of_the_content(tmp_path):
@@ -30,3 +30,20 @@ def test_what_nobody_listed_passes(tmp_path):
     check_listed(file)
     (tmp_path / LISTING).write_text("no JSON")
     check_listed(file)
+
+
+def test_the_copy_holds_the_bytes_that_were_compared(tmp_path):
+    file = tmp_path / "model.aoti.pt2"
+    file.write_bytes(b"code" * 1_000_000)
+    with pytest.raises(UnblurError, match=r"no sha256\.json beside it vouches for it"), listed_copy(file):
+        pass
+    write_listing([file], tmp_path)
+    with listed_copy(file) as (copy, sha256):
+        file.write_bytes(b"other code")  # exchanged after the look at it
+        assert copy.read_bytes() == b"code" * 1_000_000
+        assert copy.name == file.name
+        assert copy.parent.stat().st_mode & 0o777 == 0o700
+        assert sha256_file(copy) == sha256
+    assert not copy.exists()
+    with pytest.raises(UnblurError, match="is not the file that was written here"), listed_copy(file):
+        pass

@@ -35,7 +35,7 @@ def prepared(root):
             (root / split / kind).mkdir(parents=True)
             write_pictures(root / split / kind / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
         names = (f"{split}/blur/a.png", f"{split}/sharp/a.png")
-        rows.append(PairRow(f"{split}_a", split, "a", "a.png", *names, 0, "shake", 3.0, {}, "0" * 64, "0" * 64))
+        rows.append(PairRow(f"{split}_a", split, "a", "a.png", *names, 0, "shake", 3.0, {}, "", ""))
     write_manifest(root, rows)
     return root
 

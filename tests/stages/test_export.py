@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from unblur.config.compose import compose
+from unblur.config.descent import write_lineage
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import ExportConfig, PathsConfig, PipelineConfig
 from unblur.errors import UnblurError
@@ -83,3 +84,13 @@ def test_a_format_that_is_none_leaves_what_was_there(config, tmp_path):
     with pytest.raises(UnblurError, match="did you mean 'onnx'"):
         export.__wrapped__(config)
     assert (tmp_path / "export" / "parity.csv").read_text() == "before"
+
+
+def test_what_was_quantized_of_another_training_is_not_exported(config, tmp_path):
+    (tmp_path / "quantize" / "trained_int8").mkdir(parents=True)
+    (tmp_path / "quantize" / "trained_int8" / "model.onnx").touch()
+    write_lineage(config.paths, "quantize", tmp_path / "quantize")
+    save_model(instantiate({**MODEL, "width": 8}), {**MODEL, "width": 8}, tmp_path / "train" / "model")
+    with pytest.raises(UnblurError, match=r"quantize/lineage\.json was made of .*train/model/model\.safetensors is .*"):
+        export.__wrapped__(config)
+    assert not (tmp_path / "export").exists()

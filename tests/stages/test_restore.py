@@ -132,10 +132,10 @@ def test_done_is_decided_by_content_model_and_options(model, tmp_path, make_phot
     folder.mkdir()
     for name in ("a.png", "b.png"):
         Image.fromarray(make_photo(20, 20)).save(folder / name)
-    (folder / "c.heic").touch()
+    (folder / "c.cr3").touch()
     done = restore(folder, out, "--model", model)
     assert done.returncode == 0
-    assert "left out: 1 .heic" in done.stdout
+    assert "left out: 1 .cr3" in done.stdout
     times = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
 
     Image.fromarray(make_photo(20, 20, 1)).save(folder / "b.png")
@@ -167,7 +167,7 @@ def test_photographs_on_the_command_line_are_never_written(model, tmp_path, make
         (["empty", "out"], 1, "the folder has no photographs"),
         (["nowhere.png", "out"], 1, "there is no such file or folder"),
         (["a.png", "a.png"], 2, "would overwrite the photograph itself"),
-        (["a.png", "b.heic"], 2, ".heic is no format"),
+        (["a.png", "b.cr3"], 2, ".cr3 is no format"),
         (["a.png", "b.png", "--tile", "100", "--overlap", "90"], 2, "try tile 512 and overlap 64"),
         (["a.png", "b.png", "--batch", "0"], 2, "--batch 0: expected at least 1 tile"),
         (["a.png", "b.png", "--model", "none.onnx"], 1, "none.onnx: no such model"),

@@ -54,7 +54,22 @@ def test_table_file_and_panels(model, pairs, tmp_path):
     assert [row[0] for row in cells] == ["p0", "p1", "mean", f"worst: {found['mean']['worst']}"]
     for row, pair in zip(cells, (*found["pairs"], found["mean"]), strict=False):
         assert row[1:4] == [f"{pair['blurred']:.2f}", f"{pair['restored']:.2f}", f"{pair['gain']:+.2f}"]
-    assert sorted(path.name for path in (tmp_path / "panels").iterdir()) == ["p0.png", "p1.png"]
+    assert sorted(path.name for path in (tmp_path / "panels").glob("*.png")) == ["p0.png", "p1.png"]
+
+
+def test_files_of_ones_own_are_left_alone(model, pairs, tmp_path):
+    for name in ("mine.json", "mine.csv", "own/p0.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('{"mine": 1}')
+        option = "--panels" if name.startswith("own") else "--out"
+        place = tmp_path / ("own" if option == "--panels" else name)
+        done = score(model, pairs, option, place)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+        assert "--overwrite" in done.stderr
+        assert (tmp_path / name).read_text() == '{"mine": 1}'
+        assert score(model, pairs, option, place, "--overwrite", "--precision", "f32").returncode == 0
+        again = score(model, pairs, option, place, "--precision", "f32")  # ours by now
+        assert again.returncode == 0, again.stderr
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from types import FrameType
 from omegaconf import DictConfig
 
 from unblur.config.failures import explain, of_worker
+from unblur.config.root import OUTSIDE, require_inside
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
 from unblur.safety.owned import OVERWRITE
@@ -51,7 +52,7 @@ def stage(run: Callable[[PipelineConfig], None]) -> Callable[[], None]:
     """Make a Hydra command of a function that takes the whole configuration.
 
     `--config FILE` takes an already composed file instead of conf/; `--overwrite` replaces folders that unblur did not
-    make; `--debug` shows tracebacks.
+    make; `--outside` lets `paths` lead out of the project; `--debug` shows tracebacks.
     In a multirun each job trains into the folder that Hydra gives it.
     """
 
@@ -164,6 +165,9 @@ def _hydra_arguments() -> None:
     if "--overwrite" in sys.argv[1:]:
         sys.argv = [item for item in sys.argv if item != "--overwrite"]
         os.environ[OVERWRITE] = "1"
+    if "--outside" in sys.argv[1:]:
+        sys.argv = [item for item in sys.argv if item != "--outside"]
+        os.environ[OUTSIDE] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises; exit_codes() prints.
     rest = sys.argv[1:]
     if "--config" in rest:
@@ -223,7 +227,9 @@ def _hydra_run(run: Callable[[PipelineConfig], None]) -> None:
         job, given = _job()
         try:
             with exit_codes(job, given):
-                run(_apart(checked(config)))
+                settings = checked(config)
+                require_inside(settings.paths)
+                run(_apart(settings))
         except SystemExit as ended:
             if not job or not isinstance(ended.code, int) or ended.code > 128:
                 raise
@@ -264,6 +270,16 @@ def _apart(config: PipelineConfig) -> PipelineConfig:
             )
             raise UsageError(msg)
         folder = Path(hydra_config.runtime.output_dir)
-        for name in ("train", "checkpoints", "evaluate", "export", "benchmark", "registry", "reports"):
+        for name in (
+            "train",
+            "checkpoints",
+            "evaluate",
+            "prune",
+            "quantize",
+            "export",
+            "benchmark",
+            "registry",
+            "reports",
+        ):
             setattr(config.paths, name, str(folder / name))
     return config

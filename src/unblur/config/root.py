@@ -1,7 +1,14 @@
 """Where the project is (the folder of dvc.yaml, also from DVC's experiment folders), and where the user's cache is."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
+
+from unblur.config.schema import PathsConfig
+from unblur.errors import UsageError
+
+OUTSIDE = "UNBLUR_OUTSIDE"
+"""Set in the environment by `--outside`, which processes of a distributed training inherit."""
 
 
 def project_root() -> Path:
@@ -18,6 +25,25 @@ def project_root() -> Path:
         if folder.parts[-3:] == (".dvc", "tmp", "exps"):
             return folder.parents[2]
     return next((folder for folder in ancestry if (folder / "dvc.yaml").is_file()), here)
+
+
+def require_inside(paths: PathsConfig) -> None:
+    """Do nothing if every path is in the project or the working folder, or if `--outside` was given.
+
+    A configuration may be a stranger's file, and it says where commands read and write; so leave to do so elsewhere is
+    no key of it. A link that lies in the project counts as inside, wherever it leads.
+
+    Raises:
+        UsageError: a path leads elsewhere.
+    """
+    if OUTSIDE in os.environ:
+        return
+    allowed = (project_root(), Path.cwd())
+    for name, value in asdict(paths).items():
+        meant = Path(os.path.abspath(value))  # noqa: PTH100 (links stay as they are)
+        if not any(place.is_relative_to(folder) for place in (meant, meant.resolve()) for folder in allowed):
+            msg = f"paths.{name}={value}: leads out of the project {allowed[0]}; give a folder in it, or say --outside"
+            raise UsageError(msg)
 
 
 def user_cache() -> Path:

@@ -97,13 +97,17 @@ def ensure_experiment(client: "MlflowClient", name: str) -> str:
 
 
 def is_active(client: "MlflowClient", run_id: str) -> bool:
-    """Tell whether the store has this run and nobody has deleted it."""
+    """Tell whether the store has this run and nobody has deleted it.
+
+    Raises:
+        MlflowException: the store cannot tell.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
         return bool(client.get_run(run_id).info.lifecycle_stage == "active")
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         return False
 

@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.config.schema import CheckConfig
+from unblur.data.near_duplicates import fingerprint
+from unblur.errors import UnblurError
 from unblur.images.exif import upright
 
 WINDOW = 512  # pixels a side, in the middle: whole large pictures would take ten times as long
@@ -32,6 +35,38 @@ def measure_turn(blur: Plane, sharp: Plane) -> tuple[int, float]:
     fits = {turn: _correlation(upright(blur, turn), sharp) for turn in range(1, 9)}
     best = max(fits, key=lambda turn: (fits[turn], -turn))
     return best, fits[best] - fits[1]
+
+
+def find_turn(
+    blur: Plane, sharp: Plane, sizes: tuple[tuple[int, int], tuple[int, int]], min_gain: float, min_contrast: float
+) -> int | None:
+    """Return the EXIF orientation (2 to 8) that a blurred picture needs to show what its truth shows; None for none.
+
+    Args:
+        blur: as for `measure_turn`.
+        sharp: as for `measure_turn`.
+        sizes: width and height of the whole pictures; a turn by a quarter exchanges them.
+        min_gain: least that the turn brings, as a correlation.
+        min_contrast: least standard deviation of both, in steps of 255: flat pictures fit in any way.
+    """
+    turn, gain = measure_turn(blur, sharp)
+    fits = sizes[0] == (sizes[1] if turn < 5 else sizes[1][::-1])
+    found = fits and gain > min_gain and min(float(blur.std()), float(sharp.std())) >= min_contrast
+    return turn if found else None
+
+
+def refuse_turned(name: str, blur: NDArray[np.uint8], sharp: NDArray[np.uint8], limits: CheckConfig) -> None:
+    """Do nothing for a blurred picture, called `name`, that lies as its truth does; both (H, W, 3) uint8.
+
+    Raises:
+        UnblurError: turned or mirrored it fits its truth much better.
+    """
+    greys = (fingerprint(blur).grey, fingerprint(sharp).grey)
+    sizes = ((blur.shape[1], blur.shape[0]), (sharp.shape[1], sharp.shape[0]))
+    turn = find_turn(*greys, sizes, limits.turn_gain, limits.min_contrast)
+    if turn is not None:
+        msg = f"{name}: fits its truth as EXIF orientation {turn} would show it; turn it, or leave the pair out"
+        raise UnblurError(msg)
 
 
 def _correlation(first: Plane, second: Plane) -> float:

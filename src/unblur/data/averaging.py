@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from unblur.data.shots import windows
 from unblur.data.video import VIDEOS, DamagedVideoError, Frame, read_frames
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
+from unblur.safety.owned import claim_folder
 from unblur.safety.paths import SafeName, SafePath, inside
 
 Photo = NDArray[np.uint8]
@@ -39,6 +40,7 @@ def average_videos(
     stride: int,
     split: str = "train",
     splits: Mapping[str, str] | None = None,
+    overwrite: bool = False,
     track: Track = iter,
 ) -> Averaged:
     """Write the pairs of videos, or of all below folders, with a manifest of how each was made.
@@ -49,16 +51,17 @@ def average_videos(
     Args:
         source: a video file or a folder of them, or several.
         out: gets {split}/blur/NAME/NNNNNN.png and {split}/sharp/NAME/NNNNNN.png, numbered by the truth's frame, and
-            manifest.csv; it must be empty or new.
+            manifest.csv; it must be empty, new, or begun by the same call.
         averaging: the exposure.
         stride: frames from one exposure's beginning to the next one's; less than the exposure makes them overlap.
         split: of all pairs but those of `splits`; a video is one scene.
         splits: a video's file name, with or without its ending -> its split.
+        overwrite: write into `out` whatever is there; what another manifest named stays beside.
         track: wraps the videos' names, for a progress bar.
 
     Raises:
-        UnblurError: no video, an unknown split, `splits` names none of the videos, a stride below 1, or `out` is not
-            empty.
+        UnblurError: no video, an unknown split, `splits` names none of the videos, a stride below 1, or `out` holds
+            something else.
     """
     for wanted in (split, *(splits or {}).values()):
         if wanted not in SPLITS:
@@ -69,9 +72,8 @@ def average_videos(
         raise UnblurError(msg)
     root, names = find_videos(source)
     split_of = dict.fromkeys(names, split) | _named_splits(names, splits or {})
-    if out.is_dir() and any(out.iterdir()):
-        msg = f"{out} is not empty, and pairs of different settings must not be mixed; give another folder, or empty it"
-        raise UnblurError(msg)
+    made_of = {"videos": {name: sha256_file(root / name) for name in names}, "splits": split_of, "stride": stride}
+    claim_folder(out, "data average", {**made_of, **asdict(averaging)}, overwrite)
     averaged = Averaged()
     for name in track(names):
         before = len(averaged.rows)

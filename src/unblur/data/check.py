@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unblur.config.schema import CheckConfig
+from unblur.data.alignment import find_turn
 from unblur.data.exposure import clipped_share, contrast
 from unblur.data.images import read_rgb
 from unblur.data.layouts.layout import PICTURES
@@ -99,7 +100,7 @@ def check_data(
     findings += _scene_leaks(entries)
     findings += _duplicates(pictures, entries, twins)
     findings += _alike(pictures, entries, limits)
-    findings += _mismatched(pictures, to_open, twins)
+    findings += _mismatched(pictures, to_open, twins, limits)
     findings.sort(key=lambda finding: (finding.severity, finding.file, finding.problem))
     splits = Counter(entries[name].split or "none" for name in to_open if name in entries)
     others = len(names) - len(to_open) - (SOURCES in names)
@@ -117,6 +118,20 @@ def check_picture(name: str, image: NDArray[np.uint8], limits: CheckConfig, min_
     elif (share := clipped_share(image)) > limits.max_clipped:
         findings.append(Finding("warning", "clipped", name, f"{share:.0%} of the pixels are black or white"))
     return findings
+
+
+def find_turned(
+    name: str,
+    prints: tuple[Fingerprint, Fingerprint],
+    sizes: tuple[tuple[int, int], tuple[int, int]],
+    limits: CheckConfig,
+) -> list[Finding]:
+    """Find a blurred picture, called `name`, that lies otherwise than its truth; both prints and (width, height)."""
+    turn = find_turn(prints[0].grey, prints[1].grey, sizes, limits.turn_gain, limits.min_contrast)
+    if turn is None:
+        return []
+    detail = f"it fits its truth as EXIF orientation {turn} would show it; turn it, or remove the pair"
+    return [Finding("error", "turned pair", name, detail)]
 
 
 def find_duplicates(split_of: Mapping[str, str], prints: Sequence[Fingerprint], limits: CheckConfig) -> list[Finding]:
@@ -260,7 +275,9 @@ def _twins(names: Sequence[str]) -> dict[str, str]:
     return twins
 
 
-def _mismatched(pictures: Mapping[str, _Picture], names: Sequence[str], twins: Mapping[str, str]) -> list[Finding]:
+def _mismatched(
+    pictures: Mapping[str, _Picture], names: Sequence[str], twins: Mapping[str, str], limits: CheckConfig
+) -> list[Finding]:
     findings = []
     for name in names:
         twin = twins.get(name, name)  # of no pair: its own twin, and not above itself
@@ -268,9 +285,12 @@ def _mismatched(pictures: Mapping[str, _Picture], names: Sequence[str], twins: M
             findings.append(
                 Finding("error", "no partner", name, "a blur/ and a sharp/ picture of one name were expected")
             )
-        elif twin in pictures and name in pictures and name < twin:
+        elif twin in pictures and name in pictures and name < twin:  # blur/ comes before sharp/
             a, b = pictures[name], pictures[twin]
-            if (a.width, a.height) != (b.width, b.height):
+            sizes = ((a.width, a.height), (b.width, b.height))
+            if turned := find_turned(name, (a.print, b.print), sizes, limits):
+                findings += [replace(found, other=twin) for found in turned]
+            elif sizes[0] != sizes[1]:
                 detail = f"{a.width} x {a.height}, but {twin} is {b.width} x {b.height}"
                 findings.append(Finding("error", "mismatched pair", name, detail))
     return findings

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.config.schema import CheckConfig
-from unblur.data.alignment import measure_shift, measure_turn
-from unblur.data.check import DataReport, Finding, check_picture, find_duplicates
+from unblur.data.alignment import measure_shift
+from unblur.data.check import DataReport, Finding, check_picture, find_duplicates, find_turned
 from unblur.data.exposure import contrast, sharpness
 from unblur.data.frame_order import misplaced
 from unblur.data.images import read_rgb
@@ -97,14 +97,12 @@ def _tagged(row: PairRow, root: Path) -> list[Finding]:
 
 def check_pair(name: str, blur: Pixels, sharp: Pixels, limits: CheckConfig) -> list[Finding]:
     """Find what is wrong between a blurred picture, called `name`, and its truth."""
-    turn, gain = measure_turn(fingerprint(blur).grey, fingerprint(sharp).grey)
-    fits = blur.shape == (sharp.shape if turn < 5 else (sharp.shape[1], sharp.shape[0], 3))
-    if fits and gain > limits.turn_gain and min(contrast(blur), contrast(sharp)) >= limits.min_contrast:
-        detail = f"it fits its truth as EXIF orientation {turn} would show it; turn it, or remove the pair"
-        return [Finding("error", "turned pair", name, detail)]
+    sizes = ((blur.shape[1], blur.shape[0]), (sharp.shape[1], sharp.shape[0]))
+    if turned := find_turned(name, (fingerprint(blur), fingerprint(sharp)), sizes, limits):
+        return turned
     if blur.shape != sharp.shape:
-        sizes = " but ".join(f"{image.shape[1]} x {image.shape[0]}" for image in (blur, sharp))
-        return [Finding("error", "mismatched pair", name, f"{sizes} for its truth")]
+        told = " but ".join(f"{width} x {height}" for width, height in sizes)
+        return [Finding("error", "mismatched pair", name, f"{told} for its truth")]
     if min(contrast(blur), contrast(sharp)) < limits.min_contrast:
         return [] if contrast(sharp) < limits.min_contrast else [Finding("error", "constant", name, "the truth is not")]
     findings = []

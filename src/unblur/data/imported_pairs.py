@@ -9,15 +9,18 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.config.schema import CheckConfig
+from unblur.data.alignment import refuse_turned
 from unblur.data.images import read_rgb, write_png
 from unblur.data.imported import Imported
 from unblur.data.manifest import PairRow, write_manifest
-from unblur.data.pictures import sha256_pictures, write_pictures
+from unblur.data.pictures import require_unchanged, sha256_pictures, write_pictures
 from unblur.data.sequences import scenes, unbroken
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import SafePath, inside
 
+IMPORT = "unblur data import"
 T = TypeVar("T")
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
@@ -28,6 +31,7 @@ def bring_pairs(
     *,
     max_side: Mapping[str, int],
     max_pairs: Mapping[str, int],
+    limits: CheckConfig | None = None,
     track: Track = iter,
 ) -> list[PairRow]:
     """Write the validation and test pairs of `dataset` as PNG files and manifest.csv, and return its rows.
@@ -39,14 +43,19 @@ def bring_pairs(
         prepared_root: new; gets {val,test}/{blur,sharp}/PAIR.png.
         max_side: split -> largest side; larger pictures are cropped in their middle, never resized.
         max_pairs: split -> number of pairs, taken at equal steps; a split that is not named keeps all.
+        limits: from where on a pair counts as turned; None is the default.
         track: wraps the rows, for a progress bar.
 
     Raises:
-        UnblurError: a file cannot be read, or a pair differs in size.
+        UnblurError: a file cannot be read or was changed since the import, a pair differs in size, or one side lies
+            otherwise.
     """
     of_split = {split: [row for row in dataset.rows if row.split == split] for split in ("val", "test")}
     chosen = [row for split, rows in of_split.items() for row in _spread(rows, max_pairs.get(split))]
-    rows = [_bring(row, dataset.root, prepared_root, max_side.get(row.split)) for row in track(chosen)]
+    rows = [
+        _bring(row, dataset.root, prepared_root, max_side.get(row.split), limits or CheckConfig())
+        for row in track(chosen)
+    ]
     write_manifest(prepared_root, rows)
     return rows
 
@@ -59,6 +68,7 @@ def bring_sequences(
     frames: int,
     max_side: Mapping[str, int],
     max_pairs: Mapping[str, int],
+    limits: CheckConfig | None = None,
     track: Track = iter,
 ) -> list[PairRow]:
     """Write the validation and test sequences of `dataset` as folders of PNG files and manifest.csv; return its rows.
@@ -73,10 +83,12 @@ def bring_sequences(
         frames: of each.
         max_side: split -> largest side; larger pictures are cropped in their middle, never resized.
         max_pairs: split -> number of sequences, taken at equal steps; a split that is not named keeps all.
+        limits: as for `bring_pairs`.
         track: wraps the sequences, for a progress bar.
 
     Raises:
-        UnblurError: there is no sequence, a file cannot be read, or pictures differ in size.
+        UnblurError: there is no sequence, a file cannot be read or was changed since the import, pictures differ in
+            size, or one side lies otherwise.
     """
     found = [
         window
@@ -86,7 +98,8 @@ def bring_sequences(
     if not found:
         msg = f"{dataset.root}: no {frames} neighbouring frames in validation or test; lower data.frames"
         raise UnblurError(msg)
-    rows = [_bring_sequence(window, dataset.root, prepared_root, max_side, task) for window in track(found)]
+    how: dict[str, Any] = {"task": task, "limits": limits or CheckConfig()}
+    rows = [_bring_sequence(window, dataset.root, prepared_root, max_side, **how) for window in track(found)]
     write_manifest(prepared_root, rows)
     return rows
 
@@ -98,12 +111,21 @@ def _sequences(rows: Sequence[PairRow], split: str, frames: int) -> list[list[Pa
 
 
 def _bring_sequence(
-    window: list[PairRow], root: Path, prepared_root: Path, max_side: Mapping[str, int], task: str
+    window: list[PairRow],
+    root: Path,
+    prepared_root: Path,
+    max_side: Mapping[str, int],
+    *,
+    task: str,
+    limits: CheckConfig,
 ) -> PairRow:
     first = window[0]
+    for row in window:
+        require_unchanged(row, root, IMPORT)
     truths = window[:1] if task == "burst" else window
     sides = [[read_rgb(inside(root, file)) for file in files] for files in
              ([row.blur for row in window], [row.sharp for row in truths])]  # fmt: skip
+    refuse_turned(f"{root / first.blur}", sides[0][0], sides[1][0], limits)
     sizes = {image.shape for side in sides for image in side}
     if len(sizes) > 1:
         msg = f"pair {first.pair}: its {len(window)} frames differ in size; mend them, or name one in data.exclude"
@@ -140,8 +162,10 @@ def _middle(image: NDArray[np.uint8], side: int | None) -> tuple[tuple[slice, sl
     return (slice(top, top + height), slice(left, left + width)), crop
 
 
-def _bring(row: PairRow, root: Path, prepared_root: Path, side: int | None) -> PairRow:
+def _bring(row: PairRow, root: Path, prepared_root: Path, side: int | None, limits: CheckConfig) -> PairRow:
+    require_unchanged(row, root, IMPORT)
     pair = [read_rgb(inside(root, file)) for file in (row.blur, row.sharp)]
+    refuse_turned(f"{root / row.blur}", pair[0], pair[1], limits)
     if pair[0].shape != pair[1].shape:
         sizes = " and ".join(f"{image.shape[1]} x {image.shape[0]}" for image in pair)
         msg = f"pair {row.pair}: {row.blur} and {row.sharp} have {sizes} pixels; mend them, or name one in data.exclude"

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from unblur.config.schema import CheckConfig
+from unblur.data.alignment import refuse_turned
 from unblur.data.images import read_rgb
 from unblur.data.pack_list import Photo, list_photos
 from unblur.data.shard_index import INDEX, ShardFile, ShardIndex, parse_index, tile_bytes, tile_type, write_index
@@ -71,7 +73,8 @@ def pack(
         track: wraps the photographs to be hashed, and the shards to be written.
 
     Raises:
-        UnblurError: an argument is out of range, a photograph cannot be read, or the sides of a pair differ in size.
+        UnblurError: an argument is out of range, a photograph cannot be read, or the sides of a pair differ in size
+            or in how they lie.
     """
     overlap = tile // 4 if overlap is None else overlap
     min_side = tile // 2 if min_side is None else min_side
@@ -169,6 +172,8 @@ def _write_shard(path: Path, group: Sequence[Tile]) -> None:
         for item in group:
             if item.photo is not current:
                 pixels = np.stack([read_rgb(file) for file in item.photo.files])
+                if len(pixels) == 2:
+                    refuse_turned(str(item.photo.files[0]), pixels[0], pixels[1], CheckConfig())
                 current = item.photo
             rows, columns = slice(item.top, item.top + item.height), slice(item.left, item.left + item.width)
             sink.write(pixels[:, rows, columns].tobytes())

@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from unblur.config.schema import CheckConfig
+from unblur.data.alignment import refuse_turned
 from unblur.data.augment import PairedAugment
 from unblur.data.datasets import Item
 from unblur.data.images import read_rgb
@@ -35,10 +37,11 @@ class PairedCrops(Dataset[Item]):
         seed: of the whole dataset.
         frames: of an item.
         burst: the truth is that of the first frame alone.
+        limits: from where on a pair counts as turned; None is the default.
 
     Raises:
         UnblurError: no sequence has that many frames; when an item is read: a file is damaged or too small, or a pair
-            differs in size.
+            differs in size or in how it lies.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class PairedCrops(Dataset[Item]):
         seed: int,
         frames: int = 1,
         burst: bool = False,
+        limits: CheckConfig | None = None,
     ) -> None:
         self.windows = _windows(rows, frames)
         if not self.windows:
@@ -64,6 +68,8 @@ class PairedCrops(Dataset[Item]):
         self.seed = seed
         self.frames = frames
         self.burst = burst
+        self.limits = limits or CheckConfig()
+        self._looked_at: set[str] = set()
 
     def __len__(self) -> int:
         return self.length
@@ -76,6 +82,8 @@ class PairedCrops(Dataset[Item]):
             sizes = ", ".join(sorted({f"{image.shape[1]} x {image.shape[0]}" for image in images}))
             msg = f"pair {window[0].pair}: pictures of {sizes}; one size was expected, see `unblur check-data`"
             raise UnblurError(msg)
+        for number, row in enumerate(window):
+            self._look_at(row, images[2 * number], images[2 * number + 1])
         if min(images[0].shape[:2]) < self.patch_size:
             size = f"{images[0].shape[1]} x {images[0].shape[0]}"
             msg = f"pair {window[0].pair}: {size} pixels, crops have {self.patch_size} a side; lower data.patch_size"
@@ -89,6 +97,12 @@ class PairedCrops(Dataset[Item]):
         if self.frames == 1 or self.burst:
             sharp = sharp[0]
         return {"blur": blur, "sharp": sharp, "key": f"{window[0].pair}#{index}"}
+
+    def _look_at(self, row: PairRow, blur: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> None:
+        """Refuse a pair of which one side is turned, once for each pair."""
+        if row.pair not in self._looked_at:
+            refuse_turned(f"{self.root / row.blur}", blur, sharp, self.limits)
+            self._looked_at.add(row.pair)
 
 
 def _windows(rows: Sequence[PairRow], frames: int) -> list[list[PairRow]]:

@@ -38,10 +38,23 @@ def read_sides(row: PairRow, root: Path) -> tuple[Pictures, Pictures]:
     """Return the blurred and the sharp pictures of a prepared pair below `root`.
 
     Raises:
-        UnblurError: a file is missing or outside `root`; or as `read_pictures`.
+        UnblurError: a file is missing, outside `root` or not the one that the manifest names; or as `read_pictures`.
     """
-    _require_files(row, root)
+    require_unchanged(row, root)
     return read_pictures(inside(root, row.blur)), read_pictures(inside(root, row.sharp))
+
+
+def require_unchanged(row: PairRow, root: Path, again: str = "unblur prepare") -> None:
+    """Do nothing if the files of a pair below `root` have the SHA-256 of its row; an empty one is not known.
+
+    Raises:
+        UnblurError: one is missing or another; `again` is the command that writes the manifest anew.
+    """
+    _require_files(row, root, again)
+    for file, expected in ((row.blur, row.blur_sha256), (row.sharp, row.sharp_sha256)):
+        if expected and sha256_pictures(inside(root, file)) != expected:
+            msg = f"{root / file}: is not what the manifest names, it was changed since; run `{again}` again"
+            raise UnblurError(msg)
 
 
 def write_pictures(path: Path, pictures: Pictures) -> None:
@@ -79,8 +92,8 @@ def check_task(rows: Iterable[PairRow], root: Path, task: str) -> None:
             raise UnblurError(msg)
 
 
-def _require_files(row: PairRow, root: Path) -> None:
+def _require_files(row: PairRow, root: Path, again: str = "unblur prepare") -> None:
     for file in (row.blur, row.sharp):
         if not inside(root, file).exists():
-            msg = f"{root / file}: missing, although the manifest lists the pair {row.pair}; run `unblur prepare` again"
+            msg = f"{root / file}: missing, although the manifest lists the pair {row.pair}; run `{again}` again"
             raise UnblurError(msg)

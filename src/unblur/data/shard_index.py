@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
+from unblur.safety.archives import check_names
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
 
@@ -82,7 +83,7 @@ def parse_index(content: bytes, where: str) -> ShardIndex:
     """Return the index that `content` holds.
 
     Raises:
-        UnblurError: not such an index, or a field is missing or wrong.
+        UnblurError: not such an index, a field is missing or wrong, or two files have one name.
     """
     try:
         plain = json.loads(content)
@@ -98,6 +99,7 @@ def parse_index(content: bytes, where: str) -> ShardIndex:
             }
         )
         _check(index)
+        check_names([item.file for item in (index.table, *index.shards)], Path(where) / INDEX)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         msg = f"{where}: not an index of shards ({error}); write it with `unblur data pack`"
         raise UnblurError(msg) from error

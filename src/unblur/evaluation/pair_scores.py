@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unblur.config.schema import CheckConfig
+from unblur.data.alignment import refuse_turned
 from unblur.data.images import read_rgb, write_png
 from unblur.data.layouts.layout import LayoutEntry
 from unblur.data.layouts.pairs import PAIRS
@@ -74,8 +76,8 @@ def score_pairs(
         track: wraps the list of pairs, for a progress bar.
 
     Raises:
-        UnblurError: no such pairs, a picture that cannot be read or differs from its partner in size, or a model that
-            is for another task or returns what is no picture.
+        UnblurError: no such pairs, a picture that cannot be read or differs from its partner in size or in how it
+            lies, or a model that is for another task or returns what is no picture.
     """
     if restorer.task != "image":
         msg = f"{restorer.name}: restores {restorer.task}s; pairs of single pictures need a model for them"
@@ -93,6 +95,7 @@ def score_pairs(
     scores = []
     for name, entry in track(list(zip(names, entries, strict=True))):
         before, truth = (read_rgb(root / file) for file in (entry.blur, entry.sharp) if file is not None)
+        refuse_turned(f"{root / str(entry.blur)}", before, truth, CheckConfig())
         if before.shape != truth.shape:
             sizes = " and ".join(f"{image.shape[1]} x {image.shape[0]}" for image in (before, truth))
             msg = f"{root / str(entry.blur)}: differs from {entry.sharp} in size ({sizes}); crop both alike"
@@ -131,6 +134,18 @@ def check_out(path: Path) -> None:
     if path.suffix not in (".csv", ".json"):
         msg = f"{path}: expected a name that ends in .csv or .json"
         raise UsageError(msg)
+
+
+def is_pair_scores(path: Path) -> bool:
+    """Say whether a file is what `write_pair_scores` writes."""
+    names = [field.name for field in fields(PairScore)]
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".csv":
+            return text.partition("\n")[0] == ",".join(names)
+        return list(json.loads(text)["pairs"][0]) == names
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return False
 
 
 def write_pair_scores(path: Path, scores: Sequence[PairScore], about: dict[str, Any]) -> None:

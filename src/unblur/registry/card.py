@@ -88,6 +88,14 @@ def write_card(facts: CardFacts, folder: Path) -> Path:
     return path
 
 
+def is_card(path: Path) -> bool:
+    """Say whether a file begins as a model card of unblur does."""
+    try:
+        return path.read_text(encoding="utf-8").partition("\n")[0].endswith(": model card")
+    except (OSError, ValueError):
+        return False
+
+
 def render(facts: CardFacts) -> str:
     """Return the card as Markdown."""
     environment = Environment(

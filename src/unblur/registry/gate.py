@@ -17,13 +17,13 @@ from unblur.config.provenance import data_version
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import store_errors, tracking_client
 from unblur.data.manifest import PairRow, read_manifest
-from unblur.data.pictures import check_task, sha256_pictures
+from unblur.data.pictures import check_task, require_unchanged
 from unblur.errors import UnblurError
 from unblur.evaluation.score_table import Score, guarded
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.registry.lock import registry_lock
 from unblur.registry.parity import Parity, read_onnx_parity
-from unblur.registry.record import GateRecord, Subject, differences, find_record, publish, write_record
+from unblur.registry.record import FILE, GateRecord, Subject, differences, find_record, is_record, publish, write_record
 from unblur.registry.rules import Measured, Values, judge
 from unblur.registry.versions import (
     CHALLENGER,
@@ -37,7 +37,7 @@ from unblur.registry.versions import (
 from unblur.restoring.mlflow_reference import fetched_onnx
 from unblur.restoring.restorer import Restorer, load_restorer
 from unblur.safety.hashing import sha256_file
-from unblur.safety.paths import inside
+from unblur.safety.owned import check_replaceable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,6 +78,7 @@ def run_gate(
     champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
     require_same_task(candidate, candidate.tags.get("task"), champion)
     prepared, folder = root / cfg.paths.prepared, root / cfg.paths.registry
+    check_replaceable(folder / FILE, is_record)
     subject = _subject(cfg, root, prepared, candidate, champion)
     record = _known_verdict(client, candidate, subject, folder)
     if record is not None:
@@ -188,11 +189,7 @@ def _check_pairs(rows: Sequence[PairRow], prepared: Path) -> None:
         msg = f"{prepared / MANIFEST} lists no test pairs. Set data.pairs_per_photo.test and run `unblur prepare`."
         raise UnblurError(msg)
     for row in rows:
-        for file, expected in ((row.blur, row.blur_sha256), (row.sharp, row.sharp_sha256)):
-            path = inside(prepared, file)
-            if not path.exists() or sha256_pictures(path) != expected:
-                msg = f"{path} is missing or differs from the manifest. Prepare the pairs again: `unblur prepare`."
-                raise UnblurError(msg)
+        require_unchanged(row, prepared)
 
 
 def _parity(export: Path, candidate: Version) -> Parity | None:

@@ -75,6 +75,14 @@ def write_record(record: GateRecord, folder: Path) -> Path:
     return path
 
 
+def is_record(path: Path) -> bool:
+    """Say whether a file is a record of the gate, whole or damaged."""
+    try:
+        return '"subject"' in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
 def read_record(path: Path) -> GateRecord:
     """Read gate.json.
 

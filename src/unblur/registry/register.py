@@ -1,13 +1,15 @@
 """Put the model that the benchmark chose into the MLflow registry, once for each SHA-256 of its ONNX file."""
 
 import importlib.metadata
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unblur.benchmark.chosen import Chosen, read_chosen
+from unblur.config.descent import require_descent
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import (
     ensure_experiment,
@@ -17,8 +19,9 @@ from unblur.config.tracking import (
     store_errors,
     tracking_client,
 )
-from unblur.errors import UnblurError
-from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, write_card
+from unblur.errors import LostFileError, UnblurError
+from unblur.registry.card import FILE as CARD
+from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, is_card, write_card
 from unblur.registry.lineage import Lineage, collect_lineage, read_training, require_one_training
 from unblur.registry.lock import registry_lock
 from unblur.registry.parity import Parity, read_onnx_parity
@@ -32,29 +35,38 @@ from unblur.registry.versions import (
     require_same_task,
     suppress_existing,
 )
+from unblur.restoring.mlflow_reference import fetched_onnx, logged_model_id
 from unblur.safety.hashing import sha256_file
+from unblur.safety.owned import check_replaceable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models.model import ModelInfo
+    from onnx import ModelProto
 
+LINEAGE = tuple(field.name for field in fields(Lineage))
 REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Registration:
-    """The version that holds the exported model; `created` is False when it was there already."""
+    """The version that holds the exported model; `created` is False when it was there already.
+
+    `healed` is True when the stored file of such a version was gone or another, and was written anew.
+    """
 
     version: Version
     aliases: dict[str, int]
     created: bool
+    healed: bool = False
 
 
 @store_errors()
 def register(cfg: PipelineConfig, root: Path) -> Registration:
     """Register the ONNX file that the benchmark chose and give its version the alias `candidate`.
 
-    A file whose SHA-256 is in the registry already is not logged again; its version becomes the candidate.
+    A file whose SHA-256 is in the registry already is not logged again; its version becomes the candidate. Where that
+    version's stored file is gone or another, it is written once more.
 
     Args:
         cfg: `paths` tells where the pipeline has written, `registry` the names in MLflow.
@@ -82,7 +94,9 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
         )
         raise UnblurError(msg)
     training = read_training(root / cfg.paths.train)
+    require_descent(cfg.paths, "register", root)
     require_one_training(cfg.paths, root, training, chosen)
+    check_replaceable(root / cfg.paths.registry / CARD, is_card)
     client = tracking_client()
     name = cfg.registry.model_name
     with registry_lock(client, name):
@@ -90,10 +104,11 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
         champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
         require_same_task(model, cfg.data.task, champion)
         known = find_by_sha256(client, name, chosen.sha256)
+        healed = known is not None and _heal(client, known, model)
         version = known or _create(client, cfg, root, chosen, parity, training=training)
         if aliases.get(CANDIDATE) != version.number:
             client.set_registered_model_alias(name, CANDIDATE, str(version.number))
-        return Registration(version, read_aliases(client, name), created=known is None)
+        return Registration(version, read_aliases(client, name), created=known is None, healed=healed)
 
 
 def _create(
@@ -140,6 +155,35 @@ def _run(client: "MlflowClient", experiment: str, training: dict[str, Any]) -> I
 def _log_model(model: Path, lineage: Lineage) -> "ModelInfo":
     """Log the ONNX file into the open run."""
     import mlflow.onnx
+
+    loaded, how = _as_logged(model)
+    return mlflow.onnx.log_model(loaded, name="model", metadata=lineage.tags(), **how)
+
+
+def _heal(client: "MlflowClient", version: Version, model: Path) -> bool:
+    """Write the stored file of a version anew if it is gone or another, and say whether it was."""
+    import mlflow.onnx
+    from mlflow.models import Model
+
+    try:
+        with fetched_onnx(version.uri):
+            return False
+    except LostFileError:
+        model_id = logged_model_id(client.get_model_version(version.name, str(version.number)))
+        if model_id is None:  # made by something else
+            raise
+    loaded, how = _as_logged(model)
+    metadata = {name: version.tags[name] for name in LINEAGE if name in version.tags}
+    with tempfile.TemporaryDirectory(prefix="unblur-") as folder:
+        about = Model(run_id=version.run_id, model_id=model_id)
+        mlflow.onnx.save_model(loaded, f"{folder}/model", mlflow_model=about, metadata=metadata, **how)
+        client.log_model_artifacts(model_id, f"{folder}/model")
+    with fetched_onnx(version.uri):
+        return True
+
+
+def _as_logged(model: Path) -> "tuple[ModelProto, dict[str, Any]]":
+    """Return the ONNX model, and how MLflow shall keep it."""
     import onnx
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -155,16 +199,12 @@ def _log_model(model: Path, lineage: Lineage) -> "ModelInfo":
             specs.append(TensorSpec(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), shape, value.name))
         return Schema(specs)
 
-    signature = ModelSignature(inputs=schema(loaded.graph.input), outputs=schema(loaded.graph.output))
-    return mlflow.onnx.log_model(
-        loaded,
-        name="model",
-        signature=signature,
-        save_as_external_data=False,
-        onnx_execution_providers=["CPUExecutionProvider"],
-        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
-        metadata=lineage.tags(),
-    )
+    return loaded, {
+        "signature": ModelSignature(inputs=schema(loaded.graph.input), outputs=schema(loaded.graph.output)),
+        "save_as_external_data": False,
+        "onnx_execution_providers": ["CPUExecutionProvider"],
+        "pip_requirements": [f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
+    }
 
 
 def _training_run(client: "MlflowClient", experiment: str, training: dict[str, Any]) -> str | None:

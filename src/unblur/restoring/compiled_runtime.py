@@ -4,7 +4,6 @@ Such a package runs whatever is in it. It is loaded only if the listing beside i
 `unblur export` writes it: put neither the package nor the listing of a stranger into a folder of models.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
-from unblur.safety.hashing import LISTING, check_listed, sha256_file
+from unblur.safety.hashing import LISTING, listed_copy, listed_sha256
 
 
 class CompiledRestorer:
@@ -28,16 +27,14 @@ class CompiledRestorer:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.name = path.name
-        self.sha256 = sha256_file(path)
-        listing = path.parent / LISTING
-        if not listing.is_file() or path.name not in json.loads(listing.read_text(encoding="utf-8")):
+        if not path.is_file() or listed_sha256(path) is None:
             msg = f"{path}: is compiled code that no {LISTING} beside it vouches for; export it yourself"
             raise UnblurError(msg)
-        check_listed(path)
         if threads is not None:
             torch.set_num_threads(threads)
         try:
-            self._network = torch._inductor.aoti_load_package(str(path))
+            with listed_copy(path) as (copy, self.sha256):
+                self._network = torch._inductor.aoti_load_package(str(copy))
         except (RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             msg = f"{path}: cannot be loaded ({reason}); it runs only where it was compiled: export it again"

@@ -1,17 +1,30 @@
 """From an MLflow reference (models:/..., runs:/...) to the ONNX file behind it."""
 
+import logging
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.config.tracking import tracking_client, tracking_uri
-from unblur.errors import NoModelVersionError, UnblurError
+from unblur.errors import LostFileError, NoModelVersionError, UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.secrets import masked
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+log = logging.getLogger(__name__)
+
 MEND = "run `make repro`, or give --model FILE or a name that `unblur models` lists"
+LOST = "register the model again (`unblur register`), or roll back: `unblur rollback`"
+VERSION = re.compile(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))")
+LOGGED = re.compile(r"models:/(m-[0-9a-f]+)/?")
+UNREACHABLE = re.compile(r"Connection|Timeout|timed out|Max retries|Failed to resolve")
+OF_RUN = re.compile(r"runs:/([^/]+)/(.+)")
 
 
 def is_mlflow_reference(reference: str) -> bool:
@@ -23,11 +36,14 @@ def is_mlflow_reference(reference: str) -> bool:
 def fetched_onnx(reference: str) -> Iterator[Path]:
     """Give the path of the reference's ONNX file, copied to a folder that is removed at the end of the `with` block.
 
-    The reference may lead to the file or to a folder with one model.onnx, the layout of MLflow's ONNX flavour.
+    The reference may lead to the file or to a folder with one model.onnx, the layout of MLflow's ONNX flavour. The copy
+    is compared with the SHA-256 of the version that it leads to, or that was made of it; where nothing was, a
+    warning says so.
 
     Raises:
         NoModelVersionError: the store has no such model version or run, or cannot be reached.
-        UnblurError: the model has no ONNX file, or not the one that was registered.
+        LostFileError: the version is there, but its file is gone, or not the one that was registered.
+        UnblurError: the model has no ONNX file.
     """
     uri = tracking_uri()
     store = masked(uri)
@@ -37,19 +53,22 @@ def fetched_onnx(reference: str) -> Iterator[Path]:
         msg = f"{reference}: no such model version in {store} (the file does not exist yet); {MEND}"
         raise NoModelVersionError(msg)
     with tempfile.TemporaryDirectory(prefix="unblur-", ignore_cleanup_errors=True) as folder:
-        found, sha256 = _download(reference, store, Path(folder))
-        file = _only_onnx(found, reference)
-        if sha256 and sha256_file(file) != sha256:
+        found, recorded = _download(reference, store, Path(folder))
+        file = _only_onnx(found, reference, lost=bool(recorded))
+        if not recorded:
+            log.warning("%s: no SHA-256 of it was ever registered, so nothing tells whether it has changed", reference)
+        elif sha256_file(file) not in recorded:
+            expected = " or ".join(sorted(sha256[:12] for sha256 in recorded))
             msg = (
-                f"{reference}: the stored {file.name} is not the file that was registered ({sha256[:12]}), it was "
-                "damaged or exchanged; register the model again, or roll back: `unblur rollback`"
+                f"{reference}: the stored {file.name} is not the file that was registered ({expected}), it was damaged "
+                f"or exchanged; {LOST}"
             )
-            raise UnblurError(msg)
+            raise LostFileError(msg)
         yield file
 
 
-def _download(reference: str, store: str, folder: Path) -> tuple[Path, str]:
-    """Return where the files of a reference are now, and the SHA-256 of its registered ONNX file, "" of any other."""
+def _download(reference: str, store: str, folder: Path) -> tuple[Path, frozenset[str]]:
+    """Return where the files of a reference are now, and what SHA-256 its ONNX file may have by the registry."""
     try:
         client = tracking_client()
         import mlflow
@@ -57,28 +76,62 @@ def _download(reference: str, store: str, folder: Path) -> tuple[Path, str]:
     except ImportError as error:
         msg = f"{reference}: MLflow is not installed ({error}); install unblur with its dependencies, or {MEND}"
         raise NoModelVersionError(msg) from error
-    named, sha256 = re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))", reference), ""
+    address, recorded = reference, frozenset[str]()
     try:
-        if named:
-            name, alias, number = named.groups()
-            get = client.get_model_version_by_alias if alias else client.get_model_version
-            version = get(name, alias or number)
-            sha256 = version.tags.get("model_sha256", "")
-            reference = f"models:/{name}/{version.version}"  # an alias may move before the download
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=reference, dst_path=str(folder))), sha256
-    except MlflowException as error:
-        kind = "model version" if reference.startswith("models:") else "run or artifact"
+        address, versions = _versions(client, reference)
+        recorded = frozenset(filter(None, (version.tags.get("model_sha256", "") for version in versions)))
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))), recorded
+    except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())
+        if recorded and not UNREACHABLE.search(reason):
+            msg = f"{reference}: its stored file is gone from {store} ({reason[:300]}); {LOST}"
+            raise LostFileError(msg) from error
+        kind = "model version" if reference.startswith("models:") else "run or artifact"
         msg = f"{reference}: no such {kind} in {store} ({reason}); {MEND}"
         raise NoModelVersionError(msg) from error
-    except OSError as error:
-        msg = f"{reference}: its files cannot be fetched from {store} ({error}); {MEND}"
-        raise NoModelVersionError(msg) from error
 
 
-def _only_onnx(found: Path, reference: str) -> Path:
+def _versions(client: "MlflowClient", reference: str) -> "tuple[str, list[ModelVersion]]":
+    """Return the address to download from, and the registered versions whose file it leads to."""
+    if named := VERSION.fullmatch(reference):
+        name, alias, number = named.groups()
+        get = client.get_model_version_by_alias if alias else client.get_model_version
+        version = get(name, alias or number)
+        return f"models:/{name}/{version.version}", [version]  # an alias may move before the download
+    if logged := LOGGED.fullmatch(reference):
+        run = client.get_logged_model(logged[1]).source_run_id
+        made = client.search_model_versions(f"run_id = '{run}'") if run else []
+        return reference, [version for version in made if logged_model_id(version) == logged[1]]
+    if of_run := OF_RUN.fullmatch(reference):
+        run, path = of_run[1], of_run[2].strip("/")
+        made = client.search_model_versions(f"run_id = '{run}'")
+        return reference, [version for version in made if _logged_name(client, version) == path]
+    return reference, []
+
+
+def logged_model_id(version: "ModelVersion") -> str | None:
+    """Return which logged model a version was made of; MLflow leaves `model_id` empty."""
+    found = LOGGED.fullmatch(str(version.source))
+    return found[1] if found else None
+
+
+def _logged_name(client: "MlflowClient", version: "ModelVersion") -> str | None:
+    """Return what a version's model is called in its run, None where the store no longer knows."""
+    from mlflow.exceptions import MlflowException
+
+    model_id = logged_model_id(version)
+    try:
+        return str(client.get_logged_model(model_id).name) if model_id else None
+    except MlflowException:  # deleted
+        return None
+
+
+def _only_onnx(found: Path, reference: str, *, lost: bool) -> Path:
     files = [found] if found.suffix == ".onnx" else sorted(found.rglob("model.onnx"))
     if len(files) != 1:
+        if lost:
+            msg = f"{reference}: its stored model.onnx is gone; {LOST}"
+            raise LostFileError(msg)
         msg = f"{reference}: has {len(files)} ONNX files, expected one; register the model with `unblur register`"
         raise UnblurError(msg)
     return files[0]

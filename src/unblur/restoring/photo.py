@@ -12,16 +12,25 @@ from PIL import Image
 from unblur.errors import UnblurError
 from unblur.images.channels import Values, eight_bit
 from unblur.images.header import DAMAGED
+from unblur.images.heif import SUFFIXES
 from unblur.images.photo import Photo
 from unblur.restoring.png import write_png
 from unblur.restoring.tiff import write_tiff
 from unblur.safety.atomic import replacing
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
-LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}  # what the formats (JPEG: its library) can hold
+FORMATS |= SUFFIXES
+LONGEST_SIDE = {
+    "JPEG": 65_500,
+    "WEBP": 16_383,
+    "AVIF": 65_535,
+    "HEIF": 16_384,
+}  # what the formats (JPEG: its library) can hold
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95},
     "WEBP": {"quality": 95, "exact": True},  # exact: colours below full transparency stay
+    "AVIF": {"quality": 90, "subsampling": "4:4:4"},
+    "HEIF": {"quality": 95, "chroma": 444},
 }
 NOTHING: dict[str, Any] = {"exif": None, "icc": None, "xmp": None, "iptc": None, "dpi": None, "colour": (), "texts": ()}
 NAMES = {
@@ -38,7 +47,10 @@ HELD = {  # metadata that there is a place for
     "PNG": ("exif", "icc", "xmp", "dpi", "colour", "texts"),
     "WEBP": ("exif", "icc", "xmp"),
     "TIFF": ("exif", "icc", "xmp", "iptc", "dpi"),
+    "AVIF": ("exif", "icc", "xmp"),
+    "HEIF": ("exif", "icc", "xmp"),
 }
+MOST_BITS = {"JPEG": 8, "WEBP": 8, "AVIF": 8, "HEIF": 10}  # that are written
 SRGB = ((b"sRGB", None), (b"gAMA", struct.pack(">I", 45455)), (b"cICP", bytes((1, 13, 0, 1))))
 
 
@@ -62,13 +74,16 @@ def check_target(photo: Photo, path: Path) -> tuple[str, ...]:
         )
         raise UnblurError(msg)
     notes = _fitting(photo, kind)[1]
-    if photo.pixels.dtype == np.uint16 and kind in ("JPEG", "WEBP"):
-        return (f"16 bits become 8: {kind} holds no more", *notes)
+    if photo.pixels.dtype == np.uint16 and photo.bits > (most := MOST_BITS.get(kind, 16)):
+        return (
+            f"{photo.bits} bits become {most}: {kind} {'holds' if most == 8 else 'is written with'} no more",
+            *notes,
+        )
     return notes
 
 
 def output_format(path: Path) -> str:
-    """Return JPEG, PNG, WEBP or TIFF for the path's suffix.
+    """Return JPEG, PNG, WEBP, TIFF, AVIF or HEIF for the path's suffix.
 
     Raises:
         UnblurError: another suffix.
@@ -82,7 +97,8 @@ def output_format(path: Path) -> str:
 def write_photo(photo: Photo, path: Path) -> None:
     """Write a photograph in the format of the path's suffix, whole or not at all; missing folders are made.
 
-    JPEG and WebP have quality 95, JPEG the source's chroma subsampling; PNG and TIFF keep 16 bits.
+    JPEG, WebP and HEIC have quality 95, AVIF 90, JPEG the source's chroma subsampling; PNG and TIFF keep 16 bits, HEIC
+    10.
 
     Raises:
         UnblurError: see `check_target`; or the place or the metadata cannot be written.
@@ -138,6 +154,9 @@ def _write(photo: Photo, stream: BinaryIO, kind: str) -> None:
     if kind == "TIFF":
         write_tiff(stream, _channels(photo), photo)
         return
+    if kind == "HEIF":
+        _write_heic(stream, photo)
+        return
     options = {"exif": photo.exif, "icc_profile": photo.icc, "xmp": photo.xmp, "dpi": photo.dpi, **OPTIONS[kind]}
     if kind == "JPEG":
         photo = replace(photo, alpha=None)
@@ -146,6 +165,19 @@ def _write(photo: Photo, stream: BinaryIO, kind: str) -> None:
         options["extra"] = _photoshop(photo.iptc) if photo.iptc else None
     pixels = eight_bit(_channels(photo))
     Image.fromarray(pixels).save(stream, kind, **{k: v for k, v in options.items() if v is not None})
+
+
+def _write_heic(stream: BinaryIO, photo: Photo) -> None:
+    import pillow_heif
+
+    channels = photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
+    mode = ("RGB" if photo.alpha is None else "RGBA") + (";16" if channels.dtype == np.uint16 else "")
+    height, width = channels.shape[:2]
+    whole = pillow_heif.from_bytes(mode, (width, height), np.ascontiguousarray(channels).tobytes())
+    if photo.icc:
+        about: dict[str, Any] = whole[0].info
+        about |= {"icc_profile": photo.icc, "icc_profile_type": "prof"}
+    whole.save(stream, exif=photo.exif, xmp=photo.xmp, **OPTIONS["HEIF"])
 
 
 def _photoshop(iptc: bytes) -> bytes:

@@ -173,8 +173,12 @@ def _copy(
         picture, before = pictures.popleft()
         if written is None:
             written = stream_like(made, seen, picture, base)
+            sound.begin()
             made.start_encoding()
-            result.notes += [*format_notes(picture, written.pix_fmt or HALVED), *picture_losses(picture)]
+            result.notes += [
+                *format_notes(picture, written.pix_fmt or HALVED),
+                *picture_losses(picture, seen.codec_context.name),
+            ]
         frame = encoded_like(finish(before, answer, broken), picture, base, written.pix_fmt or HALVED)
         frame.pts = times.after(picture.pts)
         frame.duration = picture.duration

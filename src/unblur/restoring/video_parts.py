@@ -6,7 +6,10 @@ from typing import Any
 
 import av
 from av.container import InputContainer, OutputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
+
+from unblur.safety.videos import main_track
 
 # Of the file itself, not of what it shows.
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id", "handler_name"}
@@ -17,6 +20,11 @@ _OF_HDR = {
     "DOVI_METADATA": "Dolby Vision metadata",
     "A53_CC": "closed captions inside the pictures",
 }
+
+
+# Languages that FFmpeg's QuickTime knows by the other of their two codes (ISO 639-2/B).
+_OF_QUICKTIME = {"deu": "ger", "nld": "dut", "isl": "ice", "ell": "gre", "fas": "per", "ron": "rum", "sqi": "alb"}
+_OF_QUICKTIME |= {"zho": "chi", "hye": "arm", "mya": "bur", "msa": "may", "bod": "tib", "cym": "wel", "eus": "baq"}
 
 
 def container_of(target: Path) -> str:
@@ -42,9 +50,12 @@ def keep_tags(taken: InputContainer, made: OutputContainer) -> None:
         made.set_chapters(chapters)
 
 
-def keep_stream_tags(stream: Any, copy: Any) -> None:  # noqa: ANN401
+def keep_stream_tags(stream: Any, copy: Any, container: str) -> None:  # noqa: ANN401
     """Hand on a track's language, title and what it is for."""
-    copy.metadata.update(_tags(stream.metadata))
+    tags = _tags(stream.metadata)
+    if container == "mov" and "language" in tags:
+        tags["language"] = _OF_QUICKTIME.get(tags["language"], tags["language"])
+    copy.metadata.update(tags)
     copy.disposition = stream.disposition
 
 
@@ -61,9 +72,11 @@ def other_tracks(taken: InputContainer, seen: VideoStream) -> list[str]:
     return notes
 
 
-def picture_losses(picture: av.VideoFrame) -> list[str]:
-    """Return a note for each thing of the pictures themselves that the copy lacks."""
+def picture_losses(picture: av.VideoFrame, codec: str) -> list[str]:
+    """Return a note for each thing of the pictures themselves, decoded from `codec`, that the copy lacks."""
     notes = []
+    if codec != "h264":
+        notes.append(f"its pictures are {codec}, and become H.264")
     if any(part.is_alpha for part in picture.format.components):
         notes.append("its transparency is left out: H.264 has none")
     if (bits := max(part.bits for part in picture.format.components)) > 10:
@@ -79,13 +92,16 @@ def forgotten(taken: InputContainer, made: InputContainer) -> list[str]:
     notes = [f"its {key} does not fit into the container: left out" for key in sorted(missing)]
     if len(taken.chapters()) > len(made.chapters()):
         notes.append("its chapters do not fit into the container: left out")
+    pairs: list[tuple[Any, Any]] = [(main_track(taken), main_track(made))]
     for kind in ("audio", "subtitles"):
         tracks, copies = getattr(taken.streams, kind), getattr(made.streams, kind)
-        for before, after in zip(tracks, copies, strict=True) if len(tracks) == len(copies) else ():
-            what = f"of its {before.type} does not fit into the container: left out"
-            notes += [
-                f"the {key} {what}" for key in sorted(_tags(before.metadata).keys() - _tags(after.metadata).keys())
-            ]
+        pairs += zip(tracks, copies, strict=True) if len(tracks) == len(copies) else ()
+    for before, after in pairs:
+        lost = sorted(_tags(before.metadata).keys() - _tags(after.metadata).keys())
+        gone = before.disposition & ~after.disposition & ~Disposition.default
+        lost += [f"mark {purpose.name!r}" for purpose in Disposition if purpose & gone]
+        what = "pictures" if before.type == "video" else before.type
+        notes += [f"the {each} of its {what} does not fit into the container: left out" for each in lost]
     return notes
 
 

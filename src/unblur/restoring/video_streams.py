@@ -69,10 +69,14 @@ class Sound:
                 hint = "" if target.suffix.lower() == ".mkv" else "; .mkv takes more kinds"
                 result.notes.append(f"{target.suffix} cannot hold its {kind} ({name}): left out{hint}")
                 continue
-            copy: Any = made.add_stream_from_template(stream)
-            keep_stream_tags(stream, copy)
-            self.copies[stream.index] = copy, Times(1)
             self.streams.append(stream)
+
+    def begin(self) -> None:
+        """Add the tracks, after that of the pictures: players and scripts take the first for the main one."""
+        for stream in self.streams:
+            copy: Any = self.made.add_stream_from_template(stream)
+            keep_stream_tags(stream, copy, self.made.format.name)
+            self.copies[stream.index] = copy, Times(1)
 
     def hold(self, packet: "av.Packet[Any]") -> None:
         """Keep a packet until the pictures have come as far."""
@@ -137,7 +141,7 @@ class Decoder:
 def stream_like(made: OutputContainer, seen: VideoStream, picture: av.VideoFrame, base: Fraction) -> VideoStream:
     """Add a stream of the same size, bits, halving of colours, times, rotation and colour tags."""
     stream: Any = made.add_stream(CODEC, rate=seen.average_rate or 25, options=QUALITY)
-    keep_stream_tags(seen, stream)
+    keep_stream_tags(seen, stream, made.format.name)
     context = stream.codec_context
     stream.width, stream.height = picture.width, picture.height
     stream.pix_fmt = form_like(picture)

@@ -3,12 +3,13 @@
 import hashlib
 import io
 import stat
+import tarfile
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
@@ -56,8 +57,7 @@ def read_zip(path: Path, *, max_bytes: int) -> dict[str, bytes]:
     """Return every member of the zip at `path` by its name; the file is read once, so what is checked is what is used.
 
     Raises:
-        UnblurError: no such file, not a zip, too large, two members of one name, one that is no plain file, or a
-            name that leads out of the archive.
+        UnblurError: no such file, not a zip, too large, or as `check_zip`.
     """
     try:
         with path.open("rb") as stream:
@@ -66,12 +66,8 @@ def read_zip(path: Path, *, max_bytes: int) -> dict[str, bytes]:
             msg = f"{path}: is larger than {max_bytes} bytes, the most that is read"
             raise UnblurError(msg)
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
-            infos = opened.infolist()
-            check_names((info.filename for info in infos), path)
-            left = max_bytes
-            for info in infos:
-                left -= _plain_file(opened, path, info.filename, left).file_size
-            return {info.filename: opened.read(info) for info in infos}
+            check_zip(opened, path, max_bytes=max_bytes)
+            return {info.filename: opened.read(info) for info in opened.infolist()}
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror}); give an archive that is there"
         raise UnblurError(msg) from error
@@ -80,20 +76,68 @@ def read_zip(path: Path, *, max_bytes: int) -> dict[str, bytes]:
         raise UnblurError(msg) from error
 
 
+def check_zip(opened: zipfile.ZipFile, archive: Path, *, max_bytes: int) -> None:
+    """Refuse a zip that is more than plain files, before any of it is unpacked.
+
+    Raises:
+        UnblurError: two members of one name, one that is no plain file or lies in the wrong place (see `check_names`),
+            or more than `max_bytes` unpacked.
+    """
+    infos = opened.infolist()
+    check_names((info.filename for info in infos), archive)
+    left = max_bytes
+    for info in infos:
+        left -= _plain_file(opened, archive, info.filename, left).file_size
+
+
+def read_tar(path: Path, *, max_bytes: int) -> dict[str, bytes]:
+    """Return every file of the gzipped tar at `path` by its name; nothing is unpacked to disk.
+
+    Raises:
+        UnblurError: no such file, not such an archive, more than `max_bytes` unpacked, a member that is neither a file
+            nor a folder, or as `check_names`.
+    """
+    found: dict[str, bytes] = {}
+    names: list[str] = []
+    left = max_bytes
+    try:
+        with tarfile.open(path, "r|gz") as archive:  # a stream: each byte is read once, and no size is believed
+            for member in archive:
+                names.append(member.name)
+                left -= member.size + tarfile.BLOCKSIZE
+                if left < 0:
+                    msg = f"{path.name}: unpacks to more than {max_bytes} bytes, the most that is read"
+                    raise UnblurError(msg)
+                if not member.isdir() and (not member.isreg() or member.sparse is not None):
+                    msg = f"{path.name}: {member.name} is a link or a device; plain files were expected"
+                    raise UnblurError(msg)
+                if member.isreg():
+                    found[member.name] = cast("IO[bytes]", archive.extractfile(member)).read()
+    except OSError as error:
+        reason = error.strerror or str(error)  # gzip's own have no number
+        msg = f"{path}: cannot be read as a gzipped tar archive ({reason}); get it again"
+        raise UnblurError(msg) from error
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+        msg = f"{path}: damaged or not a gzipped tar archive ({error}); get it again"
+        raise UnblurError(msg) from error
+    check_names(names, path)
+    return found
+
+
 def check_names(names: Iterable[str], archive: Path) -> None:
     """Refuse names that two readers may understand differently.
 
     Raises:
-        UnblurError: there is no member, two have one name (also when case and Unicode's forms are disregarded), or a
-            name is absolute, has a backslash or a part `..`.
+        UnblurError: there is no member, two have one name (also when case, Unicode's forms and steps such as `./` are
+            disregarded), or a name is absolute, has a backslash, a control character or a part `..`.
     """
     seen: dict[str, str] = {}
     for name in names:
         parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
+        if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or min(name) < " ":
             msg = f"{archive.name}: its member {name!r} leads out of it; get the archive again from where it is made"
             raise UnblurError(msg)
-        plain = unicodedata.normalize("NFKC", name).casefold()
+        plain = unicodedata.normalize("NFKC", "/".join(parts)).casefold()
         if plain in seen:
             msg = f"{archive.name}: holds {name!r} and {seen[plain]!r}, which are one name; get the archive again"
             raise UnblurError(msg)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from unblur.errors import UnblurError
@@ -31,13 +33,50 @@ def check_listed(file: Path) -> None:
     Raises:
         UnblurError: the file is missing, or is not what was listed.
     """
-    try:
-        expected = json.loads((file.parent / LISTING).read_text(encoding="utf-8"))[file.name]
-    except (OSError, ValueError, KeyError, TypeError):
-        expected = None
     if not file.is_file():
         msg = f"{file}: is missing; make the model again"
         raise UnblurError(msg)
-    if expected not in (None, sha256_file(file)):
+    require_listed(file, listed_sha256(file), lambda: sha256_file(file))
+
+
+@contextmanager
+def listed_copy(file: Path) -> Iterator[tuple[Path, str]]:
+    """Give a private copy of a file that the listing beside it names, and its SHA-256; the copy goes with the block.
+
+    The bytes that are copied are the ones that are hashed: whoever exchanges the file meanwhile changes nothing.
+
+    Raises:
+        UnblurError: no listing names the file, or it is not what was listed.
+    """
+    expected = listed_sha256(file)
+    if expected is None:
+        msg = f"{file}: no {LISTING} beside it vouches for it; make it yourself"
+        raise UnblurError(msg)
+    with tempfile.TemporaryDirectory(prefix="unblur-") as folder:
+        copy = Path(folder) / file.name
+        digest = hashlib.sha256()
+        with file.open("rb") as source, copy.open("wb") as sink:
+            while chunk := source.read(1 << 20):
+                digest.update(chunk)
+                sink.write(chunk)
+        require_listed(file, expected, digest.hexdigest)
+        yield copy, expected
+
+
+def listed_sha256(file: Path) -> str | None:
+    """Return what the listing beside a file says of it, None where nothing does."""
+    try:
+        return str(json.loads((file.parent / LISTING).read_text(encoding="utf-8"))[file.name])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def require_listed(file: Path, expected: str | None, found: Callable[[], str]) -> None:
+    """Do nothing if nothing was listed, or what was `found`.
+
+    Raises:
+        UnblurError: another file.
+    """
+    if expected is not None and expected != found():
         msg = f"{file}: is not the file that was written here, as {LISTING} beside it tells; make the model again"
         raise UnblurError(msg)

@@ -10,6 +10,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from unblur.errors import UnblurError
+from unblur.safety.inputs import require_file, require_pixels
 
 # The containers that are read, by FFmpeg's names. It knows more, among them playlists, which open other files.
 CONTAINERS = ("mov", "matroska", "avi", "mpeg", "mpegts", "mpegvideo")
@@ -47,16 +48,7 @@ def check_video_header(
     Raises:
         UnblurError: no such file, an empty one, too many bytes, pixels or frames, not a video, or one without pictures.
     """
-    if not path.is_file():
-        msg = f"{path}: there is no such file"
-        raise UnblurError(msg)
-    size = path.stat().st_size
-    if size == 0:
-        msg = f"{path}: the file is empty; a video ({READABLE}) was expected"
-        raise UnblurError(msg)
-    if size > max_bytes:
-        msg = f"{path}: {size} bytes, at most {max_bytes} are read; cut the video in parts"
-        raise UnblurError(msg)
+    require_file(path, f"a video ({READABLE})", max_bytes, "cut the video in parts")
     with open_video(path) as container:
         if not container.streams.video:
             msg = f"{path}: holds no pictures, only {_kinds(container)}; a video was expected"
@@ -69,12 +61,7 @@ def check_video_header(
     if min(header.width, header.height) < 1:
         msg = f"{path}: the header tells no size; the file is damaged, or of a kind that is not read"
         raise UnblurError(msg)
-    if (pixels := header.width * header.height) > max_pixels:
-        msg = (
-            f"{path}: frames of {pixels / 1e6:.1f} megapixels ({header.width} x {header.height}), "
-            f"at most {max_pixels / 1e6:.1f} are read; scale the video down"
-        )
-        raise UnblurError(msg)
+    require_pixels(path, (header.width, header.height), max_pixels, "scale the video down", "frames of ")
     if header.frames > max_frames:
         msg = f"{path}: {header.frames} frames, at most {max_frames} are read; cut the video in parts"
         raise UnblurError(msg)

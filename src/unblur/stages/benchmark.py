@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 from unblur.stages.console import console, show_table, tracker, what_next
@@ -38,8 +39,10 @@ def main(cfg: PipelineConfig) -> None:
     settings, folder = cfg.benchmark, Path(cfg.paths.benchmark)
     entered = named(entrants(cfg.paths))
     models = {model.name: model for model in all_models(cfg.paths)}
+    require_descent(cfg.paths, "benchmark")
 
     with owned_folder(folder, "benchmark", asdict(settings)) as new:
+        write_lineage(cfg.paths, "benchmark", new)
         fresh = {
             name: measure_fresh_start(entered[name].runtime.name, entered[name].file, settings.sizes, settings.threads)
             for name in tracker("fresh processes")(list(entered))

@@ -26,6 +26,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     for split in ("val", "test"):
         words = f"a video for {split}, by its name; may be given several times"
         parser.add_argument(f"--{split}", action="append", default=[], metavar="VIDEO", help=words)
+    parser.add_argument("--overwrite", action="store_true", help="write into OUT, whoever made what is in it")
     parser.set_defaults(build=average)
 
 
@@ -44,6 +45,7 @@ def average(options: argparse.Namespace) -> None:
         stride=options.frames if options.stride is None else options.stride,
         split=options.split,
         splits=_splits(options),
+        overwrite=options.overwrite,
         track=tracker("averaging"),
     )
     rows = averaged.rows

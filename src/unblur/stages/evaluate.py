@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
@@ -45,10 +46,12 @@ def main(cfg: PipelineConfig) -> None:
         msg = f"{prepared} has no pairs of the split 'test'; make them with `unblur prepare`"
         raise UnblurError(msg)
     baselines = get_baselines(cfg.evaluate.baselines)
+    require_descent(cfg.paths, "evaluate")
     restorer = load_restorer(train / "model")
     check_task(rows, prepared, restorer.task)
 
     with owned_folder(out, "evaluate", asdict(cfg.evaluate)) as new:
+        write_lineage(cfg.paths, "evaluate", new)
         watches = {name: Stopwatch(framewise(restore)) for name, restore in baselines.items()} | {
             MODEL: Stopwatch(restorer)
         }

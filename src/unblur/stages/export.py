@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 from unblur.safety.owned import owned_folder
@@ -27,8 +28,10 @@ def main(cfg: PipelineConfig) -> None:
     task = "image"
     check_formats(cfg.export.formats)
     models = all_models(cfg.paths)
+    require_descent(cfg.paths, "export")
     folder, rows = Path(cfg.paths.export), []
     with owned_folder(folder, "export", asdict(cfg.export)) as new:
+        write_lineage(cfg.paths, "export", new)
         fewer = any(model.kind != "float" for model in models)
         pairs = read_pairs(Path(cfg.paths.prepared), "val", cfg.quantize.pairs) if fewer else []
         for model in models:

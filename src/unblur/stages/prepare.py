@@ -68,12 +68,13 @@ def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None
     from unblur.config.suggest import network_for
     from unblur.data.imported_pairs import bring_pairs, bring_sequences
 
-    sizes, track = {"max_side": cfg.data.max_side, "max_pairs": cfg.data.max_pairs}, tracker("copying pairs")
+    limits: dict[str, Any] = {"max_side": cfg.data.max_side, "max_pairs": cfg.data.max_pairs, "limits": cfg.check}
+    task, frames, track = cfg.data.task, cfg.data.frames, tracker("copying pairs")
     with owned_folder(prepared_root, "prepare", _settings(cfg), inputs=_inputs(cfg, dataset.root)) as folder:
-        if cfg.data.task == "image":
-            brought = bring_pairs(dataset, folder, **sizes, track=track)
+        if task == "image":
+            brought = bring_pairs(dataset, folder, **limits, track=track)
         else:
-            brought = bring_sequences(dataset, folder, task=cfg.data.task, frames=cfg.data.frames, **sizes, track=track)
+            brought = bring_sequences(dataset, folder, task=task, frames=frames, **limits, track=track)
     there, here = (Counter(row.split for row in rows) for rows in (dataset.rows, brought))
     show_table(
         f"pairs of {cfg.data.manifest}",

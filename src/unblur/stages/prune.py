@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
@@ -28,8 +29,10 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.training.weights import WEIGHTS, load_model, read_model_config, save_model
 
     say_training()
+    require_descent(cfg.paths, "prune")
     source, folder = Path(cfg.paths.train) / "model", Path(cfg.paths.prune)
     with owned_folder(folder, "prune", {"seed": cfg.seed, **asdict(cfg.prune)}) as new:
+        write_lineage(cfg.paths, "prune", new)
         network = load_model(source)
         pruned = Pruned(network, [], [], [])
         if cfg.prune.target is not None:

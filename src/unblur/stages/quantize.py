@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 from unblur.safety.owned import owned_folder
@@ -23,10 +24,12 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.training.weights import load_model
 
     say_training()
+    require_descent(cfg.paths, "quantize")
     folder = Path(cfg.paths.quantize)
     record: dict[str, Any] = {}
     rows = []
     with owned_folder(folder, "quantize", {"seed": cfg.seed, **asdict(cfg.quantize)}) as new:
+        write_lineage(cfg.paths, "quantize", new)
         for model in float_models(cfg.paths):
             track = tracker(f"{model.name}: cost of each part")
             found = quantize_network(cfg, load_model(model.source), model.name, console.print, track)

@@ -12,6 +12,9 @@ def run(cfg: PipelineConfig) -> None:
 
     done = register(cfg, project_root())
     version = done.version
+    if done.healed:
+        console.print(f"{version}: its stored file was gone or another; written anew (SHA-256 {version.sha256[:12]}).")
+        return
     if not done.created:
         console.print(f"{version} holds this very model already (SHA-256 {version.sha256[:12]}): nothing registered.")
         return

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from unblur.config.descent import require_descent
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 
@@ -17,6 +18,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.safety.owned import REPORTS, claim_folder
     from unblur.stages.console import show_table, what_next
 
+    require_descent(cfg.paths, "report")
     reports = Path(cfg.paths.reports)
     claim_folder(reports, REPORTS)
     artifacts = read_artifacts(cfg.paths)

@@ -22,10 +22,11 @@ def main(argv: list[str]) -> int:
     """Load the model, score pair after pair, show and write the figures."""
     options = _parse(argv)
 
-    from unblur.evaluation.pair_scores import check_out, score_pairs, write_pair_scores
+    from unblur.evaluation.pair_scores import check_out, is_pair_scores, score_pairs, write_pair_scores
     from unblur.metrics.profiles import get_profile
     from unblur.restoring.restorer import load_restorer
     from unblur.restoring.tiles import plan_axis
+    from unblur.safety.owned import check_replaceable, claim_folder
     from unblur.stages.console import tracker
 
     get_profile(options.profile)  # what cannot be is refused before anything is loaded
@@ -33,9 +34,12 @@ def main(argv: list[str]) -> int:
         plan_axis(1, options.tile, options.overlap)
     if options.out:
         check_out(options.out)
+        check_replaceable(options.out, is_pair_scores, options.overwrite)
     if options.panels and options.panels.is_file():
         msg = f"--panels {options.panels}: is a file; expected a folder"
         raise UsageError(msg)
+    if options.panels:
+        claim_folder(options.panels, "score", overwrite=options.overwrite)
     restorer = load_restorer(
         options.model, options.threads, runtime=options.runtime, precision=options.precision, device=options.device
     )
@@ -62,6 +66,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--profile", default="psnr/aligned", help="metric profile (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="write the figures with full precision: FILE.csv or FILE.json")
     parser.add_argument("--panels", type=Path, metavar="FOLDER", help="write before, after and truth of each pair, PNG")
+    parser.add_argument("--overwrite", action="store_true", help="replace what unblur did not write")
     parser.add_argument("--tile", type=int, default=0, help="largest side of a tile (default: 0, pictures whole)")
     parser.add_argument("--overlap", type=int, default=64, help="overlap of tiles in pixels (default: %(default)s)")
     parser.add_argument("--runtime", default="auto", choices=("auto", "onnxruntime", "openvino", "torch"))

@@ -62,9 +62,11 @@ class History(L.Callback):
         """Close a row."""
         if trainer.sanity_checking:
             return
+        own = torch.tensor([self._loss_sum, self._loss_count], dtype=torch.float64, device=pl_module.device)
+        total, count = trainer.strategy.reduce(own, reduce_op="sum").tolist()  # of all processes
         row = {
             "step": trainer.global_step,
-            "train_loss": self._loss_sum / max(1, self._loss_count),
+            "train_loss": total / max(1, count),
             "val_psnr": float(trainer.callback_metrics["val/psnr"]),
         }
         self.rows.append(row)

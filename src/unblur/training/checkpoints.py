@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
+from unblur.safety.archives import check_names
 from unblur.safety.atomic import replacing
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def _damage(path: Path) -> str | None:
     """Say what is wrong with a checkpoint: PyTorch's reader does not compare checksums, the archive's own does."""
     try:
         with zipfile.ZipFile(path) as archive:
+            check_names(archive.namelist(), path)
             if broken := archive.testzip():
                 return f"the checksum of {broken} is another"
         torch.load(path, map_location="cpu", weights_only=True, mmap=True)

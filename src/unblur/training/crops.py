@@ -43,7 +43,8 @@ def training_crops(cfg: PipelineConfig) -> SharpCrops | PairedCrops | ShardedCro
         dataset = dataset.without(cfg.data.exclude)
         root, sources = dataset.root, dataset.sources()
         if pairs := [row for row in dataset.rows if row.split == "train" and row.blur]:
-            return PairedCrops(pairs, root, frames=cfg.data.frames, burst=cfg.data.task == "burst", **options)
+            options |= {"frames": cfg.data.frames, "burst": cfg.data.task == "burst", "limits": cfg.check}
+            return PairedCrops(pairs, root, **options)
     else:
         root = Path(cfg.paths.data)
         sources = [source for source in read_sources(root) if source.file not in cfg.data.exclude]

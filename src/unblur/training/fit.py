@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
+from unblur.config.descent import write_lineage
 from unblur.config.instantiate import instantiate
 from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
@@ -211,6 +212,7 @@ def write_training(cfg: PipelineConfig, network: nn.Module, record: TrainingReco
     folder = Path(cfg.paths.train)
     model = read_model_config(Path(cfg.train.init)) if cfg.train.init else cfg.model
     with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
+        write_lineage(cfg.paths, "train", new)
         digest = save_model(network, model, new)
     record = TrainingRecord(**{**asdict(record), "model_sha256": digest})
     with replacing(folder / HISTORY) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:

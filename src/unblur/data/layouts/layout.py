@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from unblur.errors import UnblurError
+from unblur.images.heif import SUFFIXES
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", *SUFFIXES)
 Task = Literal["image", "video"]
 
 

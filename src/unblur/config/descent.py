@@ -1,0 +1,114 @@
+"""What each stage of the pipeline has read, by SHA-256, and whether that is what lies there now.
+
+A stage writes `lineage.json` beside what it makes. Before a stage reads, the records of all stages before it are
+compared with the files that they name, so that no result joins two trainings. The records hold hashes alone: the same
+inputs give the same bytes.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from unblur.config.schema import PathsConfig
+from unblur.errors import UnblurError
+from unblur.safety.atomic import replacing
+from unblur.safety.hashing import LISTING, sha256_file
+
+FILE = "lineage.json"
+PAIRS = "prepared/manifest.csv"
+TRAINED, PRUNED = "train/model/model.safetensors", "prune/model/model.safetensors"
+READS = {
+    "train": (PAIRS,),
+    "evaluate": (TRAINED, PAIRS),
+    "prune": (TRAINED, PAIRS),
+    "quantize": (TRAINED, PRUNED, PAIRS),
+    "export": (TRAINED, PRUNED, "quantize/*/model.onnx", PAIRS),
+    "benchmark": (TRAINED, PRUNED, f"export/*/{LISTING}", PAIRS),
+    "report": (TRAINED, "evaluate/metrics.json", "export/parity.csv", "benchmark/latency.csv"),
+    "register": (TRAINED, "evaluate/metrics.json", f"export/*/{LISTING}", "benchmark/chosen.json"),
+}
+"""Stage -> the files that it reads of other stages: the key of their folder in `paths`, then where they lie in it."""
+
+
+def write_lineage(paths: PathsConfig, stage: str, folder: Path) -> None:
+    """Write down in `folder` what the stage reads, as it is now."""
+    content = {"stage": stage, "read": {name: sha256_file(file) for name, file in _read_by(paths, Path(), stage)}}
+    with replacing(folder / FILE) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def require_descent(paths: PathsConfig, stage: str, root: Path | None = None) -> None:
+    """Do nothing if all that the stages before this one have made is made of what lies there now.
+
+    What has no record passes: weights that were imported, and what an earlier version wrote. A trained model may be
+    taken to other pairs than it was trained with.
+
+    Args:
+        paths: where the stages have written.
+        stage: that will read.
+        root: what `paths` are relative to; None is the working folder.
+
+    Raises:
+        UnblurError: something was made of another file; both are named, and the stage to run again.
+    """
+    base = root or Path()
+    for before in _before(stage):
+        if before != "train" and Path(getattr(paths, before)) == Path(paths.train):
+            continue  # a pruned network that is taken for the trained one: a beginning, whatever it came from
+        place = base / _folder(paths, before) / FILE
+        recorded = _recorded(place)
+        if recorded is None:
+            continue
+        there = dict(_read_by(paths, base, before))
+        for name in sorted(recorded.keys() | there.keys()):
+            if (before, name) == ("train", PAIRS) or not (base / getattr(paths, name.partition("/")[0])).is_dir():
+                continue
+            file = base / getattr(paths, name.partition("/")[0]) / name.partition("/")[2]
+            was, now = recorded.get(name), sha256_file(file) if file.is_file() else None
+            if was != now:
+                msg = (
+                    f"{place} was made of {_told(was)}, but {file} is {_told(now)}: they do not belong together. Run "
+                    f"`unblur {before}` again, or bring everything up to date: `dvc repro`."
+                )
+                raise UnblurError(msg)
+
+
+def _before(stage: str) -> list[str]:
+    """Return the stages whose results this one reads, at once or through others, the earliest first."""
+    direct = {name.partition("/")[0] for name in READS[stage]} & READS.keys()
+    found = {earlier for each in direct for earlier in (*_before(each), each)}
+    return [name for name in READS if name in found]
+
+
+def _folder(paths: PathsConfig, stage: str) -> Path:
+    """Return where a stage's record lies."""
+    return Path(getattr(paths, stage)) / ("model" if stage == "train" else "")
+
+
+def _read_by(paths: PathsConfig, base: Path, stage: str) -> Iterator[tuple[str, Path]]:
+    """Yield what is there of the files that a stage reads, by their names in `READS`."""
+    for pattern in READS[stage]:
+        key, _, inner = pattern.partition("/")
+        folder = base / getattr(paths, key)
+        for file in sorted(folder.glob(inner)):
+            yield f"{key}/{file.relative_to(folder).as_posix()}", file
+
+
+def _recorded(place: Path) -> dict[str, str] | None:
+    """Return name -> SHA-256 of a record, None where there is none.
+
+    Raises:
+        UnblurError: it cannot be read.
+    """
+    if not place.is_file():
+        return None
+    try:
+        content = json.loads(place.read_text(encoding="utf-8"))
+        return {str(name): str(sha256) for name, sha256 in content["read"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{place}: is no record of what a stage has read ({error}); run that stage again"
+        raise UnblurError(msg) from error
+
+
+def _told(sha256: str | None) -> str:
+    return sha256[:12] if sha256 else "not there"

@@ -1,0 +1,133 @@
+"""Every stage is told of every file that was exchanged under what it reads, and by no other."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from unblur.config.descent import FILE, READS, require_descent, write_lineage
+from unblur.config.schema import PathsConfig
+from unblur.errors import UnblurError
+
+MADE = {
+    "prepared": ["manifest.csv"],
+    "train": ["model/model.safetensors"],
+    "evaluate": ["metrics.json"],
+    "prune": ["model/model.safetensors"],
+    "quantize": ["trained_int8/model.onnx", "pruned_int8/model.onnx"],
+    "export": ["trained/sha256.json", "trained_int8/sha256.json", "parity.csv"],
+    "benchmark": ["latency.csv", "chosen.json"],
+}
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    """Every stage's folder as one pass of the pipeline leaves it, in the pipeline's order."""
+    monkeypatch.chdir(tmp_path)
+    found = PathsConfig()
+    for stage in MADE:
+        make(found, stage)
+    return found
+
+
+def make(paths, stage, content="first"):
+    folder = folder_of(paths, stage)
+    for name in MADE[stage]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{content} {stage}/{name}")
+    if stage in READS:
+        write_lineage(paths, stage, folder / "model" if stage == "train" else folder)
+
+
+def folder_of(paths, stage):
+    return Path(getattr(paths, stage))
+
+
+def refused(paths):
+    """Return stage -> what it says, for the stages that refuse."""
+    found = {}
+    for stage in READS:
+        try:
+            require_descent(paths, stage)
+        except UnblurError as error:
+            found[stage] = str(error)
+    return found
+
+
+def test_one_pass_belongs_together_and_its_records_are_the_same_bytes_again(paths, tmp_path):
+    assert refused(paths) == {}
+    before = (tmp_path / "artifacts/export" / FILE).read_bytes()
+    make(paths, "export")
+    assert (tmp_path / "artifacts/export" / FILE).read_bytes() == before
+    assert str(tmp_path) not in before.decode()
+    assert set(json.loads(before)["read"]) == {
+        "train/model/model.safetensors",
+        "prune/model/model.safetensors",
+        "quantize/trained_int8/model.onnx",
+        "quantize/pruned_int8/model.onnx",
+        "prepared/manifest.csv",
+    }
+
+
+@pytest.mark.parametrize(
+    ("anew", "refusing", "again"),
+    [
+        ("train", {"quantize", "export", "benchmark", "report", "register"}, "prune"),
+        ("prune", {"export", "benchmark", "report", "register"}, "quantize"),
+        ("quantize", {"benchmark", "report", "register"}, "export"),
+        ("export", {"report", "register"}, "benchmark"),
+        ("evaluate", set(), ""),
+        ("benchmark", set(), ""),
+        ("prepared", {"quantize", "export", "benchmark", "report", "register"}, "prune"),
+    ],
+)
+def test_what_was_made_anew_is_not_joined_with_what_was_made_of_the_old(paths, anew, refusing, again):
+    make(paths, anew, "second")
+    found = refused(paths)
+    assert found.keys() == refusing
+    for message in found.values():
+        if anew in ("train", "prepared"):  # also evaluate has to run again, if that comes first
+            assert f"Run `unblur {again}` again" in message or "Run `unblur evaluate` again" in message
+        else:
+            assert f"Run `unblur {again}` again" in message
+        assert f"artifacts/{anew}/{MADE[anew][0]} is" in message or f"artifacts/{anew}/" in message
+        assert f"/{FILE} was made of" in message
+        assert "\n" not in message
+
+
+def test_bringing_everything_up_to_date_mends_it(paths):
+    make(paths, "train", "second")
+    for stage in ("evaluate", "prune", "quantize", "export", "benchmark"):
+        require_descent(paths, stage)
+        make(paths, stage, "second")
+    assert refused(paths) == {}
+
+
+def test_a_file_that_came_or_went_is_told(paths):
+    (folder_of(paths, "quantize") / "trained_int8" / "model.onnx").unlink()
+    with pytest.raises(UnblurError, match=r"quantize/trained_int8/model\.onnx is not there: .*`unblur export` again"):
+        require_descent(paths, "benchmark")
+    shutil.rmtree(folder_of(paths, "quantize"))  # not pulled: nothing to compare with
+    require_descent(paths, "benchmark")
+
+
+def test_what_has_no_record_passes_and_a_damaged_one_does_not(paths):
+    (folder_of(paths, "export") / FILE).unlink()
+    make(paths, "quantize", "second")
+    require_descent(paths, "benchmark")
+    (folder_of(paths, "quantize") / FILE).write_text("{")
+    with pytest.raises(UnblurError, match=r"quantize/lineage\.json: is no record"):
+        require_descent(paths, "benchmark")
+
+
+def test_a_pruned_network_may_be_taken_for_the_trained_one(paths):
+    paths.train = paths.prune
+    require_descent(paths, "quantize")
+    with pytest.raises(UnblurError, match=r"`unblur quantize` again"):
+        require_descent(paths, "export")
+
+
+def test_the_same_model_may_be_scored_on_other_pairs(paths):
+    make(paths, "prepared", "second")
+    require_descent(paths, "evaluate")
