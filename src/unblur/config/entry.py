@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from unblur.config.failures import explain, of_worker
-from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
 from unblur.safety.owned import OVERWRITE
 from unblur.safety.secrets import masked
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from unblur.config.schema import PipelineConfig
 
 # The pipeline's folders are given by `paths`; Hydra shall make none of its own for a single run.
 QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
@@ -47,7 +50,7 @@ class Stopped(SystemExit):
         self.signal = signal.Signals(number)
 
 
-def stage(run: Callable[[PipelineConfig], None]) -> Callable[[], None]:
+def stage(run: "Callable[[PipelineConfig], None]") -> Callable[[], None]:
     """Make a Hydra command of a function that takes the whole configuration.
 
     `--config FILE` takes an already composed file instead of conf/; `--overwrite` replaces folders that unblur did not
@@ -203,12 +206,12 @@ def _refuse_hydra(arguments: list[str]) -> None:
         check_composed(Path(folder) / f"{name}.yaml")
 
 
-def _hydra_run(run: Callable[[PipelineConfig], None]) -> None:
+def _hydra_run(run: "Callable[[PipelineConfig], None]") -> None:
     import hydra
 
     from unblur.config.compose import COMPOSITION_ERRORS, checked, composition_error, config_dir
 
-    def task(config: DictConfig) -> None:
+    def task(config: "DictConfig") -> None:
         with exit_codes():
             run(_apart(checked(config)))
 
@@ -219,7 +222,7 @@ def _hydra_run(run: Callable[[PipelineConfig], None]) -> None:
         raise composition_error(error, overrides) from error
 
 
-def _apart(config: PipelineConfig) -> PipelineConfig:
+def _apart(config: "PipelineConfig") -> "PipelineConfig":
     """In a multirun, send what training and evaluation write into the job's own folder."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode

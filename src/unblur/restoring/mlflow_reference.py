@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from unblur.config.extras import install
 from unblur.config.tracking import tracking_client, tracking_uri
-from unblur.errors import NoModelVersionError, UnblurError
+from unblur.errors import MissingPackageError, NoModelVersionError, UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.secrets import masked
 
@@ -55,8 +56,8 @@ def _download(reference: str, store: str, folder: Path) -> tuple[Path, str]:
         import mlflow
         from mlflow.exceptions import MlflowException
     except ImportError as error:
-        msg = f"{reference}: MLflow is not installed ({error}); install unblur with its dependencies, or {MEND}"
-        raise NoModelVersionError(msg) from error
+        msg = f"{reference}: lies in {store}, which MLflow reads, and that is not installed: {install('mlflow')}"
+        raise MissingPackageError(msg) from error
     named, sha256 = re.fullmatch(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))", reference), ""
     try:
         if named:
