@@ -185,6 +185,8 @@ def test_one_that_fails_is_an_outcome_and_alone_an_error(model, tmp_path, make_p
     assert [outcome.error is None for outcome in outcomes] == [True, False]
     with pytest.raises(UnblurError, match=r"bad\.png: not a picture"):
         unblur.restore(bad, tmp_path / "out.png", model)
+    with pytest.raises(UnblurError, match=r"clip\.MP4: a video; the command"):
+        unblur.restore(tmp_path / "clip.MP4", tmp_path / "out.mp4", model)
     (tmp_path / "theirs.png").write_bytes(b"theirs")
     with pytest.raises(UnblurError, match="unblur did not write it"):
         unblur.restore(good, tmp_path / "theirs.png", model)

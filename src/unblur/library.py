@@ -15,7 +15,7 @@ from unblur.errors import UnblurError, UsageError
 from unblur.images.in_memory import take
 from unblur.models.loading import load_chosen
 from unblur.restoring.answer import restore_pixels
-from unblur.restoring.folder import Making, Outcome, outstanding, plan_jobs, restore_job
+from unblur.restoring.folder import VIDEOS, Making, Outcome, outstanding, plan_jobs, restore_job
 from unblur.restoring.restorer import Restorer
 from unblur.restoring.tiles import plan_axis
 
@@ -26,6 +26,8 @@ Reference = str | os.PathLike[str]
 Strength = float | Literal["auto"]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 Pixel = TypeVar("Pixel", bound=np.generic)
+
+BY_COMMAND = "the command `unblur restore` takes videos and bursts"
 
 # With what the command writes down of photographs beside these, each knows what the other has done already.
 _OF_SEQUENCES = {"burst": False, "reference": None, "steady": True}
@@ -216,6 +218,9 @@ def restore(
     share = _share(strength)
     several = isinstance(source, Sequence) and not isinstance(source, str)
     sources = [Path(each) for each in source] if several else [Path(source)]  # type: ignore[arg-type, union-attr]
+    if len(sources) == 1 and sources[0].suffix.lower() in VIDEOS:
+        msg = f"{sources[0]}: a video; {BY_COMMAND}"
+        raise UnblurError(msg)
     jobs, _ = plan_jobs(sources, Path(target), into=str(target).endswith(("/", os.sep)))
     loaded = model if isinstance(model, Model) else load(model)
     _require_images(loaded)
@@ -291,7 +296,7 @@ def evaluate(
 
 def _require_images(model: Model) -> None:
     if model.task != "image":
-        msg = f"{model.name}: restores {model.task}s, not single photographs; the command `unblur restore` takes those"
+        msg = f"{model.name}: restores {model.task}s, not single photographs; {BY_COMMAND}"
         raise UnblurError(msg)
 
 

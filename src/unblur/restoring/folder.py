@@ -25,6 +25,7 @@ from unblur.safety.hashing import sha256_file
 from unblur.safety.written import LIST, Made, read_lines, recorded, state
 
 COMPARISON = ".compare.png"
+VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 LONGEST_NAME = 255  # bytes
 
 

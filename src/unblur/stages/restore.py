@@ -31,7 +31,6 @@ SAME_PIXELS = {
     *("source", "sources", "target", "into", "model", "fast"),
     *("batch", "threads", "max_megapixels", "overwrite", "compare"),
 }
-VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 
 
 @command
@@ -43,6 +42,7 @@ def main(argv: list[str]) -> int:
         msg = f"--burst: got {len(options.sources)} folders or files; give the one folder of the shots"
         raise UsageError(msg)
 
+    from unblur.restoring.folder import VIDEOS, outstanding, plan_jobs, restore_job, shown
     from unblur.restoring.tiles import plan_axis
 
     if options.batch < 1:
@@ -54,7 +54,6 @@ def main(argv: list[str]) -> int:
 
         return (restore_burst_command if options.burst else restore_video_command)(options)
 
-    from unblur.restoring.folder import outstanding, plan_jobs, restore_job, shown
     from unblur.stages.console import console, tracker
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
