@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
 
     from unblur.evaluation.pair_scores import check_out, score_pairs, write_pair_scores
     from unblur.metrics.profiles import get_profile
-    from unblur.restoring.restorer import load_restorer
+    from unblur.models.loading import load_chosen
     from unblur.restoring.tiles import plan_axis
     from unblur.stages.console import tracker
 
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     if options.panels and options.panels.is_file():
         msg = f"--panels {options.panels}: is a file; expected a folder"
         raise UsageError(msg)
-    restorer = load_restorer(
+    restorer = load_chosen(
         options.model, options.threads, runtime=options.runtime, precision=options.precision, device=options.device
     )
     scores = score_pairs(
