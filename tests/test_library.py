@@ -62,7 +62,6 @@ def test_without_torch_and_hydra_until_one_of_them_is_needed(box_onnx, tmp_path,
         "skimage",
         "matplotlib",
         "av",
-        "imagecodecs",
         "onnx",
     }
     assert not heavy & set(done.stdout.split())
