@@ -37,7 +37,9 @@ COPY pyproject.toml ./
 # hadolint ignore=DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
     --mount=type=secret,id=pip \
-    python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+    python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+               extras = [p['optional-dependencies'][e] for e in ('codecs', 'openvino', 'video', 'train')]; \
+               print(*(r for e in (p['dependencies'], *extras) for r in e if not r.startswith('unblur[')), sep='\n')" \
         > dependencies.txt \
     && python -m pip install --requirement dependencies.txt
 

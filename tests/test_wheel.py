@@ -1,5 +1,7 @@
-"""The wheel alone: built, installed beside its dependencies, and used in an empty folder outside the repository."""
+"""The wheel alone, in an empty folder outside the repository: beside everything that it can use, and beside nothing
+but what `pip install unblur` brings."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -14,12 +16,16 @@ import onnx
 import pytest
 import yaml
 from onnx import TensorProto, helper
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+MOST_MEGABYTES = 400  # of the light installation
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +54,62 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+@pytest.fixture(scope="module")
+def light(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment that holds the wheel and what its metadata asks for without an extra, no more.
+
+    The files are links to those of this environment, so that no index is asked for them.
+    """
+    folder = tmp_path_factory.mktemp("light")
+    venv.create(folder, symlinks=True, with_pip=False)
+    python = folder / "bin" / "python"
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(command, capture_output=True, check=True, timeout=120)
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    (own,) = importlib.metadata.distributions(name="unblur", path=[str(site_packages)])
+    for distribution in brought_by(own):
+        for file in distribution.files or ():
+            if ".." not in file.parts and file.suffix != ".pyc":
+                link = site_packages / file
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(distribution.locate_file(file))
+    return python
+
+
+def brought_by(start: importlib.metadata.Distribution) -> list[importlib.metadata.Distribution]:
+    """Return what an installation without extras brings beside the package, in the versions of this environment."""
+    found: dict[str, importlib.metadata.Distribution] = {}
+    waiting = [start]
+    while waiting:
+        for line in waiting.pop().requires or ():
+            requirement = Requirement(line)
+            name = canonicalize_name(requirement.name)
+            if name not in found and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+                found[name] = importlib.metadata.distribution(name)
+                waiting.append(found[name])
+    return list(found.values())
+
+
 @pytest.fixture
 def run(installed: Path, tmp_path: Path) -> Run:
     """Run the new environment's Python in an empty folder, where nothing points to the repository."""
+    return runner(installed, tmp_path)
+
+
+@pytest.fixture
+def run_light(light: Path, tmp_path: Path) -> Run:
+    """Do as `run` with the light environment."""
+    return runner(light, tmp_path)
+
+
+def runner(python: Path, folder: Path) -> Run:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "UNBLUR", "VIRTUAL_ENV"))}
-    environment = kept | {"PATH": f"{installed.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = kept | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}", "XDG_CACHE_HOME": str(folder)}
 
     def run_python(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        command = [str(installed), *arguments]
+        command = [str(python), *arguments]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
         )
         assert not check or done.returncode == 0, done.stderr
         return done
@@ -122,13 +174,82 @@ def test_a_mistake_is_one_line(run):
     assert "Traceback" not in done.stderr
 
 
+def test_the_light_installation_is_small(light):
+    (site_packages,) = light.parents[1].glob("lib/python*/site-packages")
+    sizes = {file: file.stat().st_size for file in site_packages.rglob("*") if file.is_file()}
+    assert any(file.name.startswith("libonnxruntime") for file in sizes)
+    assert sum(sizes.values()) < MOST_MEGABYTES * 1_000_000
+
+
+@pytest.mark.parametrize("module", ["torch", "lightning", "hydra", "dvc", "mlflow", "nncf", "openvino", "av", "onnx"])
+def test_the_light_installation_is_bare(run_light, module):
+    assert f"No module named '{module}'" in run_light("-c", f"import {module}", check=False).stderr
+
+
+@pytest.mark.parametrize(("suffix", "options"), [(".png", {}), (".webp", {"lossless": True}), (".tif", {})])
+def test_the_light_installation_restores_a_photograph(run_light, tmp_path, make_photo, suffix, options):
+    photo = make_photo(40, 56)
+    Image.fromarray(photo).save(tmp_path / f"in{suffix}", **options)
+    write_negative(tmp_path / "negative.onnx")
+    run_light("-m", "unblur", "restore", f"in{suffix}", "out.png", "--model", "negative.onnx", "--no-guard")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), 255 - photo)
+
+
+def test_the_light_installation_is_a_library(run_light, tmp_path, make_photo):
+    np.save(tmp_path / "in.npy", make_photo(40, 56))
+    write_negative(tmp_path / "negative.onnx")
+    program = "import numpy, unblur; m = unblur.load('negative.onnx'); "
+    run_light("-c", program + "numpy.save('out.npy', m(numpy.load('in.npy'), guard=False))")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), 255 - make_photo(40, 56))
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        ("compose", "train"),
+        ("train", "train"),
+        ("promote", "train"),
+        ("score model pairs", "train"),
+        ("doctor --models", "train"),
+        ("import-weights a b", "train"),
+        ("models get maxim-gopro", "train"),
+        ("restore clip.mp4 out.mp4 --model negative.onnx", "video"),
+        ("restore lzw.tif out.png --model negative.onnx", "codecs"),
+        ("restore in.png out.png --model negative.onnx --runtime openvino", "openvino"),
+        ("restore in.png out.png --model foreign.onnx", "models"),
+        ("restore in.png out.png --model weights", "train"),
+        ("restore in.png out.png --model models:/unblur@champion", "train"),
+    ],
+)
+def test_a_command_says_in_one_line_which_extra_it_lacks(run_light, tmp_path, make_photo, command, extra):
+    photo = Image.fromarray(make_photo(40, 56))
+    photo.save(tmp_path / "in.png")
+    photo.save(tmp_path / "lzw.tif", compression="tiff_lzw")
+    write_negative(tmp_path / "negative.onnx")
+    write_negative(tmp_path / "foreign.onnx", ["batch", 3, 48, 48])
+    (tmp_path / "clip.mp4").write_bytes(b"no video")
+    (tmp_path / "mlflow.db").write_bytes(b"SQLite format 3\0")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "model.safetensors").write_bytes(b"no weights")
+    done = run_light("-m", "unblur", *command.split(), check=False)
+    assert done.returncode in (1, 2)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert f"pip install 'unblur[{extra}]'" in line
+
+
+def test_what_the_light_installation_lacks_is_what_the_doctor_prescribes(run_light):
+    page = run_light("-m", "unblur", "doctor").stdout
+    assert "pip install 'unblur[train]'" in " ".join(page.split())
+
+
 def is_content(path: Path) -> bool:
     return path.is_file() and path.suffix != ".pyc" and not path.name.startswith(".")
 
 
-def write_negative(path: Path) -> None:
-    """Write 1 - x as an ONNX model with the names and free sizes of an exported network."""
-    sizes = ["batch", 3, "height", "width"]
+def write_negative(path: Path, sizes: list[int | str] | None = None) -> None:
+    """Write 1 - x as an ONNX model with the names and, if none are given, the free sizes of an exported network."""
+    sizes = sizes or ["batch", 3, "height", "width"]
     graph = helper.make_graph(
         [helper.make_node("Sub", ["one", "blur"], ["restored"])],
         "negative",

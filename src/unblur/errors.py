@@ -22,6 +22,10 @@ class GateRefusedError(UnblurError):
     exit_code = 3
 
 
+class MissingPackageError(UnblurError):
+    """A package is not installed; the message names the extra that brings it."""
+
+
 class NoModelVersionError(UnblurError):
     """The registry cannot be reached, or has no such model."""
 

@@ -1,7 +1,8 @@
 """What other programs write is read as they meant it; docs/formats.md is the table that this file writes.
 
 Each row is a kind of picture in every layout that its writer knows. The truth is the array that was written; Pillow (8
-bits) or OpenCV (16 bits) reads the same file as a second opinion. `python tests/images/test_formats.py` writes it.
+bits), OpenCV or imagecodecs (16 bits) reads the same file as a second opinion. `python tests/images/test_formats.py`
+writes it.
 """
 
 import itertools
@@ -104,6 +105,9 @@ def second_opinion(path, depth, channels):
             with Image.open(path) as image:
                 mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
                 return np.asarray(image.convert(mode)).reshape(*image.size[::-1], -1)
+        if path.suffix == ".png":
+            found = imagecodecs.png_decode(path.read_bytes())
+            return found.reshape(*found.shape[:2], -1)
         found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if found is None:
             return None
@@ -142,7 +146,8 @@ def row(kind, layouts, files, depth):
         agreeing += other is not None and other.shape == truth.shape and np.abs(other.astype(int) - truth).max() <= 1
     count = sum(results.values())
     result = ", ".join(name if n == count else f"{n} {name}" for name, n in sorted(results.items()))
-    return kind, layouts, str(count), result, "Pillow" if depth == np.uint8 else "OpenCV", str(agreeing)
+    second = "Pillow" if depth == np.uint8 else "imagecodecs" if kind.startswith("PNG") else "OpenCV"
+    return kind, layouts, str(count), result, second, str(agreeing)
 
 
 def rows(folder):

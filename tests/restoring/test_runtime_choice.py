@@ -34,6 +34,13 @@ def test_what_is_asked_for_stays():
     assert choose("a" * 64, "auto", "auto", "cuda") == ("onnxruntime", "f32")
 
 
+def test_without_openvino_it_is_onnx_runtime_unless_it_is_asked_for(monkeypatch):
+    remember("a" * 64, "openvino", "f32")
+    monkeypatch.setattr(runtime_choice, "is_installed", lambda module: module != "openvino")
+    assert choose("a" * 64) == ("onnxruntime", "f32")
+    assert choose("a" * 64, "openvino", "f32") == ("openvino", "f32")
+
+
 def test_a_damaged_cache_is_no_obstacle(cache):
     cache.parent.mkdir()
     cache.write_text("{")

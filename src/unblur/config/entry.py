@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from unblur.config.failures import explain, of_worker
 from unblur.config.root import OUTSIDE, require_inside
-from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
 from unblur.safety.owned import OVERWRITE
 from unblur.safety.secrets import mask_output, masked
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from unblur.config.schema import PipelineConfig
 
 # The pipeline's folders are given by `paths`; Hydra shall make none of its own for a single run.
 QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
@@ -48,7 +51,7 @@ class Stopped(SystemExit):
         self.signal = signal.Signals(number)
 
 
-def stage(run: Callable[[PipelineConfig], None]) -> Callable[[], None]:
+def stage(run: "Callable[[PipelineConfig], None]") -> Callable[[], None]:
     """Make a Hydra command of a function that takes the whole configuration.
 
     `--config FILE` takes an already composed file instead of conf/; `--overwrite` replaces folders that unblur did not
@@ -216,14 +219,14 @@ def _refuse_hydra(arguments: list[str]) -> None:
         check_composed(Path(folder) / f"{name}.yaml")
 
 
-def _hydra_run(run: Callable[[PipelineConfig], None]) -> None:
+def _hydra_run(run: "Callable[[PipelineConfig], None]") -> None:
     import hydra
 
     from unblur.config.compose import COMPOSITION_ERRORS, checked, composition_error, config_dir
 
     failed: list[int] = []
 
-    def task(config: DictConfig) -> None:
+    def task(config: "DictConfig") -> None:
         job, given = _job()
         try:
             with exit_codes(job, given):
@@ -256,7 +259,7 @@ def _job() -> tuple[str, list[str]]:
     return f"job {hydra_config.job.num} ({', '.join(given)}): ", given
 
 
-def _apart(config: PipelineConfig) -> PipelineConfig:
+def _apart(config: "PipelineConfig") -> "PipelineConfig":
     """In a multirun, send what training and evaluation write into the job's own folder."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode

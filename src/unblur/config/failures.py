@@ -9,6 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
+from unblur.config.extras import missing
 from unblur.safety.secrets import masked
 
 AGAIN = "run the same command again"
@@ -70,7 +71,9 @@ def explain(error: BaseException) -> str | None:
     text = masked(" ".join(str(error).split()))
     said = next((mend for words, mend in _BY_WORDS if re.search(words, text, re.IGNORECASE)), None)
     line = None
-    if "MlflowException" in names:
+    if isinstance(error, ModuleNotFoundError):
+        line = missing(error)
+    elif "MlflowException" in names:
         code = str(getattr(error, "error_code", ""))
         line = (
             f"MLflow: {_database(error)}{said or _OF_MLFLOW.get(code) or f'it answers {code.lower()}'} ({text[:200]})"

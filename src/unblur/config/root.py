@@ -3,9 +3,12 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unblur.config.schema import PathsConfig
 from unblur.errors import UsageError
+
+if TYPE_CHECKING:
+    from unblur.config.schema import PathsConfig
 
 OUTSIDE = "UNBLUR_OUTSIDE"
 """Set in the environment by `--outside`, which processes of a distributed training inherit."""
@@ -27,7 +30,7 @@ def project_root() -> Path:
     return next((folder for folder in ancestry if (folder / "dvc.yaml").is_file()), here)
 
 
-def require_inside(paths: PathsConfig) -> None:
+def require_inside(paths: "PathsConfig") -> None:
     """Do nothing if every path is in the project or the working folder, or if `--outside` was given.
 
     A configuration may be a stranger's file, and it says where commands read and write; so leave to do so elsewhere is

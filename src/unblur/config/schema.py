@@ -7,9 +7,10 @@ their keys are checked against the chosen YAML by Hydra and against the callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import MISSING
-
 Node = dict[str, Any]
+
+MISSING: Any = "???"
+"""omegaconf's word for a value that has to be given. It is not imported, as every stage names this schema."""
 
 
 @dataclass

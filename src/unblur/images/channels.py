@@ -51,8 +51,11 @@ def unassociated(colour: Values, alpha: Values) -> Values:
     return np.where(alpha[..., None] > 0, straight, 0).astype(colour.dtype)
 
 
-def eight_bit(pixels: Values) -> NDArray[np.uint8]:
-    """Round 16-bit values to 8 bits; 65535 becomes 255. 8-bit values are returned as they are."""
+def eight_bit(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Round 16-bit values, or floats in [0, 1], to 8 bits; white becomes 255. 8-bit values are returned as they are."""
+    if pixels.dtype == np.float32:
+        scaled_up: NDArray[np.uint8] = np.rint(np.clip(pixels, 0, 1) * np.float32(255)).astype(np.uint8)
+        return scaled_up
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -9,10 +9,10 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import imagecodecs
 import numpy as np
 from PIL import ExifTags, Image
 
+from unblur.config.extras import told
 from unblur.errors import UnblurError
 from unblur.images.channels import Channels, full_range, split_alpha
 
@@ -66,9 +66,11 @@ def read_avif(path: Path, bits: int) -> Channels:
     """Decode as it is stored, not turned.
 
     Raises:
-        UnblurError: imagecodecs was built without AVIF.
+        UnblurError: imagecodecs is not installed, or was built without AVIF.
         RuntimeError: truncated or damaged.
     """
+    with told():
+        import imagecodecs
     if not imagecodecs.AVIF.available:
         msg = f"{path}: the imagecodecs of this machine was built without AVIF; install it from PyPI"
         raise UnblurError(msg)

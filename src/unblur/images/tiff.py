@@ -13,7 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from unblur.errors import UnblurError
+from unblur.errors import MissingPackageError, UnblurError
 from unblur.images.channels import Channels, full_range, unassociated
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -23,6 +23,7 @@ COLOURS = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3, "PALETTE": 1, "SEPARATED"
 MADE_RGB = (6, 7, 33007)  # compressions whose decoder answers YCbCr with RGB: JPEG
 UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2  # what a further sample is
 FULL_RANGE = ((0, 1), (255, 1), (128, 1), (255, 1), (128, 1), (255, 1))
+CODECS = "pip install 'unblur[codecs]'"
 LUMA = (0.299, 0.587, 0.114)
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on odd tags are meant for programmers
@@ -87,6 +88,12 @@ def read_tiff(path: Path) -> Channels:
         except (KeyError, NotImplementedError) as error:  # a compression that is not known
             msg = f"{path}: TIFF with this compression cannot be decoded ({error}); save it with LZW or Deflate"
             raise UnblurError(msg) from error
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            kind = getattr(page.compression, "name", page.compression)
+            msg = f"{path}: TIFF in {kind} is decoded by imagecodecs, which is not installed: {CODECS}"
+            raise MissingPackageError(msg) from error
         return _interpreted(stored, page)
 
 

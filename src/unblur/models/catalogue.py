@@ -12,6 +12,9 @@ import yaml
 from unblur.config.root import user_cache
 from unblur.errors import UnblurError
 
+CHAMPION = "models:/unblur@champion"  # what is taken where no model is named; where there is none, BOX
+BOX, FAST = "box", "box_fast"  # the models that come with unblur
+
 ROOM = Path(str(files("unblur.models")))
 
 

@@ -1,16 +1,49 @@
-"""From a name of the catalogue to what `load_restorer` reads, without a word to the network."""
+"""From what a user calls a model to the model: a name of the catalogue, a file, the registry; nothing is fetched."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from unblur.errors import UnblurError
-from unblur.models.catalogue import Model, find
+from unblur.config.extras import install, is_installed
+from unblur.errors import MissingPackageError, NoModelVersionError, UnblurError
+from unblur.models.catalogue import BOX, CHAMPION, Model, find, is_known
 from unblur.models.fetch import check_file
 from unblur.restoring.restorer import Restorer, load_restorer
 from unblur.safety.hashing import write_listing
 
 WEIGHTS = "model.safetensors"
+
+
+def load_chosen(
+    reference: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    *,
+    runtime: str = "auto",
+    precision: str = "auto",
+    device: str | None = None,
+) -> Restorer:
+    """Load a model of the catalogue by its name, or what else `load_restorer` takes.
+
+    Args:
+        reference: None takes the registry's champion, or where there is none the model that comes with unblur.
+        threads: see `load_restorer`.
+        runtime: see `load_restorer`.
+        precision: see `load_restorer`.
+        device: see `load_restorer`.
+
+    Raises:
+        UnblurError: there is no such model, it is not on this machine, or it cannot be read or run here.
+    """
+    if reference is not None:
+        load = load_by_name if is_known(str(reference)) else load_restorer
+        return load(str(reference), threads, runtime=runtime, precision=precision, device=device)
+    try:
+        return load_restorer(CHAMPION, threads, runtime=runtime, precision=precision, device=device)
+    except NoModelVersionError:
+        if find(BOX).planned:
+            raise
+    return load_by_name(BOX, threads, runtime=runtime, precision=precision, device=device)
 
 
 def load_by_name(
@@ -37,10 +70,22 @@ def readable(model: Model, *, again: bool = False) -> Path:
     check_file(model)
     if model.reads == "onnx":
         return model.path
+    check_runtime(model)
     folder = model.path.with_name(f"{model.path.name}.stages-{model.stages}")
     if again or not (folder / WEIGHTS).is_file():
         _convert(model, folder)
     return folder
+
+
+def check_runtime(model: Model) -> None:
+    """Do nothing if what runs the model is installed; to be asked before it is fetched.
+
+    Raises:
+        MissingPackageError: it is not.
+    """
+    if model.reads != "onnx" and not is_installed("torch"):
+        msg = f"{model.name}: is run by PyTorch, which is not installed: {install('torch')}"
+        raise MissingPackageError(msg)
 
 
 def _convert(model: Model, folder: Path) -> None:

@@ -17,16 +17,15 @@ from unblur.errors import UnblurError, UsageError
 from unblur.images.channels import eight_bit
 from unblur.images.header import check_image_header
 from unblur.images.photo import read_photo
+from unblur.restoring.answer import restore_pixels
 from unblur.restoring.compare import write_comparison
-from unblur.restoring.guard import Broken, describe
 from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
-from unblur.restoring.strength import NOTHING_TO_GAIN, blend, useful
-from unblur.restoring.tiles import restore_tiled
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
 from unblur.safety.written import LIST, Made, read_lines, recorded, state
 
 COMPARISON = ".compare.png"
+VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 LONGEST_NAME = 255  # bytes
 
 
@@ -236,15 +235,19 @@ def restore_job(
         notes = (*photo.notes, *check_target(photo, job.target))
         megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
         before = eight_bit(photo.pixels) if compare else None
-        broken: list[Broken] | None = [] if guard else None
-        pixels = restore_tiled(restorer, photo.pixels, tile, overlap, track, batch_size=batch_size, broken=broken)
-        notes = (*notes, describe(broken)) if broken else notes
-        share = useful(eight_bit(photo.pixels), eight_bit(pixels)) if strength is None else strength
-        photo = replace(photo, pixels=blend(photo.pixels, pixels, share))
-        nothing = strength is None and not np.any(share)
-        notes = (*notes, NOTHING_TO_GAIN) if nothing else notes
+        answer = restore_pixels(
+            restorer,
+            photo.pixels,
+            tile=tile,
+            overlap=overlap,
+            batch_size=batch_size,
+            track=track,
+            strength=strength,
+            guard=guard,
+        )
+        photo, notes = replace(photo, pixels=answer.pixels), (*notes, *answer.notes)
         with recorded(job.target, made) if made else nullcontext():
-            if nothing and check_image_header(job.source).format == output_format(job.target):
+            if not answer.changed and check_image_header(job.source).format == output_format(job.target):
                 with replacing(job.target) as unfinished:
                     shutil.copyfile(job.source, unfinished)
             else:

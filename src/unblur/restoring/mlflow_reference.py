@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unblur.config.extras import install
 from unblur.config.tracking import tracking_client, tracking_uri
-from unblur.errors import LostFileError, NoModelVersionError, UnblurError
+from unblur.errors import LostFileError, MissingPackageError, NoModelVersionError, UnblurError
 from unblur.safety.hashing import sha256_file
 from unblur.safety.secrets import masked
 
@@ -74,8 +75,8 @@ def _download(reference: str, store: str, folder: Path) -> tuple[Path, frozenset
         import mlflow
         from mlflow.exceptions import MlflowException
     except ImportError as error:
-        msg = f"{reference}: MLflow is not installed ({error}); install unblur with its dependencies, or {MEND}"
-        raise NoModelVersionError(msg) from error
+        msg = f"{reference}: lies in {store}, which MLflow reads, and that is not installed: {install('mlflow')}"
+        raise MissingPackageError(msg) from error
     address, recorded = reference, frozenset[str]()
     try:
         address, versions = _versions(client, reference)

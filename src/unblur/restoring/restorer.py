@@ -8,7 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.errors import UnblurError
+from unblur.config.extras import install, is_installed
+from unblur.errors import MissingPackageError, UnblurError
 from unblur.restoring.mlflow_reference import fetched_onnx, is_mlflow_reference
 from unblur.safety.hashing import check_listed, sha256_file
 
@@ -128,3 +129,6 @@ def _require_torch(path: Path, runtime: str, device: str | None, precision: str 
     if runtime not in ("auto", "torch") or device == "tensorrt" or precision == "bf16":
         msg = f"{path}: is run by PyTorch as it is, not by {runtime} on {device or 'the CPU'} in {precision}; give an "
         raise UnblurError(msg + ".onnx file, or leave the choice out")
+    if not is_installed("torch"):
+        msg = f"{path}: is run by PyTorch, which is not installed: {install('torch')}, or give an .onnx file"
+        raise MissingPackageError(msg)

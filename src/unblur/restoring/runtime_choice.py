@@ -5,6 +5,7 @@ import os
 import platform
 from pathlib import Path
 
+from unblur.config.extras import is_installed
 from unblur.config.root import user_cache
 from unblur.safety.atomic import replacing
 
@@ -14,10 +15,10 @@ Choice = tuple[str, str]  # runtime, precision
 def choose(sha256: str, runtime: str = "auto", precision: str = "auto", device: str | None = None) -> Choice:
     """Return the runtime and precision for the graph of this SHA-256; what is not "auto" stays.
 
-    On a GPU it is ONNX Runtime. On a CPU it is what `remember` wrote down for this machine, or else OpenVINO, in
-    bfloat16 where the CPU computes that by itself.
+    On a GPU, and where OpenVINO is not installed, it is ONNX Runtime. On a CPU it is what `remember` wrote down for
+    this machine, or else OpenVINO, in bfloat16 where the CPU computes that by itself.
     """
-    if runtime == "auto" and _on_gpu(device):
+    if runtime == "auto" and (_on_gpu(device) or not (precision == "bf16" or is_installed("openvino"))):
         runtime = "onnxruntime"
     if runtime == "onnxruntime":
         return runtime, "f32" if precision == "auto" else precision

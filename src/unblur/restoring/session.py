@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from unblur.errors import UnblurError
+from unblur.config.extras import install, is_installed
+from unblur.errors import MissingPackageError, UnblurError
 
 RUNTIMES = ("onnxruntime", "openvino")
 PRECISIONS = ("f32", "bf16")
@@ -70,6 +71,9 @@ def open_session(
             if device not in (None, "cpu"):
                 msg = f"OpenVINO runs on the CPU here, not on {device}; choose the runtime onnxruntime"
                 raise UnblurError(msg)
+            if not is_installed("openvino"):
+                msg = f"{name}: needs OpenVINO, which is not installed: {install('openvino')}"
+                raise MissingPackageError(msg)
             from unblur.restoring.openvino_session import OpenVinoSession
 
             return OpenVinoSession(path, threads, precision)

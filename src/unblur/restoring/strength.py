@@ -37,7 +37,7 @@ NOTHING_TO_GAIN = "nothing to gain: stays as it is"
 _ROWS = 512  # rows that are blended at a time
 _DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1))  # (x, y)
 
-Pixels = NDArray[np.unsignedinteger[Any]]  # (H, W, 3) uint8 or uint16
+Pixels = NDArray[Any]  # (H, W, 3) uint8, uint16, or float32 in [0, 1]
 Map = NDArray[np.float32]
 
 
@@ -60,13 +60,16 @@ def blend(before: Pixels, after: Pixels, strength: float | Map) -> Pixels:
 
 
 def _linear(pixels: Pixels) -> Map:
-    if pixels.dtype == np.uint8:
-        return to_linear(pixels.astype(np.uint8, copy=False))
+    if pixels.dtype in (np.uint8, np.float32):
+        return to_linear(pixels)
     return to_linear((pixels / np.float32(65535)).astype(np.float32))
 
 
 def _as_before(linear: Map, dtype: np.dtype[Any]) -> Pixels:
-    return to_srgb8(linear) if dtype == np.uint8 else np.rint(to_srgb(linear) * 65535).astype(np.uint16)
+    if dtype == np.uint8:
+        return to_srgb8(linear)
+    values = to_srgb(linear)
+    return values if dtype == np.float32 else np.rint(values * 65535).astype(np.uint16)
 
 
 def useful(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Map:

@@ -11,7 +11,11 @@ from typing import cast
 
 from unblur.config.entry import command
 
-PACKAGES = ("torch", "lightning", "hydra-core", "mlflow", "dvc", "albumentations", "onnxruntime")
+# By the names of the index and of the import.
+PACKAGES = {
+    **{name: name for name in ("onnxruntime", "openvino", "imagecodecs", "av", "torch", "lightning")},
+    **{"hydra-core": "hydra", "mlflow": "mlflow", "dvc": "dvc", "albumentations": "albumentations"},
+}
 
 
 @command
@@ -51,29 +55,37 @@ def model_rows() -> Iterator[list[str]]:
 
 def machine_rows() -> Iterator[list[str]]:
     """Yield what is there, and what to do about what is not."""
-    import torch
+    from rich.markup import escape
 
+    from unblur.config.extras import install, is_installed
     from unblur.config.tracking import tracking_uri
     from unblur.safety.secrets import masked
-    from unblur.training.precision import resolve_precision
 
     yield ["system", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}", ""]
+    yield from _training_rows() if is_installed("torch") else [["CPU", f"{os.cpu_count()} cores", ""]]
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    yield ["free disk", f"{free:.0f} GB", "" if free > 5 else "training and its cache need about 5 GB"]
+    for package, module in PACKAGES.items():
+        try:
+            yield [package, importlib.metadata.version(package), ""]
+        except importlib.metadata.PackageNotFoundError:
+            yield [package, "missing", escape(install(module))]
+    yield ["MLflow's store", masked(tracking_uri()), ""]
+    for tool in ("git", "dvc"):
+        where = shutil.which(tool)
+        yield [f"{tool} command", where or "missing", "" if where else f"put {tool} on the PATH"]
+
+
+def _training_rows() -> Iterator[list[str]]:
+    import torch
+
+    from unblur.training.precision import resolve_precision
+
     threads = torch.get_num_threads()
     yield ["CPU", f"{os.cpu_count()} cores, {threads} threads, {torch.backends.cpu.get_cpu_capability()}", ""]
     yield ["training precision", resolve_precision("auto", "cpu").replace("32-true", "slow here: float32 is used"), ""]
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     yield ["GPU", ", ".join(gpus) or "none", "" if gpus else "none needed; with one: trainer=gpu"]
-    free = shutil.disk_usage(Path.cwd()).free / 1e9
-    yield ["free disk", f"{free:.0f} GB", "" if free > 5 else "training and its cache need about 5 GB"]
-    for package in PACKAGES:
-        try:
-            yield [package, importlib.metadata.version(package), ""]
-        except importlib.metadata.PackageNotFoundError:
-            yield [package, "missing", "make venv"]
-    yield ["MLflow's store", masked(tracking_uri()), ""]
-    for tool in ("git", "dvc"):
-        where = shutil.which(tool)
-        yield [f"{tool} command", where or "missing", "" if where else f"put {tool} on the PATH"]
 
 
 if __name__ == "__main__":

@@ -73,10 +73,11 @@ def get_model(options: argparse.Namespace) -> int:
 
     from unblur.models.catalogue import find
     from unblur.models.fetch import fetch
-    from unblur.models.loading import readable
+    from unblur.models.loading import check_runtime, readable
     from unblur.stages.console import console, what_next
 
     model = find(options.name)
+    check_runtime(model)
     with _progress(model) as progress:
         fetched = fetch(model, options.given, progress)
     path = readable(model, again=True)

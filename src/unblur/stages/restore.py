@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.config.entry import command
-from unblur.errors import NoModelVersionError, UnblurError, UsageError
+from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
     from unblur.restoring.folder import Making, Outcome
@@ -20,37 +20,31 @@ What is done already, of the same photograph with the same model and options, is
 write is overwritten. Of a video, frame times, sound, rotation and colour tags are kept. With --burst, IN is
 a folder of shots of one scene. Exit code 1 if any file or frame failed."""
 
-RUNTIME = "default: what `unblur benchmark` measured fastest on this machine, else OpenVINO; torch for its own files"
+RUNTIME = "default: what `unblur benchmark` measured fastest here, else OpenVINO if installed; torch for its own files"
 PRECISION = "of what is not quantized (default: bf16 where the processor has it; give f32 for 16-bit photographs)"
 
 STRENGTH = "share of the restoration, 0 to 1 (default: 1), or auto: what is sharp already and intended bokeh stay"
 STEADY = "let a video flicker as an image model makes it; default: where the picture stands still, no more than it did"
-
-CHAMPION = "models:/unblur@champion"
-BOX, FAST = "box", "box_fast"
 
 # Options that leave the pixels as they are.
 SAME_PIXELS = {
     *("source", "sources", "target", "into", "model", "fast"),
     *("batch", "threads", "max_megapixels", "overwrite", "compare"),
 }
-VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 
 
 @command
 def main(argv: list[str]) -> int:
     """Plan the work, load the model, restore file after file, say what went wrong."""
     options = _parse(argv)
-    options.source = options.sources[0]
+    options.source, options.model = options.sources[0], _model(options)
     if options.burst and len(options.sources) > 1:
         msg = f"--burst: got {len(options.sources)} folders or files; give the one folder of the shots"
         raise UsageError(msg)
 
+    from unblur.restoring.folder import VIDEOS, outstanding, plan_jobs, restore_job, shown
     from unblur.restoring.tiles import plan_axis
 
-    if options.fast and options.model is not None:
-        msg = f"--fast takes {FAST}, and --model {options.model} another model; give one of them"
-        raise UsageError(msg)
     if options.batch < 1:
         msg = f"--batch {options.batch}: expected at least 1 tile"
         raise UsageError(msg)
@@ -60,7 +54,6 @@ def main(argv: list[str]) -> int:
 
         return (restore_burst_command if options.burst else restore_video_command)(options)
 
-    from unblur.restoring.folder import outstanding, plan_jobs, restore_job, shown
     from unblur.stages.console import console, tracker
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
@@ -71,7 +64,7 @@ def main(argv: list[str]) -> int:
 
     max_pixels = round(options.max_megapixels * 1e6)
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, below that of today's telephones
-    restorer = load_chosen(options)
+    restorer = load_named(options)
     if restorer.task != "image":
         hint = "give a video" if restorer.task == "video" else "add --burst"
         msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; {hint}, or choose another --model"
@@ -111,23 +104,17 @@ def main(argv: list[str]) -> int:
     return 1 if any(outcome.error for outcome in outcomes) else 0
 
 
-def load_chosen(options: argparse.Namespace) -> "Restorer":
-    """Load the model that the options name; without a name the champion, or where there is none the box."""
-    from unblur.models.catalogue import find, is_known
-    from unblur.models.loading import load_by_name
-    from unblur.restoring.restorer import load_restorer
+def load_named(options: argparse.Namespace) -> "Restorer":
+    """Load the model that the options name, and say so where none is named and there is no champion."""
+    from unblur.models.catalogue import BOX, CHAMPION
+    from unblur.models.loading import load_chosen
 
-    choices = {"runtime": options.runtime, "precision": options.precision, "device": options.device}
-    name = FAST if options.fast else options.model
-    if name is not None:
-        return (load_by_name if is_known(name) else load_restorer)(name, options.threads, **choices)
-    try:
-        return load_restorer(CHAMPION, options.threads, **choices)
-    except NoModelVersionError:
-        if find(BOX).planned:
-            raise
-    print(f"note: no {CHAMPION}: {BOX} is taken, the model that comes with unblur", file=sys.stderr, flush=True)
-    return load_by_name(BOX, options.threads, **choices)
+    restorer = load_chosen(
+        options.model, options.threads, runtime=options.runtime, precision=options.precision, device=options.device
+    )
+    if options.model is None and restorer.name == BOX:
+        print(f"note: no {CHAMPION}: {BOX} is taken, the model that comes with unblur", file=sys.stderr, flush=True)
+    return restorer
 
 
 def making_of(options: argparse.Namespace, restorer: "Restorer") -> "Making":
@@ -137,7 +124,19 @@ def making_of(options: argparse.Namespace, restorer: "Restorer") -> "Making":
     return Making(restorer.sha256, {name: value for name, value in vars(options).items() if name not in SAME_PIXELS})
 
 
+def _model(options: argparse.Namespace) -> str | None:
+    """Return the model that the options name, if any."""
+    from unblur.models.catalogue import FAST
+
+    if options.fast and options.model is not None:
+        msg = f"--fast takes {FAST}, and --model {options.model} another model; give one of them"
+        raise UsageError(msg)
+    return FAST if options.fast else options.model
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
+    from unblur.models.catalogue import BOX, CHAMPION, FAST
+
     parser = argparse.ArgumentParser(prog="unblur restore", description=DESCRIPTION)
     about = "photographs, folders of them, or a video"
     parser.add_argument("sources", type=Path, nargs="+", metavar="IN", help=about)

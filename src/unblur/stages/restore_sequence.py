@@ -32,14 +32,14 @@ def restore_video_command(options: argparse.Namespace) -> int:
     from unblur.safety.videos import check_video_header
     from unblur.safety.written import recorded
     from unblur.stages.console import console, show_table, what_next
-    from unblur.stages.restore import load_chosen
+    from unblur.stages.restore import load_named
 
     if options.strength is None:
         msg = "--strength auto looks at single photographs; give a number from 0 to 1 for a video"
         raise UsageError(msg)
     header = check_video_header(options.source)
     check_video_target(options.source, options.target)
-    restorer = load_chosen(options)
+    restorer = load_named(options)
     if restorer.task == "burst":
         msg = f"{restorer.name}: restores bursts, not videos; choose a model for images or video with --model"
         raise UnblurError(msg)
@@ -91,17 +91,16 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     import numpy as np
     from rich.markup import escape
 
-    from unblur.images.channels import eight_bit
+    from unblur.restoring.answer import finish
     from unblur.restoring.burst import check_burst_target, find_shots, read_burst, restore_burst
-    from unblur.restoring.guard import Broken, describe
-    from unblur.restoring.strength import NOTHING_TO_GAIN, blend, useful
+    from unblur.restoring.guard import Broken
     from unblur.safety.written import recorded
     from unblur.stages.console import console, show_table, tracker, what_next
-    from unblur.stages.restore import load_chosen
+    from unblur.stages.restore import load_named
 
     check_burst_target(options.source, options.target)
     burst = read_burst(options.source, options.reference, round(options.max_megapixels * 1e6))
-    restorer = load_chosen(options)
+    restorer = load_named(options)
     if restorer.task != "burst":
         msg = f"{restorer.name}: restores {restorer.task}s, not bursts; choose a burst model with --model"
         raise UnblurError(msg)
@@ -117,13 +116,11 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     restored = restore_burst(
         restorer, shots, options.tile, options.overlap, tracker(escape(options.source.name)), broken=broken
     )
-    if broken:
-        print(f"note: {burst.reference}: {describe(broken)}", file=sys.stderr)
-    share = useful(eight_bit(shots[0]), eight_bit(restored)) if options.strength is None else options.strength
-    if not np.any(share):
-        print(f"note: {burst.reference}: {NOTHING_TO_GAIN}", file=sys.stderr)
+    answer = finish(shots[0], restored, broken, options.strength)
+    for note in answer.notes:
+        print(f"note: {burst.reference}: {note}", file=sys.stderr)
     with recorded(target, made):
-        burst.write(blend(shots[0], restored, share), target)
+        burst.write(answer.pixels, target)
     rows = [
         ["shots", str(len(burst.shots))],
         ["left out", str(len(burst.faults))],

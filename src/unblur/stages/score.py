@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
 
     from unblur.evaluation.pair_scores import check_out, is_pair_scores, score_pairs, write_pair_scores
     from unblur.metrics.profiles import get_profile
-    from unblur.restoring.restorer import load_restorer
+    from unblur.models.loading import load_chosen
     from unblur.restoring.tiles import plan_axis
     from unblur.safety.owned import check_replaceable, claim_folder
     from unblur.stages.console import tracker
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
         raise UsageError(msg)
     if options.panels:
         claim_folder(options.panels, "score", overwrite=options.overwrite)
-    restorer = load_restorer(
+    restorer = load_chosen(
         options.model, options.threads, runtime=options.runtime, precision=options.precision, device=options.device
     )
     scores = score_pairs(
