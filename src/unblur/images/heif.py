@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from PIL import ExifTags, Image
 
-from unblur.config.extras import told
-from unblur.errors import UnblurError
+from unblur.errors import MissingPackageError, UnblurError
 from unblur.images.channels import Channels, full_range, split_alpha
 
 if TYPE_CHECKING:
@@ -66,11 +65,15 @@ def read_avif(path: Path, bits: int) -> Channels:
     """Decode as it is stored, not turned.
 
     Raises:
-        UnblurError: imagecodecs is not installed, or was built without AVIF.
+        MissingPackageError: imagecodecs is not installed.
+        UnblurError: it was built without AVIF.
         RuntimeError: truncated or damaged.
     """
-    with told():
+    try:
         import imagecodecs
+    except ModuleNotFoundError as error:
+        msg = f"{path}: AVIF is decoded by imagecodecs, which is not installed: pip install 'unblur[codecs]'"
+        raise MissingPackageError(msg) from error
     if not imagecodecs.AVIF.available:
         msg = f"{path}: the imagecodecs of this machine was built without AVIF; install it from PyPI"
         raise UnblurError(msg)
