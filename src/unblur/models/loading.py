@@ -9,6 +9,7 @@ from unblur.config.extras import install, is_installed
 from unblur.errors import MissingPackageError, NoModelVersionError, UnblurError
 from unblur.models.catalogue import BOX, CHAMPION, Model, find, is_known
 from unblur.models.fetch import check_file
+from unblur.restoring.reduced import ReducedRestorer
 from unblur.restoring.restorer import Restorer, load_restorer
 from unblur.safety.hashing import write_listing
 
@@ -54,10 +55,10 @@ def load_by_name(
     Raises:
         UnblurError: there is none of that name, it is not on this machine, or its file is another.
     """
-    path = readable(find(name))
-    restorer = load_restorer(path, threads, runtime=runtime, precision=precision, device=device)
+    model = find(name)
+    restorer = load_restorer(readable(model), threads, runtime=runtime, precision=precision, device=device)
     restorer.name = name
-    return restorer
+    return restorer if model.reduction == 1 else ReducedRestorer(restorer, model.reduction)
 
 
 def readable(model: Model, *, again: bool = False) -> Path:
