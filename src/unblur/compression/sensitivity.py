@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from unblur.compression.budget import PartCost
-from unblur.evaluation.plots import LIGHT, blank_figure, png
+from unblur.evaluation.figure import LIGHT, blank_figure, png
 from unblur.safety.atomic import replacing
 
 SHOWN = 24

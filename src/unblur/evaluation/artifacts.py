@@ -12,7 +12,8 @@ import numpy as np
 from unblur.config.schema import PathsConfig
 from unblur.errors import UnblurError
 from unblur.evaluation.bootstrap import Interval, paired_bootstrap
-from unblur.evaluation.plots import WHOLE, read_history
+from unblur.evaluation.pareto import WHOLE
+from unblur.evaluation.plot_data import read_history
 from unblur.evaluation.score_table import BLURRED, MODEL, Score, gains, guarded, mean_table, read_scores_csv
 
 PARITY_COLUMNS = ("variant", "format", "compared", "figure", "limit", "unit", "passed")

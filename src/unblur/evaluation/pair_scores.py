@@ -18,8 +18,8 @@ from unblur.data.layouts.layout import LayoutEntry
 from unblur.data.layouts.pairs import PAIRS
 from unblur.data.pictures import as_planes
 from unblur.errors import UnblurError, UsageError
+from unblur.evaluation.fixed_pairs import restore_checked
 from unblur.evaluation.panels import draw_panel
-from unblur.evaluation.score import restore_checked
 from unblur.evaluation.score_table import BLURRED, decimals, unit
 from unblur.metrics.profiles import get_profile
 from unblur.restoring.restorer import Restorer

@@ -14,7 +14,9 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from unblur.evaluation.artifacts import Artifacts, deployed_latency, gain_interval
-from unblur.evaluation.plots import DARK, LIGHT, draw_gains, draw_pareto, draw_strength_bins, draw_training
+from unblur.evaluation.figure import DARK, LIGHT
+from unblur.evaluation.pareto import draw_pareto
+from unblur.evaluation.plots import draw_gains, draw_strength_bins, draw_training
 from unblur.evaluation.score_table import BLURRED, MODEL, Score, decimals, gains, guarded, mean_table, rank_pairs, unit
 from unblur.evaluation.strata import describe_blur, strata
 from unblur.safety.atomic import replacing

@@ -102,7 +102,7 @@ def check_budget(
         variant: the model's name.
         network: that the model was made of, on the CPU.
         files: exported files.
-        pairs: blurred and sharp, as `unblur.evaluation.score.read_pair` gives them.
+        pairs: blurred and sharp, as `unblur.evaluation.fixed_pairs.read_pair` gives them.
         max_lost_db: that still passes.
         track: called on `files`, for a progress bar.
     """

@@ -26,7 +26,8 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.benchmark.memory import measure_fresh_start
     from unblur.benchmark.runtimes import in_sequences
     from unblur.benchmark.table import choose, join, write_rows
-    from unblur.evaluation.plots import LIGHT, draw_pareto
+    from unblur.evaluation.figure import LIGHT
+    from unblur.evaluation.pareto import draw_pareto
     from unblur.export.variants import all_models
     from unblur.restoring.runtime_choice import remember
     from unblur.safety.atomic import replacing

@@ -27,11 +27,11 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.data.pictures import check_task
     from unblur.evaluation.baselines import get_baselines
     from unblur.evaluation.panels import choose_pairs, write_panels
-    from unblur.evaluation.plots import read_history, write_strength_bins, write_strength_gain, write_training
+    from unblur.evaluation.plot_data import read_history, write_strength_bins, write_strength_gain, write_training
     from unblur.evaluation.score import Stopwatch, framewise, score
     from unblur.evaluation.score_table import MODEL, write_scores_csv
     from unblur.evaluation.strata import strata
-    from unblur.restoring.restorer import load_restorer
+    from unblur.restoring.torch_runtime import TorchRestorer
     from unblur.safety.owned import owned_folder
     from unblur.stages.console import tracker, what_next
 
@@ -45,7 +45,7 @@ def main(cfg: PipelineConfig) -> None:
         msg = f"{prepared} has no pairs of the split 'test'; make them with `unblur prepare`"
         raise UnblurError(msg)
     baselines = get_baselines(cfg.evaluate.baselines)
-    restorer = load_restorer(train / "model")
+    restorer = TorchRestorer(train / "model")
     check_task(rows, prepared, restorer.task)
 
     with owned_folder(out, "evaluate", asdict(cfg.evaluate)) as new:

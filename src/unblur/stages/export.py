@@ -16,7 +16,7 @@ _EXAMPLES = {"image": "PHOTO OUT", "burst": "--burst SHOTS/ OUT.png", "video": "
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Export the trained network and what was made of it, each into a folder of its name; write parity.csv."""
-    from unblur.evaluation.score import read_pairs
+    from unblur.evaluation.fixed_pairs import read_pairs
     from unblur.export.formats import check_formats, export_model
     from unblur.export.openvino import convert_onnx
     from unblur.export.parity import check_budget, check_parity, require_parity, shown, write_parity

@@ -11,7 +11,7 @@ from unblur.config.schema import PipelineConfig
 def main(cfg: PipelineConfig) -> None:
     """Read the artifacts of the other stages and write report.html, metrics.json and plots/ into `paths.reports`."""
     from unblur.evaluation.artifacts import headline, read_artifacts
-    from unblur.evaluation.plots import write_strength_gain, write_training
+    from unblur.evaluation.plot_data import write_strength_gain, write_training
     from unblur.evaluation.report import write_report
     from unblur.safety.atomic import replacing
     from unblur.safety.owned import REPORTS, claim_folder
