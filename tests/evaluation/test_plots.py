@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from unblur.evaluation.figure import DARK, LIGHT
-from unblur.evaluation.plot_data import read_history
 from unblur.evaluation.plots import draw_gains, draw_strength_bins, draw_training
+from unblur.records.training import read_history
 
 MAIN = "psnr/literature"
 HISTORY = "step,train_loss,val_psnr\n50,0.05,\n100,0.04,26.5\n150,0.035,27.25\n"

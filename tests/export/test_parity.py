@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from unblur.errors import UnblurError
-from unblur.export.parity import ParityRow, check_parity, require_parity, write_parity
+from unblur.export.parity import check_parity, require_parity
+from unblur.records.parity import ParityRow, write_parity
 
 SIZES = [[1, 64, 48], [2, 33, 47], [1, 5, 1], [1, 1, 1], [3, 4, 8]]
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,15 @@ def again(package: Path):
 
     def run_again(*overrides: str) -> set[str]:
         config = plain(compose(["experiment=starter", *overrides]))
-        now, before = code_of_stages(config, Sources(package)), code_of_stages(config)
+        now, before = code_of_stages(config, Sources(package)), as_it_is(overrides)
         return with_those_after(name for name in STAGES if now[name] != before[name])
 
     return run_again
+
+
+@cache
+def as_it_is(overrides: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    return code_of_stages(plain(compose(["experiment=starter", *overrides])))
 
 
 def with_those_after(changed: Iterable[str]) -> set[str]:

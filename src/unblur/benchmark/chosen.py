@@ -1,47 +1,13 @@
 """The model that is deployed: what the benchmark chose, and where it comes from."""
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
 from unblur.benchmark.entrants import Entrant
-from unblur.benchmark.table import BenchmarkRow
-from unblur.errors import UnblurError
 from unblur.export.variants import TRAINED, WEIGHTS, ModelVariant
-from unblur.safety.atomic import replacing
+from unblur.records.chosen import Chosen
+from unblur.records.latency import LatencyRow
 from unblur.safety.hashing import sha256_file
 
-FILE = "chosen.json"
 
-
-@dataclass(frozen=True)
-class Chosen:
-    """One exported model with its lineage.
-
-    Attributes:
-        variant: name of the model.
-        kind: float, or what its numbers are stored as.
-        runtime: that it is fastest in.
-        precision: of what is not quantized.
-        file: that is registered, relative to the folder of the exports.
-        sha256: of that file.
-        parent: SHA-256 of what it was made of: the float network's weights; "" of the trained network itself.
-        teacher: SHA-256 of the trained network's weights.
-        lost_db: against the trained network in PyTorch, on the validation pairs.
-    """
-
-    variant: str
-    kind: str
-    runtime: str
-    precision: str
-    file: str
-    sha256: str
-    parent: str
-    teacher: str
-    lost_db: float
-
-
-def chosen(entrant: Entrant, row: BenchmarkRow, models: dict[str, ModelVariant]) -> Chosen:
+def chosen(entrant: Entrant, row: LatencyRow, models: dict[str, ModelVariant]) -> Chosen:
     """Return what is told about the entrant that won."""
     model = entrant.model
     runtime, precision = entrant.runtime.restored_by or ("", "")
@@ -57,26 +23,3 @@ def chosen(entrant: Entrant, row: BenchmarkRow, models: dict[str, ModelVariant])
         sha256_file(models[TRAINED].source / WEIGHTS),
         row.lost_db,
     )
-
-
-def read_chosen(folder: Path) -> Chosen:
-    """Read chosen.json.
-
-    Raises:
-        UnblurError: it is missing or of another version of unblur.
-    """
-    path = folder / FILE
-    try:
-        return Chosen(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        msg = f"{path} is missing: nothing was chosen to be deployed. Run `unblur benchmark`."
-        raise UnblurError(msg) from error
-    except (ValueError, TypeError) as error:
-        msg = f"{path} cannot be read ({error}). Run `unblur benchmark` again."
-        raise UnblurError(msg) from error
-
-
-def write_chosen(found: Chosen, folder: Path) -> None:
-    """Write chosen.json."""
-    with replacing(folder / FILE) as unfinished:
-        unfinished.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")

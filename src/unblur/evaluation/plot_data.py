@@ -1,20 +1,18 @@
-"""What the plots show, as rows and as the CSV files of `dvc plots`: gains by strength, and the training curve."""
+"""What the plots show, as rows and as the CSV files of `dvc plots`: gains by strength."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from unblur.errors import UnblurError
-from unblur.evaluation.score_table import BLURRED, MODEL, Score, gains
+from unblur.evaluation.score_table import gains
 from unblur.evaluation.strata import strata
+from unblur.records.scores import BLURRED, MODEL, Score
 from unblur.safety.atomic import replacing
 
 Row = Mapping[str, str | int | float | None]
-History = Sequence[Mapping[str, float | None]]
 
 STRENGTH_GAIN_COLUMNS = ("pair", "kind", "strength", "blurred", "model", "gain")
 STRENGTH_BIN_COLUMNS = ("method", "strength", "pairs", "gain")
-HISTORY_COLUMNS = ("step", "train_loss", "val_psnr")
 
 
 def strength_bin_rows(scores: Sequence[Score], profile: str) -> list[Row]:
@@ -44,24 +42,6 @@ def strength_gain_rows(scores: Sequence[Score], profile: str) -> list[Row]:
     ]
 
 
-def read_history(path: Path) -> list[dict[str, float | None]]:
-    """Read a training curve (step, train_loss, val_psnr); an empty cell is None. A missing file is an empty curve.
-
-    Raises:
-        UnblurError: other columns, or a cell that is no number.
-    """
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        try:
-            return [{name: float(row[name]) if row[name] else None for name in HISTORY_COLUMNS} for row in reader]
-        except (KeyError, ValueError) as error:
-            expected = ",".join(HISTORY_COLUMNS)
-            msg = f"{path}, line {reader.line_num}: {error}; expected the columns {expected}; run `unblur train` again"
-            raise UnblurError(msg) from error
-
-
 def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Row]) -> None:
     """Write a CSV file."""
     with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
@@ -78,8 +58,3 @@ def write_strength_gain(path: Path, scores: Sequence[Score], profile: str) -> No
 def write_strength_bins(path: Path, scores: Sequence[Score], profile: str) -> None:
     """Write one row for each method and bin of strength."""
     write_rows(path, STRENGTH_BIN_COLUMNS, strength_bin_rows(scores, profile))
-
-
-def write_training(path: Path, history: History) -> None:
-    """Write the training curve; its header alone where there is none."""
-    write_rows(path, HISTORY_COLUMNS, history)

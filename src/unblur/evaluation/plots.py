@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from unblur.evaluation.figure import Theme, blank_figure, png, style_axes
-from unblur.evaluation.plot_data import History, strength_bin_rows, strength_gain_rows
-from unblur.evaluation.score_table import MODEL, Score
+from unblur.evaluation.plot_data import strength_bin_rows, strength_gain_rows
+from unblur.records.scores import MODEL, Score
+from unblur.records.training import Step
 
 
 def draw_strength_bins(scores: Sequence[Score], profile: str, unit: str, theme: Theme) -> bytes:
@@ -50,14 +51,14 @@ def draw_gains(scores: Sequence[Score], profile: str, unit: str, theme: Theme) -
     return png(figure)
 
 
-def draw_training(history: History, theme: Theme) -> bytes:
+def draw_training(history: Sequence[Step], theme: Theme) -> bytes:
     """Draw the validation PSNR and, on its own axis, the training loss over the steps."""
     figure, axes = blank_figure(theme)
     loss_axes = axes.twinx()
     style_axes(loss_axes, theme)
     loss_axes.grid(visible=False)
-    loss = [(row["step"], row["train_loss"]) for row in history if row["train_loss"] is not None]
-    psnr = [(row["step"], row["val_psnr"]) for row in history if row["val_psnr"] is not None]
+    loss = [(row.step, row.train_loss) for row in history if row.train_loss is not None]
+    psnr = [(row.step, row.val_psnr) for row in history if row.val_psnr is not None]
     loss_axes.plot(*zip(*loss, strict=True), color=theme.quiet, linewidth=1.5, linestyle="--") if loss else None
     axes.plot(*zip(*psnr, strict=True), color=theme.model, linewidth=2, marker="o", markersize=3) if psnr else None
     axes.set_xlabel("step", color=theme.ink)

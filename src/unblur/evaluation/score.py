@@ -12,9 +12,9 @@ import torch
 
 from unblur.data.manifest import PairRow
 from unblur.evaluation.fixed_pairs import Batch, Restore, read_pair, restore_checked
-from unblur.evaluation.score_table import GUARDED, TEMPORAL, Score
 from unblur.metrics.profiles import get_profile
 from unblur.metrics.temporal import temporal_error
+from unblur.records.scores import GUARDED, TEMPORAL, Score
 from unblur.restoring.guard import mend_batch
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]

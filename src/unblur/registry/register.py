@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.exceptions import MlflowException
 
-from unblur.benchmark.chosen import Chosen, read_chosen
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import ensure_experiment, store_errors, tracking_client
 from unblur.errors import UnblurError
+from unblur.records.chosen import Chosen, read_chosen
+from unblur.records.parity import Parity, read_onnx_parity
+from unblur.records.training import Training, noted_training
 from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, write_card
-from unblur.registry.lineage import Lineage, collect_lineage, read_training, require_one_training
+from unblur.registry.lineage import Lineage, collect_lineage, require_one_training
 from unblur.registry.lock import registry_lock
-from unblur.registry.parity import Parity, read_onnx_parity
 from unblur.registry.versions import (
     CANDIDATE,
     CHAMPION,
@@ -76,7 +77,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
             + f", more than {limit}: not registered. See {export / 'parity.csv'}."
         )
         raise UnblurError(msg)
-    training = read_training(root / cfg.paths.train)
+    training = noted_training(root / cfg.paths.train)
     require_one_training(cfg.paths, root, training, chosen)
     client = tracking_client()
     name = cfg.registry.model_name
@@ -92,7 +93,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
 
 
 def _create(
-    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, parity: Parity, *, training: dict[str, Any]
+    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, parity: Parity, *, training: Training
 ) -> Version:
     """Log the model, its card and its report, and make a version of them."""
     name = cfg.registry.model_name
@@ -103,7 +104,7 @@ def _create(
     card, report = write_card(facts, root / cfg.paths.registry), root / cfg.paths.reports / "report.html"
     with suppress_existing():
         client.create_registered_model(name, description=f"Takes the blur out of {THINGS[facts.task]}; made by unblur.")
-    with _run(client, cfg.registry.experiment, training.get("run_id")) as run_id, ExitStack() as undo:
+    with _run(client, cfg.registry.experiment, training.run_id) as run_id, ExitStack() as undo:
         logged = _log_model(model, lineage)
         undo.callback(client.delete_logged_model, logged.model_id)
         client.log_artifact(run_id, str(card))
@@ -184,12 +185,12 @@ def _facts_as_tags(cfg: PipelineConfig, facts: CardFacts, model: Path, chosen: C
         "parity_unit": facts.parity.unit or None,
         "fastest_in": f"{chosen.runtime} {chosen.precision}",
         "lost_db": f"{chosen.lost_db:.4f}",
-        "seed": facts.training.get("seed"),
-        "steps": facts.training.get("steps"),
-        "weights_sha256": facts.training.get("model_sha256"),
+        "seed": facts.training.seed,
+        "steps": facts.training.steps,
+        "weights_sha256": facts.training.model_sha256 or None,
     }
     if facts.metrics:
         for method in ("model", "blurred"):
-            value = facts.metrics["test"].get(method, {}).get(cfg.gate.profile)
+            value = facts.metrics.test.get(method, {}).get(cfg.gate.profile)
             tags[f"test_{method}"] = None if value is None else f"{value:.4f}"
     return {key: str(value) for key, value in tags.items() if value is not None}

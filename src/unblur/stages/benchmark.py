@@ -1,6 +1,5 @@
 """`unblur benchmark`: latency, memory, size and quality of every model in every runtime, side by side on the CPU."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,24 +10,25 @@ from unblur.config.schema import PipelineConfig
 from unblur.stages.console import console, show_table, tracker, what_next
 
 if TYPE_CHECKING:
-    from unblur.benchmark.chosen import Chosen
-    from unblur.benchmark.complexity import Complexity
-    from unblur.benchmark.table import BenchmarkRow
+    from unblur.records.chosen import Chosen
+    from unblur.records.latency import Complexity, LatencyRow
 
 
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Write latency.csv, complexity.json, chosen.json and pareto.png to artifacts/benchmark; remember the fastest."""
-    from unblur.benchmark.chosen import chosen, write_chosen
+    from unblur.benchmark.chosen import chosen
     from unblur.benchmark.complexity import complexity
     from unblur.benchmark.entrants import entrants, named
     from unblur.benchmark.latency import measure_latency
     from unblur.benchmark.memory import measure_fresh_start
     from unblur.benchmark.runtimes import in_sequences
-    from unblur.benchmark.table import choose, join, write_rows
+    from unblur.benchmark.table import choose, join
     from unblur.evaluation.figure import LIGHT
     from unblur.evaluation.pareto import draw_pareto
     from unblur.export.variants import all_models
+    from unblur.records.chosen import write_chosen
+    from unblur.records.latency import Complexities, write_complexities, write_latency
     from unblur.restoring.runtime_choice import remember
     from unblur.safety.atomic import replacing
     from unblur.safety.owned import owned_folder
@@ -51,19 +51,16 @@ def main(cfg: PipelineConfig) -> None:
         rows = join(latencies, fresh, entered, settings.threads, _quality(cfg, restorers))
         candidates = [(each.model.name, each.runtime.name) for each in entered.values() if each.runtime.restored_by]
         rows = choose(rows, candidates, settings.max_lost_db)
-        write_rows(rows, new / "latency.csv")
+        write_latency(rows, new)
         with replacing(new / "pareto.png") as unfinished:
-            cells = [{key: str(value) for key, value in asdict(row).items()} for row in rows]
-            unfinished.write_bytes(draw_pareto(cells, LIGHT))
+            unfinished.write_bytes(draw_pareto(rows, LIGHT))
 
         winner = next(row for row in rows if row.chosen)
         found = chosen(entered[f"{winner.variant} {winner.runtime}"], winner, models)
         write_chosen(found, new)
         sizes = {name: complexity(load_model(model.source)) for name, model in models.items() if model.kind == "float"}
         own = sizes[models[found.variant].parent or found.variant] if found.kind != "float" else sizes[found.variant]
-        with replacing(new / "complexity.json") as unfinished:
-            record = {**asdict(own), "models": {name: asdict(size) for name, size in sizes.items()}}
-            unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_complexities(Complexities(own.parameters, own.macs_256, sizes), new)
     remember(found.sha256, found.runtime, found.precision)
     _show(cfg, rows, sizes, found)
 
@@ -83,7 +80,7 @@ def _quality(cfg: PipelineConfig, restorers: Mapping[str, Any]) -> dict[str, Any
 
 
 def _show(
-    cfg: PipelineConfig, rows: Sequence["BenchmarkRow"], sizes: Mapping[str, "Complexity"], found: "Chosen"
+    cfg: PipelineConfig, rows: Sequence["LatencyRow"], sizes: Mapping[str, "Complexity"], found: "Chosen"
 ) -> None:
     """Show the tables: what the literature tells, and what was measured."""
     from unblur.benchmark.latency import large

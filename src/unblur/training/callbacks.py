@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import lightning as L
@@ -10,6 +11,7 @@ import torch
 from lightning.pytorch.loggers import MLFlowLogger
 
 from unblur.config.entry import catch_signals
+from unblur.records.training import Step
 from unblur.training.module import Batch, RestorationModule, as_images
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class History(L.Callback):
     """
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[Step] = []
         self._loss_sum = 0.0
         self._loss_count = 0
 
@@ -61,23 +63,19 @@ class History(L.Callback):
         """Close a row."""
         if trainer.sanity_checking:
             return
-        row = {
-            "step": trainer.global_step,
-            "train_loss": self._loss_sum / max(1, self._loss_count),
-            "val_psnr": float(trainer.callback_metrics["val/psnr"]),
-        }
-        self.rows.append(row)
-        gain = float(trainer.callback_metrics["val/gain"])
-        log.info("step %d: loss %.5f, PSNR %.2f dB, gain %+.2f dB", *row.values(), gain)
+        loss = self._loss_sum / max(1, self._loss_count)
+        psnr, gain = (float(trainer.callback_metrics[name]) for name in ("val/psnr", "val/gain"))
+        self.rows.append(Step(trainer.global_step, loss, psnr))
+        log.info("step %d: loss %.5f, PSNR %.2f dB, gain %+.2f dB", trainer.global_step, loss, psnr, gain)
         self._loss_sum, self._loss_count = 0.0, 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return plain values, as resume reads checkpoints without pickle."""
-        return {"rows": self.rows, "loss_sum": self._loss_sum, "loss_count": self._loss_count}
+        return {"rows": [asdict(row) for row in self.rows], "loss_sum": self._loss_sum, "loss_count": self._loss_count}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where the checkpoint stopped."""
-        self.rows = list(state_dict["rows"])
+        self.rows = [Step(**row) for row in state_dict["rows"]]
         self._loss_sum, self._loss_count = state_dict["loss_sum"], state_dict["loss_count"]
 
 
