@@ -37,9 +37,7 @@ def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
     write_latency([row("a", 720)], tmp_path)
     path = tmp_path / "latency.csv"
     path.write_text(path.read_text().replace("peak_mb", "memory"))
-    with pytest.raises(
-        UnblurError, match=r"latency\.csv, line 2: lacks peak_mb; .* `unblur benchmark`"
-    ):
+    with pytest.raises(UnblurError, match=r"latency\.csv, line 2: lacks peak_mb; .* `unblur benchmark`"):
         read_latency(tmp_path)
     write_latency([], tmp_path)
     with pytest.raises(UnblurError, match="lacks any row"):
