@@ -88,7 +88,8 @@ def test_commands_and_stages_that_never_ran():
     lock = copy.deepcopy(LOCK)
     lock["stages"]["train"]["cmd"] = "unblur fit"
     del lock["stages"]["report"]
-    assert why(lock=lock) == {
+    files = {"report": [{"changed outs": {"page": "deleted"}}]}
+    assert why(lock=lock, files=files) == {
         "train": ["command: was `unblur fit`"],
         "report": ["never ran: dvc.lock does not know it", "after train"],
     }

@@ -45,7 +45,7 @@ def why_stale(pipeline: Mapping[str, Any], lock: Mapping[str, Any], present: Pre
         reasons = list(_own_reasons(name, stages[name], recorded.get(name), present))
         reasons += [
             f"file {path}: {state}"
-            for path, state in _files(present.files.get(name, ()))
+            for path, state in _files(present.files.get(name, ()) if name in recorded else ())
             if made_by.get(path) not in before and not PurePosixPath(path).is_relative_to(PurePosixPath(CONFIG).parent)
         ]
         reasons += [f"after {each}" for each in before]
