@@ -53,7 +53,7 @@ def test_rows_join_what_belongs_together_and_reach_the_file(tmp_path):
     assert [row.file_mb for row in rows] == [2.0, 1.0, 2.0, 1.0]
     assert list(speed_against_eager(rows).values()) == [1.0, 2.0, 1.0, 3.0]
 
-    write_latency(rows, tmp_path / "latency.csv")
+    write_latency(rows, tmp_path)
     with (tmp_path / "latency.csv").open() as stream:
         assert stream.readline().strip() == COLUMNS
         stream.seek(0)

@@ -119,7 +119,7 @@ def test_a_file_of_one_training_is_not_joined_with_the_run_of_another(project: A
 
 
 def test_nothing_exported_is_an_error(project: Any) -> None:
-    with pytest.raises(UnblurError, match=r"chosen\.json is missing.*unblur benchmark"):
+    with pytest.raises(UnblurError, match=r"chosen\.json is not there.*unblur benchmark"):
         register(project.cfg, project.root)
     project.export(0.8)
     (project.root / "artifacts/export/trained/model.onnx").unlink()
