@@ -28,7 +28,9 @@ def main(argv: list[str]) -> int:
     present = Present(config, code_of_stages(config), dvc_status(root))
     stale = why_stale(read_dvc(root / "dvc.yaml"), read_dvc(root / "dvc.lock"), present)
     if not stale:
-        console.print("nothing is stale: every stage ran with the code, the keys and the files that are here")
+        console.print(
+            "nothing is stale: every stage ran with the code, the keys and the files that are here", soft_wrap=True
+        )
         return 0
     show_table(
         "Stale", ["stage", "because of"], [[name, "\n".join(reasons)] for name, reasons in stale.items()], texts=2
