@@ -29,7 +29,8 @@ from unblur.benchmark.complexity import complexity
 from unblur.config.compose import checked, compose
 from unblur.config.instantiate import instantiate
 from unblur.data.manifest import PairRow, read_manifest
-from unblur.evaluation.score import Batch, Restore, framewise, read_pair, score
+from unblur.evaluation.fixed_pairs import Batch, Restore, read_pair
+from unblur.evaluation.score import framewise, score
 from unblur.evaluation.score_table import mean_table
 from unblur.metrics.profiles import get_profile
 from unblur.networks.alignment import SCALES, aligned

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from unblur.evaluation.score import read_pairs
+from unblur.evaluation.fixed_pairs import read_pairs
 from unblur.export.onnx import export_onnx
 from unblur.metrics.profiles import get_profile
 from unblur.networks.folding import fold

@@ -22,7 +22,7 @@ from torch import nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from unblur.config.compose import checked, compose
-from unblur.evaluation.score import read_pairs
+from unblur.evaluation.fixed_pairs import read_pairs
 from unblur.metrics.profiles import get_profile
 from unblur.restoring.restorer import load_restorer
 from unblur.training.datamodule import RestorationData

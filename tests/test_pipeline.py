@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = ("--config", "artifacts/config/pipeline.yaml")
-STAGES = ("compose", "check_data", "prepare", "train", "evaluate", "export", "benchmark", "report")
+STAGES = tuple(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 
 
 class Project:
@@ -117,6 +118,31 @@ def test_an_edit_of_conf_is_never_missed(reproduced):
     recipe.write_text(before)
     reproduced.run("dvc", "repro", "prepare")
     reproduced.run("git", "diff", "--exit-code", "dvc.lock")
+
+
+def test_an_edit_of_the_code_runs_what_can_reach_it(reproduced):
+    package = reproduced.root / "src" / "unblur"
+    network, template = package / "networks" / "nafnet.py", package / "evaluation" / "report.html.j2"
+    before = network.read_text(), template.read_text()
+    network.write_text(f"{before[0]}\n# A comment.\n")
+    assert "nothing is stale" in reproduced.run("unblur", "why")
+    assert reproduced.ran(reproduced.run("dvc", "repro")) == ["compose"]
+
+    template.write_text(f"{before[1]}<!-- edited -->\n")
+    told = reproduced.run("unblur", "why")
+    assert "module evaluation/report.html.j2: changed" in told
+    assert "train" not in told
+    reproduced.run("dvc", "repro", "compose")
+    status = json.loads(reproduced.run("dvc", "status", "--json"))
+    code = "artifacts/config/code/report.json"
+    assert status == {"report": [{"changed deps": {code: {"evaluation/report.html.j2": "modified"}}}]}
+    assert "evaluation/report.html.j2" in reproduced.run("dvc", "params", "diff")
+    assert reproduced.ran(reproduced.run("dvc", "repro")) == ["report"]
+
+    network.write_text(before[0])
+    template.write_text(before[1])
+    assert reproduced.ran(reproduced.run("dvc", "repro", "train")) == ["compose"]
+    reproduced.run("dvc", "repro")
 
 
 def test_metrics_plots_and_experiments(reproduced, tiny):

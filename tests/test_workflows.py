@@ -129,6 +129,12 @@ def test_the_record_step_tells_a_current_lock_from_an_old_one(tmp_path):
     shell(step["run"])
     assert "dvc.lock is current" in summary.read_text(encoding="utf-8")
     summary.unlink()
+    stages = {"compose": {"cmd": "true", "deps": ["new.py"]}, "one": stage}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+    shell("touch new.py")
+    shell(step["run"])
+    assert "dvc.lock is current" in summary.read_text(encoding="utf-8")
+    summary.unlink()
     shell("echo 2 > code.py")
     shell(step["run"])
     assert "dvc.lock is out of date" in summary.read_text(encoding="utf-8")

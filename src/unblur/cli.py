@@ -29,6 +29,7 @@ COMMANDS = {
     "export": Command("unblur.stages.export", "write ONNX and torch.export files, checked against PyTorch"),
     "benchmark": Command("unblur.stages.benchmark", "measure latency, memory and size of every variant"),
     "report": Command("unblur.stages.report", "write the HTML report and the metrics that DVC compares"),
+    "why": Command("unblur.stages.why", "say which stages are stale, because of which module, key or file"),
     "register": Command("unblur.stages.register", "put the exported model into the MLflow registry"),
     "gate": Command("unblur.stages.gate", "hold the candidate against the rules and the champion"),
     "promote": Command("unblur.stages.promote", "make the candidate that passed the gate the champion"),

@@ -8,15 +8,15 @@ from scipy import stats
 
 from unblur.benchmark.choice import choose, ratio_interval
 from unblur.benchmark.latency import Latency
-from unblur.benchmark.table import BenchmarkRow
 from unblur.errors import UnblurError
+from unblur.records.latency import LatencyRow
 
 STEADY = (0.99, 1.0, 1.01, 1.0)  # rounds, as shares of the median
 
 
 def row(runtime, ms, lost, height=16, size=1.0):
     quality = (30.0 - lost, 0.9, 0.1, lost)
-    return BenchmarkRow("trained", runtime, height, 6, 2, ms, 1.0, 100.0, 50.0, 90.0, size, *quality)
+    return LatencyRow("trained", runtime, height, 6, 2, ms, 1.0, 100.0, 50.0, 90.0, size, *quality)
 
 
 def measured(rows, shares=STEADY):

@@ -5,8 +5,9 @@ from unblur.benchmark.latency import Latency
 from unblur.benchmark.memory import FreshStart
 from unblur.benchmark.quality import Quality
 from unblur.benchmark.runtimes import RUNTIMES
-from unblur.benchmark.table import join, speed_against_eager, write_rows
+from unblur.benchmark.table import join, speed_against_eager
 from unblur.export.variants import ModelVariant
+from unblur.records.latency import write_latency
 
 COLUMNS = (
     "variant,runtime,height,width,threads,median_ms,spread_ms,load_ms,first_ms,peak_mb,file_mb,"
@@ -45,7 +46,7 @@ def test_rows_join_what_belongs_together_and_reach_the_file(tmp_path):
     assert [row.file_mb for row in rows] == [2.0, 1.0, 2.0, 1.0]
     assert list(speed_against_eager(rows).values()) == [1.0, 2.0, 1.0, 3.0]
 
-    write_rows(rows, tmp_path / "latency.csv")
+    write_latency(rows, tmp_path)
     with (tmp_path / "latency.csv").open() as stream:
         assert stream.readline().strip() == COLUMNS
         stream.seek(0)

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
@@ -36,3 +37,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "configured_recipe" in metafunc.fixturenames:
         found_recipes = recipes()
         metafunc.parametrize("configured_recipe", list(found_recipes.values()), ids=list(found_recipes))
+
+
+@pytest.fixture(scope="session")
+def centre_of_mass():
+    """Returns (y, x) of a PSF's mass in pixels from the middle pixel; (0, 0) when it is centred."""
+
+    def centre(psf):
+        offset = np.arange(psf.shape[0]) - psf.shape[0] // 2
+        return float(psf.sum(axis=1) @ offset), float(psf.sum(axis=0) @ offset)
+
+    return centre

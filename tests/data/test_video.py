@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from unblur.data.video import DamagedVideoError, read_frames, sharp_frames
+from unblur.data.video import DamagedVideoError, read_frames
 from unblur.errors import UnblurError
 
 
@@ -162,19 +162,3 @@ def test_a_refused_header_is_told_before_anything_is_read(tmp_path, make_video):
     path = make_video(tmp_path / "a.mkv", panning(3))
     with pytest.raises(UnblurError, match=r"a\.mkv: frames of"):
         next(read_frames(path, max_pixels=100))
-
-
-def test_the_sharpest_frame_of_each_span_is_taken(tmp_path, make_video):
-    sharp_at = {3, 14, 22, 38}
-    still = texture()
-    made = [still if index in sharp_at else cv2.GaussianBlur(still, (0, 0), 2) for index in range(40)]
-    path = make_video(tmp_path / "a.mkv", made)
-    frames = sharp_frames(path, 4)
-    assert {frame.index for frame in frames} == sharp_at
-    for frame in frames:
-        np.testing.assert_array_equal(frame.pixels, still)
-    assert [frame.index for frame in sharp_frames(path, 40)] == list(range(40))
-    assert {frame.index // 30 for frame in sharp_frames(truncated(path, 0.7), 2)} == {0}  # of what can be read
-    for count in (0, 41):
-        with pytest.raises(UnblurError, match=rf"asked for {count} sharp frames; expected 1 to 40"):
-            sharp_frames(path, count)

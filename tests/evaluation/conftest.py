@@ -11,8 +11,9 @@ import pytest
 from unblur.config.schema import PathsConfig
 from unblur.data.images import write_png
 from unblur.data.manifest import PairRow, write_manifest
-from unblur.evaluation.score_table import Score, write_scores_csv
-from unblur.evaluation.strata import nearly_sharp_change, strata
+from unblur.evaluation.score_table import mean_table
+from unblur.evaluation.strata import as_nested, nearly_sharp_change, strata
+from unblur.records.scores import Evaluation, Score, write_evaluation, write_scores
 from unblur.safety.hashing import sha256_file
 
 BLURS = (("identity", 0.0), ("shake", 5.0), ("defocus", 11.0), ("shake", 19.0))
@@ -99,12 +100,6 @@ def _write_artifacts(folder: Path, scores: list[Score]) -> PathsConfig:
             "seconds": 90.0,
             "finished": "2001-02-03T04:05:06+00:00",
         },
-        "evaluate/metrics.json": {
-            "pairs": 6,
-            "model_sha256": "a" * 64,
-            "nearly_sharp_change": nearly_sharp_change(found),
-            "seconds_per_megapixel": {"blurred": 0.0, "wiener": 0.25, "model": 1.5},
-        },
         "export/parity.csv": "variant,format,compared,figure,limit,unit,passed\n"
         "trained,onnx,2x33x47,1.5e-06,0.0001,,True\ntrained,pt2,1x17x9,0.5,0.0001,,False\n"
         "trained_int8,onnx,12 pairs,0.0123,0.05,dB,True\n",
@@ -127,7 +122,20 @@ def _write_artifacts(folder: Path, scores: list[Score]) -> PathsConfig:
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-    write_scores_csv(folder / "evaluate" / "per_image.csv", scores)
+    write_scores(folder / "evaluate" / "per_image.csv", scores)
+    means, times = mean_table(scores), {"blurred": 0.0, "wiener": 0.25, "model": 1.5}
+    evaluation = Evaluation(
+        profile="psnr/literature",
+        pairs=6,
+        model_sha256="a" * 64,
+        test=means,
+        gain={},
+        strata=as_nested(found),
+        nearly_sharp_change=nearly_sharp_change(found),
+        guarded=0,
+        seconds_per_megapixel=times,
+    )
+    write_evaluation(evaluation, folder / "evaluate")
     noise = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     for pair in ("pair_3", "pair_4"):
         write_png(folder / "evaluate" / "panels" / f"{pair}.png", noise)

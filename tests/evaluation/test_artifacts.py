@@ -79,10 +79,10 @@ def test_headline_leaves_out_what_was_not_measured(artifacts_paths, tmp_path):
 
 def test_the_deployed_runtime_is_the_chosen_one_else_what_there_is(artifacts_paths, tmp_path):
     row = deployed_latency(read_artifacts(artifacts_paths))
-    assert (row["runtime"], row["height"]) == ("onnxruntime", "720")
+    assert (row.runtime, row.height) == ("onnxruntime", 720)
     path = tmp_path / "benchmark" / "latency.csv"
     path.write_text("".join(line for line in path.open() if "yes" not in line))
-    assert deployed_latency(read_artifacts(artifacts_paths))["runtime"] == "pytorch"
+    assert deployed_latency(read_artifacts(artifacts_paths)).runtime == "pytorch"
 
 
 def test_interval_is_of_the_models_gains(artifacts_paths):

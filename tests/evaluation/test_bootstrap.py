@@ -7,16 +7,43 @@ from unblur.evaluation import bootstrap
 from unblur.evaluation.bootstrap import paired_bootstrap
 
 
-def test_agrees_with_scipys_percentile_bootstrap():
+def test_is_the_textbooks_interval():
+    """The BCa interval by its definition (Efron & Tibshirani 1993, section 14.3), with draws of its own."""
     differences = np.random.default_rng(1).gamma(2.0, 0.5, 60) - 0.7
     ours = paired_bootstrap(differences, confidence=0.9, samples=20_000, seed=3)
-    theirs = scipy.stats.bootstrap(
-        (differences,), np.mean, n_resamples=20_000, confidence_level=0.9, method="percentile", rng=7
-    ).confidence_interval
+    rng, normal = np.random.default_rng(7), scipy.stats.norm
+    means = np.sort(differences[rng.integers(0, 60, (20_000, 60))].mean(axis=1))
+    bias = normal.ppf((means < differences.mean()).mean())
+    left = (differences.sum() - differences) / 59  # the mean without each one
+    pull = left.mean() - left
+    acceleration = (pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
+    ends = bias + normal.ppf([0.05, 0.95])
+    expected = np.quantile(means, normal.cdf(bias + ends / (1 - acceleration * ends)))
     noise = 0.03 * differences.std() / np.sqrt(60) ** 0.5
     assert ours.mean == pytest.approx(differences.mean(), abs=1e-12)
-    assert ours.low == pytest.approx(theirs.low, abs=noise)
-    assert ours.high == pytest.approx(theirs.high, abs=noise)
+    assert (ours.low, ours.high) == pytest.approx(tuple(expected), abs=noise)
+
+
+def test_follows_skewed_differences_better_than_plain_percentiles():
+    rng, trials = np.random.default_rng(0), 300
+    ours, plain = 0, 0
+    for trial in range(trials):
+        differences = rng.exponential(1.0, 12)
+        found = paired_bootstrap(differences, 0.95, 400, trial)
+        ours += found.low <= 1.0 <= found.high
+        means = differences[rng.integers(0, 12, (400, 12))].mean(axis=1)
+        low, high = np.quantile(means, [0.025, 0.975])
+        plain += low <= 1.0 <= high
+    assert ours > plain
+
+
+@pytest.mark.parametrize("differences", [[0.5], [0.0, 1.0], [0.0, 0.0, 0.0, 0.0, 1e-12]])
+def test_few_or_nearly_equal_differences_have_an_interval(differences):
+    for samples in (1, 3, 100):
+        found = paired_bootstrap(np.array(differences), 0.95, samples, 0)
+        assert found.low <= found.high
+        assert min(differences) <= found.low
+        assert found.high <= max(differences)
 
 
 @pytest.mark.property

@@ -9,7 +9,7 @@ from PIL import Image
 
 from unblur.evaluation.artifacts import read_artifacts
 from unblur.evaluation.report import render_report, write_report
-from unblur.evaluation.score_table import read_scores_csv
+from unblur.records.scores import read_scores
 
 VOID = {"meta", "link", "img", "source", "br", "hr", "input"}
 
@@ -90,7 +90,7 @@ def decode(address):
 
 
 def test_methods_are_those_of_the_csv(page, artifacts_paths, tmp_path):
-    scores = read_scores_csv(tmp_path / "evaluate" / "per_image.csv")
+    scores = read_scores(tmp_path / "evaluate" / "per_image.csv")
     rows = {attributes["data-method"]: cells for attributes, cells in page.rows if "data-method" in attributes}
     assert list(rows) == ["blurred", "wiener", "model"]
     for method, cells in rows.items():

@@ -10,7 +10,7 @@ from unblur.data.manifest import PairRow
 from unblur.data.pictures import read_pictures, write_pictures
 from unblur.errors import UnblurError
 from unblur.evaluation.score import Stopwatch, framewise, score
-from unblur.evaluation.score_table import GUARDED, TEMPORAL
+from unblur.records.scores import GUARDED, TEMPORAL
 
 PROFILES = ["psnr/literature", "psnr/float"]
 

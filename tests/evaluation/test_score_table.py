@@ -1,32 +1,10 @@
-import math
 import subprocess
 import sys
 
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.evaluation.score_table import (
-    COLUMNS,
-    Score,
-    gains,
-    mean_by,
-    mean_table,
-    rank_pairs,
-    read_scores_csv,
-    write_scores_csv,
-)
-
-
-def test_written_and_read_scores_are_equal(tmp_path):
-    scores = [
-        Score("a, with comma", "model", "shake", 1 / 3, "psnr/literature", math.pi * 10),
-        Score('b "quoted"', "blurred", "identity", 0.0, "ssim/matlab3d", 0.1 + 0.2),
-    ]
-    path = tmp_path / "deep" / "per_image.csv"
-    write_scores_csv(path, scores)
-    assert read_scores_csv(path) == scores
-    assert path.read_text().splitlines()[0] == "pair,method,kind,strength,profile,value"
-    assert [item.name for item in path.parent.iterdir()] == ["per_image.csv"]
+from unblur.evaluation.score_table import gains, mean_by, mean_table, rank_pairs
 
 
 def test_means_are_those_of_each_group(make_scores):
@@ -60,24 +38,6 @@ def test_gains_on_different_pairs_are_refused(make_scores):
 def test_a_method_that_was_not_scored_is_named(make_scores):
     with pytest.raises(UnblurError, match=r"no scores of 'modle' under 'psnr/literature'.*model"):
         gains(make_scores(), "modle", "psnr/literature")
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (None, "not there; write it with `unblur evaluate`"),
-        ("pair,value\na,1\n", "expected .'pair', 'method'"),
-        (",".join(COLUMNS) + "\n", "has no scores"),
-        (",".join(COLUMNS) + "\na,model,shake,3,psnr/literature,high\n", "line 2: could not convert"),
-        (",".join(COLUMNS) + "\na,model,shake\n", "line 2"),
-    ],
-)
-def test_a_broken_table_is_told(tmp_path, content, told):
-    path = tmp_path / "per_image.csv"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(UnblurError, match=told):
-        read_scores_csv(path)
 
 
 def test_reading_scores_needs_no_torch():

@@ -1,12 +1,11 @@
 import copy
-import csv
 
-import numpy as np
 import pytest
 import torch
 
 from unblur.errors import UnblurError
-from unblur.export.parity import ParityRow, check_parity, require_parity, write_parity
+from unblur.export.parity import check_parity, require_parity
+from unblur.records.parity import ParityRow
 
 SIZES = [[1, 64, 48], [2, 33, 47], [1, 5, 1], [1, 1, 1], [3, 4, 8]]
 
@@ -44,15 +43,6 @@ def test_nan_counts_as_the_worst():
     ]
     with pytest.raises(UnblurError, match="2 of 3 parity checks failed; the worst: trained, pt2, 1x9x9: "):
         require_parity(rows)
-
-
-def test_the_table_on_disk_has_every_row(tmp_path):
-    write_parity([ParityRow("trained", "onnx", "2x33x47", 1.5e-7, 1e-4, "", True)], tmp_path / "parity.csv")
-    with (tmp_path / "parity.csv").open() as stream:
-        (row,) = csv.DictReader(stream)
-    assert row["format"] == "onnx"
-    assert (row["variant"], row["compared"], row["unit"], row["passed"]) == ("trained", "2x33x47", "", "True")
-    assert np.isclose(float(row["figure"]), 1.5e-7)
 
 
 @pytest.mark.slow

@@ -22,14 +22,14 @@ from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from unblur.benchmark.chosen import Chosen, write_chosen
 from unblur.config.provenance import data_version
 from unblur.config.schema import GateConfig, PipelineConfig
 from unblur.config.tracking import ensure_experiment, tracking_client
 from unblur.data.images import write_png
 from unblur.data.manifest import PairRow, write_manifest
-from unblur.registry.record import GateRecord, Subject, publish, write_record
-from unblur.registry.rules import RuleResult
+from unblur.records.chosen import Chosen, write_chosen
+from unblur.records.gate import GateRecord, RuleResult, Subject, write_record
+from unblur.registry.record import publish
 from unblur.registry.versions import read_aliases, read_version
 from unblur.safety.hashing import sha256_file
 
@@ -164,6 +164,8 @@ def make_project(root: Path, make_photo: Callable[..., NDArray[np.uint8]]) -> Pr
             "profile": "psnr/literature",
             "pairs": 6,
             "model_sha256": WEIGHTS,
+            "gain": {},
+            "guarded": 0,
             "test": {name: {"psnr/literature": a, "ssim/matlab3d": b} for name, (a, b) in means.items()},
             "strata": {
                 "kind": {

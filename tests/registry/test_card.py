@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from unblur.errors import UnblurError
+from unblur.records.parity import Parity
+from unblur.records.training import Training
 from unblur.registry.card import CardFacts, collect_facts, describe, is_card, render, write_card
 from unblur.registry.lineage import Lineage
-from unblur.registry.parity import Parity
 
 LINEAGE = Lineage("a" * 40, "true", "abc.dir", "c" * 64, "d" * 64, "pruned_int8", "e" * 64, "f" * 64)
 
 
 def facts(project: Any) -> CardFacts:
-    training = {"seed": 3, "steps": 500, "seconds": 90.0}
+    training = Training(seed=3, steps=500, seconds=90.0)
     return collect_facts(project.cfg, project.root, training, LINEAGE, Parity(2e-6, "", True, 3))
 
 
@@ -96,7 +97,7 @@ def test_what_is_missing_is_said(project: Any) -> None:
 
 def test_a_broken_file_is_an_error(project: Any) -> None:
     project.write("artifacts/evaluate/metrics.json", "{")
-    with pytest.raises(UnblurError, match=r"metrics\.json is not valid JSON"):
+    with pytest.raises(UnblurError, match=r"metrics\.json: is not a JSON file"):
         facts(project)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from unblur.config.tracking import tracking_client
 from unblur.errors import GateRefusedError, UnblurError
+from unblur.records.gate import GateRecord, differences
 from unblur.registry.gate import latency_ms, run_gate
 from unblur.registry.promote import promote
-from unblur.registry.record import GateRecord, differences
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases, read_version
 

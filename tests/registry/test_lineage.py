@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from unblur.benchmark.chosen import Chosen
 from unblur.errors import UnblurError
-from unblur.registry.lineage import Lineage, collect_lineage, read_training
+from unblur.records.chosen import Chosen
+from unblur.records.training import Training
+from unblur.registry.lineage import Lineage, collect_lineage
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def chosen(tmp_path: Path) -> Chosen:
 
 
 def test_each_fact_comes_from_its_file(tmp_path: Path, chosen: Chosen) -> None:
-    lineage = collect_lineage(tmp_path, {}, chosen)
+    lineage = collect_lineage(tmp_path, Training(), chosen)
     assert lineage == Lineage(
         git_sha="unknown",
         git_dirty="unknown",
@@ -35,7 +36,7 @@ def test_each_fact_comes_from_its_file(tmp_path: Path, chosen: Chosen) -> None:
 
 
 def test_what_the_training_noted_wins_over_the_tree_of_today(tmp_path: Path, chosen: Chosen) -> None:
-    training = {"git_sha": "f" * 40, "git_dirty": True, "data_md5": "old.dir"}
+    training = Training(git_sha="f" * 40, git_dirty="true", data_md5="old.dir")
     lineage = collect_lineage(tmp_path, training, chosen)
     assert (lineage.git_sha, lineage.git_dirty, lineage.data_md5) == ("f" * 40, "true", "old.dir")
 
@@ -43,17 +44,4 @@ def test_what_the_training_noted_wins_over_the_tree_of_today(tmp_path: Path, cho
 def test_without_the_configuration_there_is_no_lineage(tmp_path: Path, chosen: Chosen) -> None:
     (tmp_path / "artifacts/config/pipeline.yaml").unlink()
     with pytest.raises(UnblurError, match=r"pipeline\.yaml is missing"):
-        collect_lineage(tmp_path, {}, chosen)
-
-
-def test_the_record_of_the_training(tmp_path: Path) -> None:
-    assert read_training(tmp_path) == {}
-    (tmp_path / "run.json").write_text('{"seed": 3}')
-    assert read_training(tmp_path) == {"seed": 3}
-
-
-@pytest.mark.parametrize("content", ["{", "[1]", ""])
-def test_a_broken_record_is_an_error(tmp_path: Path, content: str) -> None:
-    (tmp_path / "run.json").write_text(content)
-    with pytest.raises(UnblurError, match=r"run\.json"):
-        read_training(tmp_path)
+        collect_lineage(tmp_path, Training(), chosen)

@@ -8,8 +8,8 @@ import pytest
 
 from unblur.config.tracking import tracking_client
 from unblur.errors import GateRefusedError, UnblurError
-from unblur.registry.record import GateRecord, Subject, differences, find_record, publish, read_record, write_record
-from unblur.registry.rules import RuleResult
+from unblur.records.gate import GateRecord, RuleResult, Subject, differences, read_record, write_record
+from unblur.registry.record import find_record, publish
 from unblur.registry.versions import read_aliases, read_version
 
 SUBJECT = Subject(
@@ -32,7 +32,7 @@ def test_it_reads_back_as_it_was_written(tmp_path: Path) -> None:
 def test_anything_else_is_an_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "gate.json"
     path.write_text(content)
-    with pytest.raises(UnblurError, match=r"gate\.json is no record"):
+    with pytest.raises(UnblurError, match=r"gate\.json: .*`unblur gate`"):
         read_record(path)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from unblur.benchmark.chosen import Chosen, write_chosen
 from unblur.config.tracking import ensure_experiment, tracking_client
 from unblur.errors import LostFileError, UnblurError
+from unblur.records.chosen import Chosen, write_chosen
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases
 from unblur.restoring.restorer import load_restorer
@@ -184,7 +184,7 @@ def test_a_card_of_ones_own_is_not_overwritten(project: Any) -> None:
 
 
 def test_nothing_exported_is_an_error(project: Any) -> None:
-    with pytest.raises(UnblurError, match=r"chosen\.json is missing.*unblur benchmark"):
+    with pytest.raises(UnblurError, match=r"chosen\.json is not there.*unblur benchmark"):
         register(project.cfg, project.root)
     project.export(0.8)
     (project.root / "artifacts/export/trained/model.onnx").unlink()

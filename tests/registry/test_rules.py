@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unblur.config.schema import GateConfig
-from unblur.registry.parity import Parity
-from unblur.registry.rules import Measured, RuleResult, judge
+from unblur.records.gate import RuleResult
+from unblur.records.parity import Parity
+from unblur.registry.rules import Measured, judge
 
 MEASURED = Measured(
     unit="dB",

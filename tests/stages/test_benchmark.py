@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from unblur.benchmark.chosen import read_chosen
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import BenchmarkConfig, PathsConfig, PipelineConfig
 from unblur.data.manifest import PairRow, write_manifest
 from unblur.data.pictures import write_pictures
 from unblur.errors import UnblurError
+from unblur.records.chosen import read_chosen
 from unblur.restoring.runtime_choice import choose
 from unblur.safety.hashing import sha256_file
 from unblur.stages.benchmark import main as benchmark

@@ -10,8 +10,9 @@ from unblur.config.schema import EvaluateConfig, PathsConfig, PipelineConfig
 from unblur.data.images import write_png
 from unblur.data.manifest import PairRow, write_manifest
 from unblur.errors import UnblurError
-from unblur.evaluation.score_table import mean_table, read_scores_csv
+from unblur.evaluation.score_table import mean_table
 from unblur.networks.nafnet import NAFNet
+from unblur.records.scores import read_scores
 from unblur.stages.evaluate import main
 from unblur.training.weights import save_model
 
@@ -63,7 +64,7 @@ def cfg(tmp_path, make_photo):
 def test_everything_is_written_and_agrees(cfg, capsys):
     run(cfg)
     out = Path(cfg.paths.evaluate)
-    scores = read_scores_csv(out / "per_image.csv")
+    scores = read_scores(out / "per_image.csv")
     assert {(score.pair, score.method) for score in scores} == {
         (pair, method) for pair in "abc" for method in ("blurred", "unsharp", "wiener", "model")
     }
@@ -89,7 +90,7 @@ def test_everything_is_written_and_agrees(cfg, capsys):
 def test_panels_and_plots_are_written(cfg):
     run(cfg)
     out = Path(cfg.paths.evaluate)
-    scores = read_scores_csv(out / "per_image.csv")
+    scores = read_scores(out / "per_image.csv")
     value = {(s.pair, s.method): s.value for s in scores if s.profile == PROFILES[0]}
     ranked = sorted("abc", key=lambda pair: value[pair, "model"] - value[pair, "blurred"])
     assert {path.stem for path in (out / "panels").iterdir()} == {ranked[0], ranked[-1]}

@@ -44,7 +44,7 @@ def test_a_verdict_and_then_the_champion(project: Any, capsys: pytest.CaptureFix
 
 
 def test_a_rule_that_could_not_be_measured_has_a_dash() -> None:
-    from unblur.registry.rules import RuleResult
+    from unblur.records.gate import RuleResult
 
     cells = row(RuleResult("max_parity", None, 1e-4, "", False, "unknown"))
     assert cells == ["max_parity", "-", "0.0001", "[bold]REFUSED[/bold]", "unknown"]

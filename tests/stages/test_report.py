@@ -9,7 +9,7 @@ import pytest
 from unblur.config.schema import PathsConfig, PipelineConfig
 from unblur.data.images import write_png
 from unblur.errors import UnblurError
-from unblur.evaluation.score_table import Score, write_scores_csv
+from unblur.records.scores import Score, write_scores
 from unblur.safety.owned import MARKER, REPORTS, claim_folder
 from unblur.stages.report import main
 
@@ -29,12 +29,17 @@ def cfg(tmp_path, make_photo):
         for method, factor in (("blurred", 0), ("unsharp", -1), ("model", 1))
         for index in range(4)
     ]
-    write_scores_csv(tmp_path / "evaluate" / "per_image.csv", scores)
+    write_scores(tmp_path / "evaluate" / "per_image.csv", scores)
     write_png(tmp_path / "evaluate" / "panels" / "p2.png", make_photo(40, 60))
     files = {
         "train/run.json": {"model_sha256": "a" * 64, "seconds": 60, "steps": 8, "git_sha": "unknown"},
         "train/history.csv": "step,train_loss,val_psnr\n4,0.1,25\n8,0.05,26\n",
         "evaluate/metrics.json": {
+            "profile": "psnr/literature",
+            "test": {},
+            "gain": {},
+            "strata": {},
+            "guarded": 0,
             "pairs": 4,
             "model_sha256": "a" * 64,
             "nearly_sharp_change": -0.5,

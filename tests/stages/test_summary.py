@@ -1,14 +1,14 @@
 """`unblur summary` from the files of a pipeline."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from unblur.config.tracking import tracking_client
 from unblur.errors import UnblurError
-from unblur.stages.summary import main, method_row, read_latency, read_metrics, read_registry
+from unblur.records.latency import deployed, read_latency
+from unblur.records.scores import read_evaluation
+from unblur.stages.summary import main, method_row, read_registry
 
 
 def test_everything_in_one_page(project: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,20 +34,18 @@ def test_before_anything_is_registered_no_store_is_made(project: Any, capsys: py
 
 
 def test_size_and_latency_stand_beside_the_model_alone(project: Any) -> None:
-    metrics = json.loads((project.root / "artifacts/evaluate/metrics.json").read_text())
-    latency = read_latency(project.root / "artifacts/benchmark/latency.csv")
-    assert latency is not None
-    assert (latency["runtime"], latency["height"]) == ("onnxruntime", "720")
+    metrics = read_evaluation(project.root / "artifacts/evaluate")
+    latency = deployed(read_latency(project.root / "artifacts/benchmark"))
+    assert (latency.runtime, latency.height) == ("onnxruntime", 720)
     profiles = ["psnr/literature", "ssim/matlab3d"]
     assert method_row("model", metrics, profiles, latency) == ["model", "26.80", "0.8100", "0.50", "6.4", "1010"]
     assert method_row("unsharp", metrics, profiles, latency) == ["unsharp", "24.90", "0.7400", "0.50", "", ""]
     assert method_row("model", metrics, profiles, None)[-2:] == ["", ""]
 
 
-def test_what_is_missing_names_the_stage(tmp_path: Path) -> None:
+def test_what_is_missing_names_the_stage(project: Any) -> None:
+    (project.root / "artifacts/benchmark/latency.csv").unlink()
+    main.__wrapped__(project.cfg)  # no latency before the benchmark
+    (project.root / "artifacts/evaluate/metrics.json").unlink()
     with pytest.raises(UnblurError, match="unblur evaluate"):
-        read_metrics(tmp_path / "metrics.json")
-    (tmp_path / "metrics.json").write_text("{")
-    with pytest.raises(UnblurError, match="not valid JSON"):
-        read_metrics(tmp_path / "metrics.json")
-    assert read_latency(tmp_path / "latency.csv") is None
+        main.__wrapped__(project.cfg)

@@ -14,8 +14,8 @@ import numpy as np
 from scipy import stats
 
 from unblur.benchmark.latency import Latency, large
-from unblur.benchmark.table import BenchmarkRow
 from unblur.errors import UnblurError
+from unblur.records.latency import LatencyRow
 
 CONFIDENCE = 0.95
 
@@ -31,13 +31,13 @@ class Choice:
     why: str
     tied: tuple[Name, ...]
 
-    def mark(self, rows: Sequence[BenchmarkRow]) -> list[BenchmarkRow]:
+    def mark(self, rows: Sequence[LatencyRow]) -> list[LatencyRow]:
         """Return the rows, those of the choice marked."""
         return [replace(row, chosen="yes") if (row.variant, row.runtime) == self.name else row for row in rows]
 
 
 def choose(
-    rows: Sequence[BenchmarkRow],
+    rows: Sequence[LatencyRow],
     latencies: Sequence[Latency],
     candidates: Collection[Name],
     max_lost_db: float,

@@ -1,25 +1,15 @@
 """How large a network is, and how much it computes."""
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from unblur.records.latency import Complexity
+
 FRAMES = 4
 """Of the clip or burst whose operations are counted."""
-
-
-@dataclass(frozen=True)
-class Complexity:
-    """Parameters, and multiply-accumulate operations at 256x256 (convolutions and matrix products).
-
-    Of an image; of a video, for each of its frames; of a burst, for each of four shots.
-    """
-
-    parameters: int
-    macs_256: int
 
 
 def complexity(network: nn.Module) -> Complexity:

@@ -11,7 +11,7 @@ from unblur.benchmark.entrants import REFERENCE
 from unblur.benchmark.runtimes import Restores
 from unblur.data.manifest import PairRow
 from unblur.evaluation.fidelity import colour_shift, mean_score
-from unblur.evaluation.score import read_pair, restore_checked
+from unblur.evaluation.fixed_pairs import read_pair, restore_checked
 
 PSNR, SSIM = "psnr/literature", "ssim/per-channel"
 Track = Callable[[Sequence[Any]], Iterable[Any]]

@@ -1,41 +1,13 @@
 """One row for each model, runtime and size: what latency.csv holds."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from unblur.benchmark.entrants import REFERENCE, Entrant
 from unblur.benchmark.latency import Latency
 from unblur.benchmark.memory import FreshStart
 from unblur.benchmark.quality import Quality
-from unblur.safety.atomic import replacing
-
-
-@dataclass(frozen=True)
-class BenchmarkRow:
-    """Times in milliseconds, sizes in 10^6 bytes; `load_ms`, `first_ms` and `peak_mb` come from a fresh process.
-
-    `variant` is the model's name. `psnr`, `ssim` and `colour_shift` are means of the test pairs, `lost_db` that of the
-    validation pairs (see `unblur.benchmark.quality`), which decide: `chosen` is "yes" for what is deployed.
-    """
-
-    variant: str
-    runtime: str
-    height: int
-    width: int
-    threads: int
-    median_ms: float
-    spread_ms: float
-    load_ms: float
-    first_ms: float
-    peak_mb: float
-    file_mb: float
-    psnr: float
-    ssim: float
-    colour_shift: float
-    lost_db: float
-    chosen: str = ""
+from unblur.records.latency import LatencyRow
 
 
 def join(
@@ -44,7 +16,7 @@ def join(
     entered: Mapping[str, Entrant],
     threads: int,
     quality: Mapping[str, Mapping[str, Quality]],
-) -> list[BenchmarkRow]:
+) -> list[LatencyRow]:
     """Put together what was measured for each entrant and size.
 
     Args:
@@ -61,7 +33,7 @@ def join(
         entrant = entered[timed.name]
         start = starts[timed.name, timed.height, timed.width]
         rows.append(
-            BenchmarkRow(
+            LatencyRow(
                 entrant.model.name,
                 entrant.runtime.name,
                 timed.height,
@@ -82,19 +54,11 @@ def join(
     return rows
 
 
-def speed_against_eager(rows: Iterable[BenchmarkRow]) -> dict[BenchmarkRow, float]:
+def speed_against_eager(rows: Iterable[LatencyRow]) -> dict[LatencyRow, float]:
     """Return how many times as fast as the trained network in eager PyTorch each row is at its size."""
     rows = list(rows)
     eager = {(row.height, row.width): row.median_ms for row in rows if f"{row.variant} {row.runtime}" == REFERENCE}
     return {row: eager[row.height, row.width] / row.median_ms for row in rows}
-
-
-def write_rows(rows: Sequence[BenchmarkRow], path: Path) -> None:
-    """Write the rows as CSV."""
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.DictWriter(stream, [field.name for field in fields(BenchmarkRow)], lineterminator="\n")
-        table.writeheader()
-        table.writerows(asdict(row) for row in rows)
 
 
 def _megabytes(path: Path) -> float:

@@ -41,9 +41,3 @@ def extent(psf: PSF, floor: float = 0.01) -> float:
     """
     y, x = np.nonzero(psf > floor * psf.max())
     return diameter(x + 1j * y)
-
-
-def centre_of_mass(psf: PSF) -> tuple[float, float]:
-    """Return (y, x) of the PSF's mass in pixels from the middle pixel; (0, 0) when it is centred."""
-    offset = np.arange(psf.shape[0]) - psf.shape[0] // 2
-    return float(psf.sum(axis=1) @ offset), float(psf.sum(axis=0) @ offset)

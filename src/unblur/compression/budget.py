@@ -51,7 +51,7 @@ class Judge:
 
     Args:
         original: in float32.
-        pairs: blurred and sharp, as `unblur.evaluation.score.read_pair` gives them.
+        pairs: blurred and sharp, as `unblur.evaluation.fixed_pairs.read_pair` gives them.
         threads: of OpenVINO.
     """
 

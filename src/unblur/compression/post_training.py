@@ -19,7 +19,7 @@ from unblur.compression.graph_parts import halved, quantizable, released
 from unblur.compression.quantize import quantize
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
-from unblur.evaluation.score import read_pairs
+from unblur.evaluation.fixed_pairs import read_pairs
 from unblur.export.onnx import export_onnx
 from unblur.networks.folding import fold
 from unblur.training.datamodule import RestorationData

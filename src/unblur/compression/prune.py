@@ -15,6 +15,7 @@ from unblur.compression.units import example
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
+from unblur.records.training import Step
 from unblur.training.datamodule import RestorationData
 from unblur.training.module import as_images
 
@@ -28,7 +29,7 @@ class Pruned:
     network: nn.Module
     shares: list[float]
     psnr: list[float | None]
-    history: list[dict[str, float]]
+    history: list[Step]
 
 
 def prune(
@@ -68,8 +69,8 @@ def prune(
     student = shallower(network, settings.blocks, loss_of)
     shares: list[float] = []
     psnr: list[float | None] = []
-    rows: list[dict[str, float]] = []
-    steps = 0.0
+    rows: list[Step] = []
+    steps = 0
     each = replace(training, epochs=training.epochs // settings.rounds)
     for index in range(settings.rounds):
         wanted = target ** ((index + 1) / settings.rounds)
@@ -86,9 +87,9 @@ def prune(
         shares.append(cost(student) / whole)
         say(f"round {index + 1} of {settings.rounds}: {shares[-1]:.1%} of the {settings.cost}; training")
         history = finetune(cfg, student, network, each, f"prune {index}")
-        rows += [{**row, "step": row["step"] + steps} for row in history.rows]
-        steps = rows[-1]["step"] if rows else 0.0
-        psnr.append(history.rows[-1]["val_psnr"] if history.rows else None)
+        rows += [replace(row, step=row.step + steps) for row in history.rows]
+        steps = rows[-1].step if rows else 0
+        psnr.append(history.rows[-1].val_psnr if history.rows else None)
     student(example(student))  # what cannot run is not saved
     return Pruned(student.eval(), shares, psnr, rows)
 

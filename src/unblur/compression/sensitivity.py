@@ -1,13 +1,11 @@
 """The cost of quantizing each part of a network, as a table and as a drawing."""
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
 from unblur.compression.budget import PartCost
-from unblur.evaluation.plots import LIGHT, blank_figure, png
-from unblur.safety.atomic import replacing
+from unblur.evaluation.figure import LIGHT, blank_figure, png
+from unblur.records.files import write_table
 
 SHOWN = 24
 """Parts that are drawn at most: the worst."""
@@ -15,10 +13,7 @@ SHOWN = 24
 
 def write_sensitivity(parts: Sequence[PartCost], path: Path) -> None:
     """Write the parts as CSV."""
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.DictWriter(stream, [field.name for field in fields(PartCost)], lineterminator="\n")
-        table.writeheader()
-        table.writerows(asdict(part) for part in parts)
+    write_table(path, PartCost, parts)
 
 
 def draw_sensitivity(parts: Sequence[PartCost]) -> bytes:

@@ -65,7 +65,12 @@ def checked(config: DictConfig) -> PipelineConfig:
 
 def to_yaml(config: DictConfig) -> str:
     """Return the composed configuration as plain YAML, nothing left to interpolate."""
-    return yaml.safe_dump(OmegaConf.to_container(config, resolve=True), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return the composed configuration as dictionaries, lists and values, nothing left to interpolate."""
+    return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
 
 
 def is_composed(path: Path) -> bool:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.reformatter import Colorspace
@@ -70,36 +69,6 @@ def read_frames(path: Path, max_pixels: int = MAX_PIXELS, max_frames: int = MAX_
     if damage:
         msg = f"{path}: damaged at frame {damage[0]} ({damage[1]}); what can be read is used, fetch the file again"
         raise DamagedVideoError(msg)
-
-
-def sharp_frames(path: Path, count: int) -> list[Frame]:
-    """Return the `count` sharpest frames of a video, one of each of `count` equal spans of it, in their order.
-
-    Sharpness is the variance of the Laplacian. The video is read twice, so that memory holds what is returned and no
-    more; of a damaged one, what can be read counts.
-
-    Raises:
-        UnblurError: `count` is below 1, or the video has fewer frames.
-    """
-    sharpness = {frame.index: _sharpness(frame.pixels) for frame in _readable(path)}
-    if not 1 <= count <= len(sharpness):
-        msg = f"{path}: asked for {count} sharp frames; expected 1 to {len(sharpness)}, the frames that can be read"
-        raise UnblurError(msg)
-    spans = np.array_split(sorted(sharpness), count)
-    chosen = {max(span.tolist(), key=sharpness.__getitem__) for span in spans}
-    return [frame for frame in _readable(path) if frame.index in chosen]
-
-
-def _readable(path: Path) -> Iterator[Frame]:
-    try:
-        yield from read_frames(path)
-    except DamagedVideoError:
-        return
-
-
-def _sharpness(pixels: NDArray[np.uint8]) -> float:
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    return float(cv2.Laplacian(grey, cv2.CV_32F).var())
 
 
 def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame | str]:

@@ -16,7 +16,7 @@ from skimage.restoration import richardson_lucy, wiener
 from unblur.blur.light import to_linear, to_srgb
 from unblur.config.suggest import nearest
 from unblur.errors import UnblurError
-from unblur.evaluation.score_table import BLURRED
+from unblur.records.scores import BLURRED
 
 Batch = NDArray[np.float32]
 Planes = NDArray[np.float32]

@@ -1,5 +1,6 @@
-"""Paired bootstrap: how far the mean difference of two methods can be trusted (Efron & Tibshirani 1993, chapter 13)."""
+"""Paired bootstrap: how far the mean difference of two methods can be trusted (Efron & Tibshirani 1993, chapter 14)."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ DRAWS_AT_ONCE = 2_000_000  # resampled values held in memory together: 16 MB of 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its percentile confidence interval, in the unit of the differences."""
+    """A mean and its confidence interval, in the unit of the differences."""
 
     mean: float
     low: float
@@ -23,11 +24,11 @@ class Interval:
 def paired_bootstrap(
     differences: NDArray[np.floating[Any]], confidence: float = 0.95, samples: int = 2000, seed: int = 0
 ) -> Interval:
-    """Return the mean of paired differences with its percentile bootstrap interval.
+    """Return the mean of paired differences with its BCa bootstrap interval, by SciPy.
 
-    The pairs are resampled with replacement; the interval holds the central `confidence` of the resampled means.
-    The percentile interval is a little too narrow for few pairs: below about 20 its true coverage is some
-    points under `confidence`.
+    The pairs are resampled with replacement. Bias-corrected and accelerated (BCa), the interval follows skewed
+    differences, where the plain percentiles of few pairs are too narrow. Where all pairs differ by the same, or there
+    is one, the interval is its mean.
 
     Args:
         differences: (N,) score of one method minus that of the other on the same pair, in dB for a PSNR.
@@ -48,14 +49,19 @@ def paired_bootstrap(
     if not 0 < confidence < 1 or samples < 1:
         msg = f"confidence {confidence} and samples {samples}: expected 0 < confidence < 1 and samples >= 1"
         raise UnblurError(msg)
-    rng = np.random.default_rng(seed)
-    step = max(1, DRAWS_AT_ONCE // values.size)
-    means = np.concatenate(
-        [
-            values[rng.integers(0, values.size, (min(step, samples - done), values.size))].mean(axis=1)
-            for done in range(0, samples, step)
-        ]
-    )
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(mean=float(values.mean()), low=float(low), high=float(high))
+    mean = float(values.mean())
+    if np.ptp(values) == 0:
+        return Interval(mean, mean, mean)
+    from scipy import stats  # takes half a second to import
+
+    batch = max(1, DRAWS_AT_ONCE // values.size)
+    options = {"confidence_level": confidence, "batch": batch, "vectorized": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = stats.bootstrap((values,), np.mean, n_resamples=samples, method="BCa", rng=seed, **options)
+        if not np.isfinite(found.confidence_interval).all():  # resampled means all lie on one side
+            found = stats.bootstrap(
+                (values,), np.mean, n_resamples=0, method="percentile", bootstrap_result=found, **options
+            )
+    low, high = found.confidence_interval
+    return Interval(mean, float(low), float(high))

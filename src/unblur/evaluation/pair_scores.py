@@ -1,6 +1,5 @@
 """Score a model on a folder of blurred and sharp pictures of one name, without a prepared test split."""
 
-import csv
 import json
 import math
 import time
@@ -20,10 +19,12 @@ from unblur.data.layouts.layout import LayoutEntry
 from unblur.data.layouts.pairs import PAIRS
 from unblur.data.pictures import as_planes
 from unblur.errors import UnblurError, UsageError
+from unblur.evaluation.fixed_pairs import restore_checked
 from unblur.evaluation.panels import draw_panel
-from unblur.evaluation.score import restore_checked
-from unblur.evaluation.score_table import BLURRED, decimals, unit
+from unblur.evaluation.score_table import decimals, unit
 from unblur.metrics.profiles import get_profile
+from unblur.records.files import write_table
+from unblur.records.scores import BLURRED
 from unblur.restoring.restorer import Restorer
 from unblur.restoring.tiles import restore_tiled
 from unblur.safety.atomic import replacing
@@ -151,14 +152,12 @@ def is_pair_scores(path: Path) -> bool:
 def write_pair_scores(path: Path, scores: Sequence[PairScore], about: dict[str, Any]) -> None:
     """Write the scores with full precision: .csv has a line a pair, .json also `about` and the summary."""
     check_out(path)
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
-        if path.suffix == ".csv":
-            writer = csv.DictWriter(stream, [field.name for field in fields(PairScore)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(map(asdict, scores))
-        else:
-            content = {**about, "mean": asdict(summarize(scores)), "pairs": [asdict(score) for score in scores]}
-            stream.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    if path.suffix == ".csv":
+        write_table(path, PairScore, scores)
+        return
+    content = {**about, "mean": asdict(summarize(scores)), "pairs": [asdict(score) for score in scores]}
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _names(entries: Sequence[LayoutEntry]) -> list[str]:

@@ -14,9 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from unblur.data.images import write_png
 from unblur.data.manifest import PairRow
-from unblur.evaluation.score import Restore, read_pair, restore_checked
-from unblur.evaluation.score_table import BLURRED, MODEL, Score, decimals, rank_pairs, unit
+from unblur.evaluation.fixed_pairs import Restore, read_pair, restore_checked
+from unblur.evaluation.score_table import decimals, rank_pairs, unit
 from unblur.evaluation.strata import describe_blur
+from unblur.records.scores import BLURRED, MODEL, Score
 
 Pixels = NDArray[np.uint8]
 

@@ -5,7 +5,8 @@ The page has no scripts and no outside address, and the same artifacts give the 
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,14 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from unblur.evaluation.artifacts import Artifacts, deployed_latency, gain_interval
-from unblur.evaluation.plots import DARK, LIGHT, draw_gains, draw_pareto, draw_strength_bins, draw_training
-from unblur.evaluation.score_table import BLURRED, MODEL, Score, decimals, gains, guarded, mean_table, rank_pairs, unit
+from unblur.evaluation.figure import DARK, LIGHT
+from unblur.evaluation.pareto import draw_pareto
+from unblur.evaluation.plots import draw_gains, draw_strength_bins, draw_training
+from unblur.evaluation.score_table import decimals, gains, guarded, mean_table, rank_pairs, unit
 from unblur.evaluation.strata import describe_blur, strata
+from unblur.records.parity import ParityRow
+from unblur.records.scores import BLURRED, MODEL, Score
+from unblur.records.training import Training
 from unblur.safety.atomic import replacing
 
 NAMES = {
@@ -41,7 +47,7 @@ def render_report(artifacts: Artifacts) -> str:
         profiles=artifacts.profiles,
         main=main,
         unit=unit(main),
-        pairs=artifacts.metrics["pairs"],
+        pairs=artifacts.metrics.pairs,
         guarded=guarded(artifacts.scores, MODEL),
         run=artifacts.run,
         provenance=_provenance(artifacts.run),
@@ -53,42 +59,40 @@ def render_report(artifacts: Artifacts) -> str:
         panels=_panels(artifacts),
         parity=[_parity_cells(row) for row in artifacts.parity],
         latency=artifacts.latency,
-        parameters=f"{int(artifacts.complexity['parameters']) / 1e6:.2f}",
-        gigamacs=f"{float(artifacts.complexity['macs_256']) / 1e9:.2f}",
+        parameters=f"{artifacts.complexity.parameters / 1e6:.2f}",
+        gigamacs=f"{artifacts.complexity.macs_256 / 1e9:.2f}",
         data=artifacts.data,
     )
 
 
-def _parity_cells(row: Mapping[str, str]) -> Cells:
-    figure = float(row["figure"])
-    shown = f"{figure:+.3f} dB" if row["unit"] else f"{figure:.1e}"
-    return {**row, "shown": shown, "ok": row["passed"].lower() in {"true", "1"}}
+def _parity_cells(row: ParityRow) -> Cells:
+    shown = f"{row.figure:+.3f} dB" if row.unit else f"{row.figure:.1e}"
+    return {**asdict(row), "shown": shown}
 
 
-def _provenance(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What identifies the run; a key that it did not record is left out."""
-    minutes = f"{float(run['seconds']) / 60:.1f} min" if run.get("seconds") is not None else ""
-    commit = str(run.get("git_sha", "")) + (" with uncommitted changes" if run.get("git_dirty") == "true" else "")
+def _provenance(run: Training) -> list[tuple[str, str]]:
+    """What identifies the run; what it did not record is left out."""
+    minutes = "" if run.seconds is None else f"({run.seconds / 60:.1f} min)"
     entries = [
-        ("trained", " ".join(filter(None, [str(run.get("finished") or ""), f"({minutes})" if minutes else ""]))),
-        ("steps", str(run.get("steps", ""))),
-        ("seed", str(run.get("seed", ""))),
-        ("git commit", commit),
-        ("data (MD5)", str(run.get("data_md5", ""))),
-        ("configuration (SHA-256)", str(run.get("config_hash", ""))),
-        ("weights (SHA-256)", str(run.get("model_sha256", ""))),
-        ("MLflow run", str(run.get("run_id") or "")),
+        ("trained", " ".join(filter(None, [run.finished, minutes]))),
+        ("steps", "" if run.steps is None else str(run.steps)),
+        ("seed", "" if run.seed is None else str(run.seed)),
+        ("git commit", run.git_sha + (" with uncommitted changes" if run.git_dirty == "true" else "")),
+        ("data (MD5)", run.data_md5),
+        ("configuration (SHA-256)", run.config_hash),
+        ("weights (SHA-256)", run.model_sha256),
+        ("MLflow run", run.run_id or ""),
     ]
     return [(name, value) for name, value in entries if value]
 
 
-def _origin(run: Mapping[str, Any]) -> list[str]:
+def _origin(run: Training) -> list[str]:
     """The same in one line under the title: the date, and the first digits of the hashes."""
     short = [
-        ("trained", str(run.get("finished") or "")[:10]),
-        ("commit", str(run.get("git_sha", ""))[:12]),
-        ("data", str(run.get("data_md5", ""))[:12]),
-        ("configuration", str(run.get("config_hash", ""))[:12]),
+        ("trained", run.finished[:10]),
+        ("commit", run.git_sha[:12]),
+        ("data", run.data_md5[:12]),
+        ("configuration", run.config_hash[:12]),
     ]
     return [f"{name} {value}" for name, value in short if value]
 
@@ -97,7 +101,7 @@ def _headline(artifacts: Artifacts) -> list[Cells]:
     """Return the four figures at the top, each with its name and what it is measured against."""
     main, table = artifacts.profiles[0], mean_table(artifacts.scores)
     digits, interval, row = decimals(main), gain_interval(artifacts), deployed_latency(artifacts)
-    change = artifacts.metrics["nearly_sharp_change"]
+    change = artifacts.metrics.nearly_sharp_change
     return [
         {
             "name": f"{main.split('/')[0].upper()} gain",
@@ -120,19 +124,18 @@ def _headline(artifacts: Artifacts) -> list[Cells]:
             "harm": change is not None and change < -NOTICEABLE,
         },
         {
-            "name": f"latency at {row['width']} x {row['height']}",
-            "figure": f"{float(row['median_ms']):.0f}",
+            "name": f"latency at {row.width} x {row.height}",
+            "figure": f"{row.median_ms:.0f}",
             "unit": "ms",
-            "note": f"{row['variant']}, {row['runtime']}, {row['threads']} "
-            f"thread{'' if row['threads'] == '1' else 's'}",
+            "note": f"{row.variant}, {row.runtime}, {row.threads} thread{'' if row.threads == 1 else 's'}",
         },
     ]
 
 
 def _methods(artifacts: Artifacts) -> list[Cells]:
     """Return the rows of the main table: mean of every profile, gain, size of the file and time a megapixel."""
-    main, times = artifacts.profiles[0], artifacts.metrics["seconds_per_megapixel"]
-    size = f"{float(deployed_latency(artifacts)['file_mb']):.2f} MB"
+    main, times = artifacts.profiles[0], artifacts.metrics.seconds_per_megapixel
+    size = f"{deployed_latency(artifacts).file_mb:.2f} MB"
     rows = []
     for method, means in mean_table(artifacts.scores).items():
         differences = [score.value for score in gains(artifacts.scores, method, main)]
@@ -191,13 +194,13 @@ def _plots(artifacts: Artifacts) -> dict[str, Cells]:
     shown = deployed_latency(artifacts)
     plots["pareto"] = (
         "One point for each model and runtime: PSNR against latency. "
-        f"Deployed: {shown['variant']}, {shown['runtime']}, {shown['median_ms']} ms.",
+        f"Deployed: {shown.variant}, {shown.runtime}, {shown.median_ms} ms.",
         [draw_pareto(artifacts.latency, theme) for theme in (LIGHT, DARK)],
     )
     if artifacts.history:
         last = artifacts.history[-1]
         plots["training"] = (
-            f"Lines: validation PSNR and training loss over {last['step'] or 0:.0f} steps.",
+            f"Lines: validation PSNR and training loss over {last.step} steps.",
             [draw_training(artifacts.history, theme) for theme in (LIGHT, DARK)],
         )
     return {name: {"alt": alt, **_pair_of_images(drawings)} for name, (alt, drawings) in plots.items()}

@@ -8,46 +8,15 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from unblur.data.manifest import PairRow, read_manifest
-from unblur.data.pictures import as_planes, read_sides
-from unblur.errors import UnblurError
-from unblur.evaluation.score_table import (
-    GUARDED,
-    TEMPORAL,
-    Score,
-    gains,
-    mean_by,
-    mean_table,
-    read_scores_csv,
-    write_scores_csv,
-)
+from unblur.data.manifest import PairRow
+from unblur.evaluation.fixed_pairs import Batch, Restore, read_pair, restore_checked
 from unblur.metrics.profiles import get_profile
 from unblur.metrics.temporal import temporal_error
+from unblur.records.scores import GUARDED, TEMPORAL, Score
 from unblur.restoring.guard import mend_batch
 
-__all__ = [
-    "Restore",
-    "Score",
-    "Stopwatch",
-    "Track",
-    "framewise",
-    "gains",
-    "mean_by",
-    "mean_table",
-    "read_pair",
-    "read_pairs",
-    "read_scores_csv",
-    "restore_checked",
-    "score",
-    "write_scores_csv",
-]
-
-Batch = NDArray[np.float32]
-Restore = Callable[[Batch], Batch]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 
@@ -114,33 +83,6 @@ def score(
         torch.set_num_threads(threads)
 
 
-def read_pair(row: PairRow, prepared_root: Path) -> tuple[Batch, Batch]:
-    """Return the blurred and the sharp image of a pair, each (1, 3, H, W) float32 in [0, 1], or (1, T, 3, H, W).
-
-    Raises:
-        UnblurError: a file is missing, outside `prepared_root` or no image, or the two differ in size.
-    """
-    blurred, sharp = (as_planes(pictures)[None] for pictures in read_sides(row, prepared_root))
-    if blurred.shape[-3:] != sharp.shape[-3:]:
-        sizes = " and ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in (blurred, sharp))
-        msg = f"pair {row.pair}: {row.blur} and {row.sharp} differ in size ({sizes}); run `unblur prepare` again"
-        raise UnblurError(msg)
-    return blurred, sharp
-
-
-def read_pairs(prepared_root: Path, split: str, count: int) -> list[tuple[Batch, Batch]]:
-    """Return the first `count` pairs of a split, as `read_pair` gives them.
-
-    Raises:
-        UnblurError: there is none.
-    """
-    rows = [row for row in read_manifest(prepared_root) if row.split == split][:count]
-    if not rows:
-        msg = f"{prepared_root / 'manifest.csv'}: no pair of the split {split}; see data.pairs_per_photo"
-        raise UnblurError(msg)
-    return [read_pair(row, prepared_root) for row in rows]
-
-
 def framewise(restore: Restore) -> Restore:
     """Return a method for single images as one for every frame; a burst is left to `restore_checked`."""
 
@@ -148,28 +90,6 @@ def framewise(restore: Restore) -> Restore:
         return restore(batch.reshape(-1, *batch.shape[-3:])).reshape(batch.shape)
 
     return restore_frames
-
-
-def restore_checked(
-    method: str, restore: Restore, pair: str, blurred: Batch, expected: tuple[int, ...] | None = None
-) -> Batch:
-    """Return the restored image clipped to [0, 1], of the shape `expected`, or that of `blurred`.
-
-    Of a burst that was restored shot by shot, the first counts.
-
-    Raises:
-        UnblurError: the output has another shape, or values that are not finite.
-    """
-    restored = np.asarray(restore(blurred), dtype=np.float32)
-    if expected and len(expected) == blurred.ndim - 1 and restored.shape == blurred.shape:
-        restored = restored[:, 0]
-    if restored.shape != (expected or blurred.shape):
-        msg = f"pair {pair}: {method!r} returned {restored.shape} for {blurred.shape}; a method must keep the shape"
-        raise UnblurError(msg)
-    if not np.isfinite(restored).all():
-        msg = f"pair {pair}: {method!r} returned values that are not finite; its weights or its precision are broken"
-        raise UnblurError(msg)
-    return np.clip(restored, 0, 1)
 
 
 @dataclass

@@ -1,48 +1,14 @@
-"""The table of scores, one row for each pair, method and profile: on disk, averaged, and as gains. Imports no torch."""
+"""Scores averaged, as gains and ranked. Imports no torch."""
 
-import csv
 import math
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TypeVar
 
 from unblur.errors import UnblurError
-from unblur.safety.atomic import replacing
+from unblur.records.scores import BLURRED, GUARDED, MODEL, Score
 
 K = TypeVar("K", bound=Hashable)
-
-BLURRED = "blurred"
-"""The method that changes nothing: every gain is counted from it."""
-
-MODEL = "model"
-"""The trained network."""
-
-
-TEMPORAL = "temporal/error"
-"""Of videos, beside the profiles: `unblur.metrics.temporal`, in 8-bit steps; the smaller the better."""
-
-
-GUARDED = "guard/places"
-"""Beside the profiles: how many places of an output the guard of `unblur restore` would put back to the input."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """One figure: what `method` reached on `pair` under the metric `profile`.
-
-    `kind` and `strength` are those of the pair's blur; the strength is the extent of its PSF in pixels, 0 for none.
-    """
-
-    pair: str
-    method: str
-    kind: str
-    strength: float
-    profile: str
-    value: float
-
-
-COLUMNS = tuple(field.name for field in fields(Score))
 
 
 def mean_by(scores: Iterable[Score], key: Callable[[Score], K]) -> dict[K, float]:
@@ -100,40 +66,3 @@ def decimals(profile: str) -> int:
 def unit(profile: str) -> str:
     """Return the unit of a figure of `profile`, empty for a plain number."""
     return "dB" if profile.startswith("psnr") else ""
-
-
-def write_scores_csv(path: Path, scores: Iterable[Score]) -> None:
-    """Write the table with full precision; reading it back gives equal scores."""
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(score) for score in scores)
-
-
-def read_scores_csv(path: Path) -> list[Score]:
-    """Read a table that `write_scores_csv` wrote.
-
-    Raises:
-        UnblurError: the file is missing, empty, has other columns, or a figure in it cannot be read.
-    """
-    if not path.is_file():
-        msg = f"{path} is not there; write it with `unblur evaluate`"
-        raise UnblurError(msg)
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            msg = f"{path} has the columns {reader.fieldnames}, expected {list(COLUMNS)}; run `unblur evaluate` again"
-            raise UnblurError(msg)
-        try:
-            scores = [_from_row(row) for row in reader]
-        except (TypeError, ValueError) as error:
-            msg = f"{path}, line {reader.line_num}: {error}; run `unblur evaluate` again"
-            raise UnblurError(msg) from error
-    if not scores:
-        msg = f"{path} has no scores; run `unblur evaluate` again"
-        raise UnblurError(msg)
-    return scores
-
-
-def _from_row(row: dict[str, str]) -> Score:
-    return Score(row["pair"], row["method"], row["kind"], float(row["strength"]), row["profile"], float(row["value"]))

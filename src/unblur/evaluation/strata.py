@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from unblur.evaluation.score_table import BLURRED, Score, gains
+from unblur.evaluation.score_table import gains
+from unblur.records.scores import BLURRED, Score, StratumMeans
 
 NEARLY_SHARP = "nearly sharp"
 STRENGTH_BINS = (NEARLY_SHARP, "2 to 8 px", "8 to 14 px", "over 14 px", "not known")
@@ -70,12 +71,12 @@ def nearly_sharp_change(found: Sequence[Stratum]) -> float | None:
     return next((stratum.gain for stratum in found if stratum.name == NEARLY_SHARP), None)
 
 
-def as_nested(found: Sequence[Stratum]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return {"strength": {bin: figures}, "kind": {kind: figures}} for a JSON file."""
-    nested: dict[str, dict[str, dict[str, Any]]] = {}
-    for stratum in found:
-        figures = asdict(stratum)
-        nested.setdefault(figures.pop("by"), {})[figures.pop("name")] = figures
+def as_nested(found: Sequence[Stratum]) -> dict[str, dict[str, StratumMeans]]:
+    """Return {"strength": {bin: means}, "kind": {kind: means}}."""
+    nested: dict[str, dict[str, StratumMeans]] = {}
+    for each in found:
+        means = StratumMeans(each.pairs, each.reference, each.value, each.gain, each.improved)
+        nested.setdefault(each.by, {})[each.name] = means
     return nested
 
 

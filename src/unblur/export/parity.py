@@ -1,8 +1,6 @@
 """Does an exported file do what the PyTorch network does? One row for each file and size, or for its pairs."""
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,8 +11,8 @@ from torch import nn
 
 from unblur.errors import UnblurError
 from unblur.evaluation.fidelity import mean_score
+from unblur.records.parity import ParityRow
 from unblur.restoring.restorer import Restorer, load_restorer
-from unblur.safety.atomic import replacing
 
 FRAMES = 4
 """Of the clips and bursts that are compared."""
@@ -26,30 +24,6 @@ NAMES = {".xml": "openvino"}
 T = TypeVar("T")
 Images = NDArray[np.float32]
 Track = Callable[[Sequence[T]], Iterable[T]]
-
-
-@dataclass(frozen=True)
-class ParityRow:
-    """One comparison of a file with the network in float32 that it was made of.
-
-    Attributes:
-        variant: the model's name.
-        format: of the file.
-        compared: what was restored: BATCHxHEIGHTxWIDTH of random images, or how many validation pairs.
-        figure: of random images the largest absolute difference of any value, which are in [0, 1]; of pairs the PSNR
-            that is lost, in dB.
-        limit: largest figure that passes; NaN never does.
-        unit: "" or "dB".
-        passed: whether it did.
-    """
-
-    variant: str
-    format: str
-    compared: str
-    figure: float
-    limit: float
-    unit: str
-    passed: bool
 
 
 def check_parity(
@@ -102,7 +76,7 @@ def check_budget(
         variant: the model's name.
         network: that the model was made of, on the CPU.
         files: exported files.
-        pairs: blurred and sharp, as `unblur.evaluation.score.read_pair` gives them.
+        pairs: blurred and sharp, as `unblur.evaluation.fixed_pairs.read_pair` gives them.
         max_lost_db: that still passes.
         track: called on `files`, for a progress bar.
     """
@@ -114,14 +88,6 @@ def check_budget(
         compared = f"{len(pairs)} pairs"
         rows.append(ParityRow(variant, _format(file), compared, lost, max_lost_db, "dB", lost <= max_lost_db))
     return rows
-
-
-def write_parity(rows: Sequence[ParityRow], path: Path) -> None:
-    """Write the rows as CSV."""
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.DictWriter(stream, [field.name for field in fields(ParityRow)], lineterminator="\n")
-        table.writeheader()
-        table.writerows(asdict(row) for row in rows)
 
 
 def require_parity(rows: Sequence[ParityRow]) -> None:

@@ -1,13 +1,10 @@
 """The model card (Mitchell et al. 2019, "Model Cards for Model Reporting"), generated from what the pipeline wrote."""
 
-import csv
-import json
 import os
 import platform
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -15,8 +12,12 @@ from unblur.config.schema import PipelineConfig
 from unblur.data.layouts.known import LAYOUTS
 from unblur.data.listing import SOURCES, Entry, read_entries
 from unblur.errors import UnblurError
+from unblur.records.latency import COMPLEXITY, LatencyRow, read_complexities, read_latency
+from unblur.records.latency import FILE as LATENCY
+from unblur.records.parity import Parity
+from unblur.records.scores import BLURRED, METRICS, MODEL, Evaluation, read_evaluation
+from unblur.records.training import Training
 from unblur.registry.lineage import Lineage
-from unblur.registry.parity import Parity
 from unblur.safety.atomic import replacing
 
 FILE = "MODEL_CARD.md"
@@ -28,8 +29,7 @@ SHARP = "identity"  # the kind of pairs without blur
 class CardFacts:
     """Everything that the card tells. What a stage has not written is empty or None, and the card says so.
 
-    `metrics` is artifacts/evaluate/metrics.json, `latency` the rows of artifacts/benchmark/latency.csv, `training`
-    is run.json, `parameters` the number of weights. `task` is image, burst or video; `dataset` is the name of imported
+    `parameters` is the number of weights. `task` is image, burst or video; `dataset` is the name of imported
     data, None for the project's own photographs, which alone are listed in `sources`.
     """
 
@@ -38,31 +38,29 @@ class CardFacts:
     dataset: str | None
     network: str
     parameters: int | None
-    metrics: dict[str, Any] | None
-    latency: list[dict[str, str]]
+    metrics: Evaluation | None
+    latency: list[LatencyRow]
     sources: list[Entry]
-    training: dict[str, Any]
+    training: Training
     lineage: Lineage
     parity: Parity
 
 
-def collect_facts(
-    cfg: PipelineConfig, root: Path, training: dict[str, Any], lineage: Lineage, parity: Parity
-) -> CardFacts:
+def collect_facts(cfg: PipelineConfig, root: Path, training: Training, lineage: Lineage, parity: Parity) -> CardFacts:
     """Gather the facts from the folders that `cfg.paths` names.
 
     Raises:
         UnblurError: a file cannot be read, or the evaluation is of other weights than the training's.
     """
-    metrics = _json(root / cfg.paths.evaluate / "metrics.json")
-    scored, trained = (metrics or {}).get("model_sha256"), training.get("model_sha256")
+    evaluate, benchmark = root / cfg.paths.evaluate, root / cfg.paths.benchmark
+    metrics = read_evaluation(evaluate) if (evaluate / METRICS).is_file() else None
+    scored, trained = metrics.model_sha256 if metrics else "", training.model_sha256
     if scored and trained and scored != trained:
         msg = (
-            f"{root / cfg.paths.evaluate} holds figures of the weights {scored[:12]}, but {trained[:12]} were trained "
+            f"{evaluate} holds figures of the weights {scored[:12]}, but {trained[:12]} were trained "
             "last. Bring the pipeline up to date: `dvc repro`."
         )
         raise UnblurError(msg)
-    complexity = _json(root / cfg.paths.benchmark / "complexity.json") or {}
     data = root / cfg.paths.data
     listed = not cfg.data.manifest and (data / SOURCES).is_file()
     return CardFacts(
@@ -70,9 +68,9 @@ def collect_facts(
         task=cfg.data.task,
         dataset=cfg.data.name if cfg.data.manifest else None,
         network=str(cfg.model.get("_target_", "A network")).rpartition(".")[2],
-        parameters=complexity.get("parameters"),
+        parameters=read_complexities(benchmark).parameters if (benchmark / COMPLEXITY).is_file() else None,
         metrics=metrics,
-        latency=_latency(root / cfg.paths.benchmark / "latency.csv"),
+        latency=read_latency(benchmark) if (benchmark / LATENCY).is_file() else [],
         sources=[entry for entry in read_entries(data / SOURCES) if entry.split] if listed else [],
         training=training,
         lineage=lineage,
@@ -107,15 +105,15 @@ def render(facts: CardFacts) -> str:
         keep_trailing_newline=True,
     )
     metrics = facts.metrics
-    kinds = set(metrics["strata"].get("kind", {})) if metrics else set()
+    kinds = set(metrics.strata.get("kind", {})) if metrics else set()
     return environment.get_template("card.md.j2").render(
         **vars(facts),
         things=THINGS[facts.task],
         kinds=sorted(kinds - {SHARP}),
         imported_pairs=bool(kinds & set(LAYOUTS)),
-        profiles=list(metrics["test"]["model"]) if metrics else [],
-        nearly_sharp=metrics["nearly_sharp_change"] if metrics else None,
-        unit="dB" if metrics and metrics["profile"].startswith("psnr") else "",
+        profiles=list(metrics.test[MODEL]) if metrics else [],
+        nearly_sharp=metrics.nearly_sharp_change if metrics else None,
+        unit="dB" if metrics and metrics.profile.startswith("psnr") else "",
         count=Counter(source.split for source in facts.sources),
         licences=_by_licence(facts.sources),
         share_alike=sum(is_share_alike(source.licence) for source in facts.sources),
@@ -131,8 +129,8 @@ def describe(facts: CardFacts) -> str:
     size = f", {facts.parameters / 1e6:.2f} M parameters" if facts.parameters else ""
     if not facts.metrics:
         return f"{facts.network}{size}. Not evaluated. See MODEL_CARD.md in the run."
-    profile, means, pairs = facts.metrics["profile"], facts.metrics["test"], facts.metrics["pairs"]
-    ours, blurred = (figure(profile, means[method][profile]) for method in ("model", "blurred"))
+    profile, means, pairs = facts.metrics.profile, facts.metrics.test, facts.metrics.pairs
+    ours, blurred = (figure(profile, means[method][profile]) for method in (MODEL, BLURRED))
     return f"{facts.network}{size}. {profile} {ours} on {pairs} test pairs, blurred input {blurred}. See MODEL_CARD.md."
 
 
@@ -141,11 +139,11 @@ def figure(profile: str, value: float) -> str:
     return f"{value:.2f}" if profile.startswith("psnr") else f"{value:.4f}"
 
 
-def _trained(training: dict[str, Any]) -> dict[str, Any]:
-    seconds = training.get("seconds")
+def _trained(training: Training) -> dict[str, int | str | None]:
+    seconds = training.seconds
     return {
-        "seed": training.get("seed"),
-        "steps": training.get("steps"),
+        "seed": training.seed,
+        "steps": training.steps,
         "training time": None if seconds is None else f"{seconds / 60:.1f} min",
     }
 
@@ -168,21 +166,3 @@ def _by_licence(sources: list[Entry]) -> dict[str, Counter[str | None]]:
     for source in sorted(sources, key=lambda source: source.licence):
         counts.setdefault(source.licence, Counter())[source.split] += 1
     return counts
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path} is not valid JSON ({error}). Run the pipeline again: `dvc repro`."
-        raise UnblurError(msg) from error
-    return content
-
-
-def _latency(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))

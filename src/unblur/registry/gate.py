@@ -19,11 +19,13 @@ from unblur.config.tracking import store_errors, tracking_client
 from unblur.data.manifest import PairRow, read_manifest
 from unblur.data.pictures import check_task, require_unchanged
 from unblur.errors import UnblurError
-from unblur.evaluation.score_table import Score, guarded
+from unblur.evaluation.score_table import guarded
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
+from unblur.records.gate import FILE, GateRecord, Subject, differences, is_record, write_record
+from unblur.records.parity import Parity, read_onnx_parity
+from unblur.records.scores import Score
 from unblur.registry.lock import registry_lock
-from unblur.registry.parity import Parity, read_onnx_parity
-from unblur.registry.record import FILE, GateRecord, Subject, differences, find_record, is_record, publish, write_record
+from unblur.registry.record import find_record, publish
 from unblur.registry.rules import Measured, Values, judge
 from unblur.registry.versions import (
     CHALLENGER,

@@ -1,15 +1,14 @@
 """Where a registered model comes from: code, data, configuration and the very file, as tags of its version."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from unblur.benchmark.chosen import FILE, Chosen
 from unblur.config.provenance import data_version, git_state
 from unblur.config.schema import PathsConfig
 from unblur.errors import UnblurError
 from unblur.export.variants import PRUNED, WEIGHTS
+from unblur.records.chosen import FILE, Chosen
+from unblur.records.training import RECORD, Training
 from unblur.safety.hashing import sha256_file
 
 CONFIG = Path("artifacts/config/pipeline.yaml")
@@ -39,7 +38,7 @@ class Lineage:
         return asdict(self)
 
 
-def collect_lineage(root: Path, training: dict[str, Any], chosen: Chosen) -> Lineage:
+def collect_lineage(root: Path, training: Training, chosen: Chosen) -> Lineage:
     """Collect the lineage of the ONNX file that was chosen.
 
     What the training wrote down (`training`, from run.json) wins over the state of the working tree now: a model
@@ -54,9 +53,9 @@ def collect_lineage(root: Path, training: dict[str, Any], chosen: Chosen) -> Lin
         raise UnblurError(msg)
     now = git_state(root)
     return Lineage(
-        git_sha=str(training.get("git_sha", now.sha)),
-        git_dirty=str(training.get("git_dirty", now.dirty)).lower(),
-        data_md5=str(training.get("data_md5", data_version(root))),
+        git_sha=training.git_sha or now.sha,
+        git_dirty=training.git_dirty or now.dirty,
+        data_md5=training.data_md5 or data_version(root),
         config_hash=sha256_file(config),
         model_sha256=chosen.sha256,
         variant=chosen.variant,
@@ -65,14 +64,14 @@ def collect_lineage(root: Path, training: dict[str, Any], chosen: Chosen) -> Lin
     )
 
 
-def require_one_training(paths: PathsConfig, root: Path, training: dict[str, Any], chosen: Chosen) -> None:
+def require_one_training(paths: PathsConfig, root: Path, training: Training, chosen: Chosen) -> None:
     """Refuse to join one training's file with the run, the figures or the weights of another.
 
     Raises:
         UnblurError: the trained weights, their record, and what was exported and chosen do not belong together.
     """
-    record, benchmark = root / paths.train / "run.json", root / paths.benchmark / FILE
-    trained = training.get("model_sha256")
+    record, benchmark = root / paths.train / RECORD, root / paths.benchmark / FILE
+    trained = training.model_sha256
     for weights, expected, told, mend in (
         (root / paths.train / "model" / WEIGHTS, trained, record, "unblur train"),
         (root / paths.train / "model" / WEIGHTS, chosen.teacher, benchmark, "unblur export` and `unblur benchmark"),
@@ -94,23 +93,3 @@ def require_one_training(paths: PathsConfig, root: Path, training: dict[str, Any
 
 def _pruned(chosen: Chosen) -> str:
     return chosen.parent if chosen.variant.startswith(PRUNED) and chosen.kind != "float" else ""
-
-
-def read_training(folder: Path) -> dict[str, Any]:
-    """Return what the training wrote into run.json, empty when the model was not trained here.
-
-    Raises:
-        UnblurError: run.json is not a JSON object.
-    """
-    path = folder / "run.json"
-    if not path.is_file():
-        return {}
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path} is not valid JSON ({error}). Train again: `unblur train`."
-        raise UnblurError(msg) from error
-    if not isinstance(record, dict):
-        msg = f"{path} should hold a JSON object, found a {type(record).__name__}. Train again: `unblur train`."
-        raise UnblurError(msg)
-    return record

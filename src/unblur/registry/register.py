@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unblur.benchmark.chosen import Chosen, read_chosen
 from unblur.config.descent import require_descent
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import (
@@ -20,11 +19,13 @@ from unblur.config.tracking import (
     tracking_client,
 )
 from unblur.errors import LostFileError, UnblurError
+from unblur.records.chosen import Chosen, read_chosen
+from unblur.records.parity import Parity, read_onnx_parity
+from unblur.records.training import Training, noted_training
 from unblur.registry.card import FILE as CARD
 from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, is_card, write_card
-from unblur.registry.lineage import Lineage, collect_lineage, read_training, require_one_training
+from unblur.registry.lineage import Lineage, collect_lineage, require_one_training
 from unblur.registry.lock import registry_lock
-from unblur.registry.parity import Parity, read_onnx_parity
 from unblur.registry.versions import (
     CANDIDATE,
     CHAMPION,
@@ -93,7 +94,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
             + f", more than {limit}: not registered. See {export / 'parity.csv'}."
         )
         raise UnblurError(msg)
-    training = read_training(root / cfg.paths.train)
+    training = noted_training(root / cfg.paths.train)
     require_descent(cfg.paths, "register", root)
     require_one_training(cfg.paths, root, training, chosen)
     check_replaceable(root / cfg.paths.registry / CARD, is_card)
@@ -112,7 +113,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
 
 
 def _create(
-    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, parity: Parity, *, training: dict[str, Any]
+    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, parity: Parity, *, training: Training
 ) -> Version:
     """Log the model, its card and its report, and make a version of them."""
     name = cfg.registry.model_name
@@ -138,7 +139,7 @@ def _create(
 
 
 @contextmanager
-def _run(client: "MlflowClient", experiment: str, training: dict[str, Any]) -> Iterator[str]:
+def _run(client: "MlflowClient", experiment: str, training: Training) -> Iterator[str]:
     """Open the training's run, or a new one where this store does not know it; a new one goes if the block raises."""
     import mlflow
 
@@ -207,9 +208,9 @@ def _as_logged(model: Path) -> "tuple[ModelProto, dict[str, Any]]":
     }
 
 
-def _training_run(client: "MlflowClient", experiment: str, training: dict[str, Any]) -> str | None:
+def _training_run(client: "MlflowClient", experiment: str, training: Training) -> str | None:
     """Return the run of a training; one that was sent later is known by the training's hash."""
-    run_id, config_hash = training.get("run_id"), training.get("config_hash")
+    run_id, config_hash = training.run_id, training.config_hash
     if run_id is not None:
         return str(run_id) if is_active(client, run_id) else None
     found = client.get_experiment_by_name(experiment) if config_hash else None
@@ -231,12 +232,12 @@ def _facts_as_tags(cfg: PipelineConfig, facts: CardFacts, model: Path, chosen: C
         "parity_unit": facts.parity.unit or None,
         "fastest_in": f"{chosen.runtime} {chosen.precision}",
         "lost_db": f"{chosen.lost_db:.4f}",
-        "seed": facts.training.get("seed"),
-        "steps": facts.training.get("steps"),
-        "weights_sha256": facts.training.get("model_sha256"),
+        "seed": facts.training.seed,
+        "steps": facts.training.steps,
+        "weights_sha256": facts.training.model_sha256 or None,
     }
     if facts.metrics:
         for method in ("model", "blurred"):
-            value = facts.metrics["test"].get(method, {}).get(cfg.gate.profile)
+            value = facts.metrics.test.get(method, {}).get(cfg.gate.profile)
             tags[f"test_{method}"] = None if value is None else f"{value:.4f}"
     return {key: str(value) for key, value in tags.items() if value is not None}

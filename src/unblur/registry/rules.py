@@ -7,30 +7,10 @@ from numpy.typing import NDArray
 
 from unblur.config.schema import GateConfig
 from unblur.evaluation.bootstrap import paired_bootstrap
-from unblur.registry.parity import Parity
+from unblur.records.gate import RuleResult
+from unblur.records.parity import Parity
 
 Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """One rule: its figure (None when it could not be measured), its limit in `unit`, and its verdict."""
-
-    rule: str
-    figure: float | None
-    limit: float
-    unit: str
-    passed: bool
-    note: str
-
-    def shortfall(self) -> str:
-        """Say by how much the figure misses its limit."""
-        if self.figure is None:
-            return f"{self.rule}: not measured ({self.note})"
-        bound = "at least" if self.rule.startswith("min_") else "at most"
-        missed = abs(self.figure - self.limit)
-        unit = f" {self.unit}" if self.unit else ""
-        return f"{self.rule}: {self.figure:.4g}{unit}, {bound} {self.limit:g} wanted, missed by {missed:.3g}{unit}"
 
 
 @dataclass(frozen=True)

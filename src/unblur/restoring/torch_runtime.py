@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
-from unblur.networks.estrnn import ESTRNN
 from unblur.safety.hashing import sha256_file
-from unblur.training.weights import load_model
+from unblur.training.weights import WEIGHTS, load_model
 
 
 class TorchRestorer:
@@ -24,13 +23,14 @@ class TorchRestorer:
 
     def __init__(self, folder: Path, threads: int | None = None, bf16: bool = False) -> None:
         self.name = str(folder)
-        self.sha256 = sha256_file(folder / "model.safetensors")
         if threads is not None:
             torch.set_num_threads(threads)
+        network = load_model(folder)  # first: it says what is missing
+        self.sha256 = sha256_file(folder / WEIGHTS)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._bf16 = bf16
         # torch's stub of Module.to does not know that a memory format alone is allowed together with a device.
-        self._network = load_model(folder).to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.task = str(getattr(self._network, "task", "image"))
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -47,7 +47,7 @@ class TorchRestorer:
         Raises:
             UnblurError: the network is not one for video.
         """
-        if not isinstance(self._network, ESTRNN):
+        if self.task != "video":
             msg = f"{self.name}: is a network for {self.task}s, not for video"
             raise UnblurError(msg)
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):

@@ -1,6 +1,5 @@
 """`unblur benchmark`: latency, memory, size and quality of every model in every runtime, side by side on the CPU."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,24 +12,26 @@ from unblur.stages.console import console, show_table, tracker, what_next
 
 if TYPE_CHECKING:
     from unblur.benchmark.choice import Choice
-    from unblur.benchmark.chosen import Chosen
-    from unblur.benchmark.complexity import Complexity
-    from unblur.benchmark.table import BenchmarkRow
+    from unblur.records.chosen import Chosen
+    from unblur.records.latency import Complexity, LatencyRow
 
 
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Write latency.csv, complexity.json, chosen.json and pareto.png to artifacts/benchmark; remember the fastest."""
     from unblur.benchmark.choice import choose
-    from unblur.benchmark.chosen import chosen, last_choice, write_chosen
+    from unblur.benchmark.chosen import chosen, last_choice
     from unblur.benchmark.complexity import complexity
     from unblur.benchmark.entrants import entrants, named
     from unblur.benchmark.latency import measure_latency
     from unblur.benchmark.memory import measure_fresh_start
     from unblur.benchmark.runtimes import in_sequences
-    from unblur.benchmark.table import join, write_rows
-    from unblur.evaluation.plots import LIGHT, draw_pareto
+    from unblur.benchmark.table import join
+    from unblur.evaluation.figure import LIGHT
+    from unblur.evaluation.pareto import draw_pareto
     from unblur.export.variants import all_models
+    from unblur.records.chosen import write_chosen
+    from unblur.records.latency import Complexities, write_complexities, write_latency
     from unblur.restoring.runtime_choice import remember
     from unblur.safety.atomic import replacing
     from unblur.safety.owned import owned_folder
@@ -58,19 +59,16 @@ def main(cfg: PipelineConfig) -> None:
             rows, latencies, candidates, settings.max_lost_db, margin=settings.margin, last=last_choice(folder)
         )
         rows = choice.mark(rows)
-        write_rows(rows, new / "latency.csv")
+        write_latency(rows, new)
         with replacing(new / "pareto.png") as unfinished:
-            cells = [{key: str(value) for key, value in asdict(row).items()} for row in rows]
-            unfinished.write_bytes(draw_pareto(cells, LIGHT))
+            unfinished.write_bytes(draw_pareto(rows, LIGHT))
 
         winner = next(row for row in rows if row.chosen)
         found = chosen(entered[f"{winner.variant} {winner.runtime}"], winner, models)
         write_chosen(found, new)
         sizes = {name: complexity(load_model(model.source)) for name, model in models.items() if model.kind == "float"}
         own = sizes[models[found.variant].parent or found.variant] if found.kind != "float" else sizes[found.variant]
-        with replacing(new / "complexity.json") as unfinished:
-            record = {**asdict(own), "models": {name: asdict(size) for name, size in sizes.items()}}
-            unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_complexities(Complexities(own.parameters, own.macs_256, sizes), new)
     remember(found.sha256, found.runtime, found.precision)
     _show(cfg, rows, sizes, found, choice)
 
@@ -91,7 +89,7 @@ def _quality(cfg: PipelineConfig, restorers: Mapping[str, Any]) -> dict[str, Any
 
 def _show(
     cfg: PipelineConfig,
-    rows: Sequence["BenchmarkRow"],
+    rows: Sequence["LatencyRow"],
     sizes: Mapping[str, "Complexity"],
     found: "Chosen",
     choice: "Choice",

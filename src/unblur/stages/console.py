@@ -25,11 +25,11 @@ class _MaskedConsole(Console):
 console = _MaskedConsole()
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; the first column is text, the others are figures."""
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> None:
+    """Print a table; the first `texts` columns are text, the others are figures."""
     table = Table(title=title, title_justify="left", header_style="bold", show_header=any(columns))
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if index < texts else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
@@ -12,8 +12,8 @@ from unblur.errors import UnblurError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from unblur.evaluation.score_table import Score
     from unblur.evaluation.strata import Stratum
+    from unblur.records.scores import Evaluation, Score
 
 
 MAX_WORKERS = 4  # pairs at once: each holds the network's activations of a whole image
@@ -28,11 +28,12 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.data.pictures import check_task
     from unblur.evaluation.baselines import get_baselines
     from unblur.evaluation.panels import choose_pairs, write_panels
-    from unblur.evaluation.plots import read_history, write_strength_bins, write_strength_gain, write_training
+    from unblur.evaluation.plot_data import write_strength_bins, write_strength_gain
     from unblur.evaluation.score import Stopwatch, framewise, score
-    from unblur.evaluation.score_table import MODEL, write_scores_csv
     from unblur.evaluation.strata import strata
-    from unblur.restoring.restorer import load_restorer
+    from unblur.records.scores import FRAMES, MODEL, SCORES, write_evaluation, write_scores
+    from unblur.records.training import HISTORY, read_history, write_history
+    from unblur.restoring.torch_runtime import TorchRestorer
     from unblur.safety.owned import owned_folder
     from unblur.stages.console import tracker, what_next
 
@@ -47,7 +48,7 @@ def main(cfg: PipelineConfig) -> None:
         raise UnblurError(msg)
     baselines = get_baselines(cfg.evaluate.baselines)
     require_descent(cfg.paths, "evaluate")
-    restorer = load_restorer(train / "model")
+    restorer = TorchRestorer(train / "model")
     check_task(rows, prepared, restorer.task)
 
     with owned_folder(out, "evaluate", asdict(cfg.evaluate)) as new:
@@ -65,68 +66,56 @@ def main(cfg: PipelineConfig) -> None:
             )
         found = strata(scores, MODEL, main_profile)
 
-        write_scores_csv(new / "per_image.csv", scores)
+        write_scores(new / SCORES, scores)
         if per_frame:
-            write_scores_csv(new / "per_frame.csv", per_frame)
+            write_scores(new / FRAMES, per_frame)
         chosen = choose_pairs(scores, main_profile, cfg.evaluate.panels)
         panel_rows = [next(row for row in rows if row.pair == pair) for pair in chosen]
         write_panels(new / "panels", panel_rows, prepared, restorer, scores=scores, profile=main_profile)
         write_strength_gain(new / "plots" / "strength_gain.csv", scores, main_profile)
         write_strength_bins(new / "plots" / "strength_bins.csv", scores, main_profile)
-        write_training(new / "plots" / "training.csv", read_history(train / "history.csv"))
+        write_history(new / "plots" / "training.csv", read_history(train / HISTORY))
         times = {name: watch.seconds_per_megapixel for name, watch in watches.items()}
-        _write_metrics(
-            new / "metrics.json",
-            scores=scores,
-            found=found,
-            profile=main_profile,
-            times=times,
-            model_sha256=restorer.sha256,
-        )
+        write_evaluation(_means(scores, found, main_profile, times, restorer.sha256), new)
 
     _show(scores, found, cfg.evaluate.profiles, times)
     what_next(
         f"{out / 'panels'}     best to worst, before and after",
-        f"{out / 'per_image.csv'}     every figure",
+        f"{out / SCORES}     every figure",
         "unblur prune, unblur quantize, unblur export     smaller and faster, and as files for other runtimes",
     )
 
 
-def _write_metrics(
-    path: Path,
-    *,
+def _means(
     scores: "Sequence[Score]",
     found: "Sequence[Stratum]",
     profile: str,
     times: "Mapping[str, float]",
     model_sha256: str,
-) -> None:
-    import json
-
-    from unblur.evaluation.score_table import BLURRED, MODEL, guarded, mean_table
+) -> "Evaluation":
+    from unblur.evaluation.score_table import guarded, mean_table
     from unblur.evaluation.strata import as_nested, nearly_sharp_change
-    from unblur.safety.atomic import replacing
+    from unblur.records.scores import BLURRED, MODEL, Evaluation
 
     means = mean_table(scores)
-    metrics: dict[str, Any] = {
-        "profile": profile,
-        "pairs": len({score.pair for score in scores}),
-        "model_sha256": model_sha256,
-        "test": means,
-        "gain": {name: means[MODEL][name] - means[BLURRED][name] for name in means[MODEL]},
-        "strata": as_nested(found),
-        "nearly_sharp_change": nearly_sharp_change(found),
-        "guarded": guarded(scores, MODEL),
-        "seconds_per_megapixel": dict(times),
-    }
-    with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return Evaluation(
+        profile=profile,
+        pairs=len({score.pair for score in scores}),
+        model_sha256=model_sha256,
+        test=means,
+        gain={name: means[MODEL][name] - means[BLURRED][name] for name in means[MODEL]},
+        strata=as_nested(found),
+        nearly_sharp_change=nearly_sharp_change(found),
+        guarded=guarded(scores, MODEL),
+        seconds_per_megapixel=dict(times),
+    )
 
 
 def _show(
     scores: "Sequence[Score]", found: "Sequence[Stratum]", profiles: "Sequence[str]", times: "Mapping[str, float]"
 ) -> None:
-    from unblur.evaluation.score_table import MODEL, decimals, guarded, mean_table
+    from unblur.evaluation.score_table import decimals, guarded, mean_table
+    from unblur.records.scores import MODEL
     from unblur.stages.console import console, show_table
 
     means_of = mean_table(scores)

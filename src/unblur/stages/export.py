@@ -17,11 +17,12 @@ _EXAMPLES = {"image": "PHOTO OUT", "burst": "--burst SHOTS/ OUT.png", "video": "
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Export the trained network and what was made of it, each into a folder of its name; write parity.csv."""
-    from unblur.evaluation.score import read_pairs
+    from unblur.evaluation.fixed_pairs import read_pairs
     from unblur.export.formats import check_formats, export_model
     from unblur.export.openvino import convert_onnx
-    from unblur.export.parity import check_budget, check_parity, require_parity, shown, write_parity
+    from unblur.export.parity import check_budget, check_parity, require_parity, shown
     from unblur.export.variants import all_models
+    from unblur.records.parity import write_parity
     from unblur.safety.hashing import check_listed, write_listing
     from unblur.training.weights import load_model
 
@@ -59,7 +60,7 @@ def main(cfg: PipelineConfig) -> None:
             else:
                 rows += check_budget(model.name, network, files, pairs, cfg.quantize.max_lost_db, track=track)
 
-        write_parity(rows, new / "parity.csv")
+        write_parity(rows, new)
     show_table(
         "Parity with the PyTorch network: largest difference of random images, or PSNR lost on validation pairs",
         ["model", "format", "compared", "difference", "allowed", "passed"],

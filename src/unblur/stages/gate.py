@@ -6,8 +6,7 @@ from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 
 if TYPE_CHECKING:
-    from unblur.registry.record import GateRecord
-    from unblur.registry.rules import RuleResult
+    from unblur.records.gate import GateRecord, RuleResult
 
 
 def run(cfg: PipelineConfig) -> "GateRecord | None":

@@ -1,6 +1,5 @@
 """`unblur prune`: a smaller network out of the trained one, which teaches it."""
 
-import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +22,7 @@ def main(cfg: PipelineConfig) -> None:
     """Write the pruned network, its curve and prune.json to artifacts/prune; without a target it is the trained one."""
     from unblur.benchmark.complexity import complexity
     from unblur.compression.prune import Pruned, prune
+    from unblur.records.training import HISTORY, write_history
     from unblur.safety.atomic import replacing
     from unblur.safety.hashing import sha256_file
     from unblur.safety.owned import owned_folder
@@ -50,10 +50,7 @@ def main(cfg: PipelineConfig) -> None:
         }
         with replacing(new / "prune.json") as unfinished:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        with replacing(new / "history.csv") as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, ["step", "train_loss", "val_psnr"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(pruned.history)
+        write_history(new / HISTORY, pruned.history)
     show_table(
         "Pruned" if pruned.shares else "Nothing pruned: prune.target is null",
         ["", "trained", "pruned", "share"],

@@ -12,8 +12,9 @@ from unblur.config.schema import PipelineConfig
 def main(cfg: PipelineConfig) -> None:
     """Read the artifacts of the other stages and write report.html, metrics.json and plots/ into `paths.reports`."""
     from unblur.evaluation.artifacts import headline, read_artifacts
-    from unblur.evaluation.plots import write_strength_gain, write_training
+    from unblur.evaluation.plot_data import write_strength_gain
     from unblur.evaluation.report import write_report
+    from unblur.records.training import write_history
     from unblur.safety.atomic import replacing
     from unblur.safety.owned import REPORTS, claim_folder
     from unblur.stages.console import show_table, what_next
@@ -25,7 +26,7 @@ def main(cfg: PipelineConfig) -> None:
     figures = headline(artifacts)
     write_report(reports / "report.html", artifacts)
     write_strength_gain(reports / "plots" / "strength_gain.csv", artifacts.scores, artifacts.profiles[0])
-    write_training(reports / "plots" / "training.csv", artifacts.history)
+    write_history(reports / "plots" / "training.csv", artifacts.history)
     with replacing(reports / "metrics.json") as unfinished:
         unfinished.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unblur.config.entry import command
 
 if TYPE_CHECKING:
-    from unblur.registry.record import GateRecord
+    from unblur.records.gate import GateRecord
     from unblur.registry.retraining import Outcome
 
 DESCRIPTION = """Train where there is a reason to: new data, new code, another configuration, drift, or --seed. Without

@@ -1,33 +1,36 @@
 """`unblur summary`: what the pipeline has reached, in one table; `make repro` ends with it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
-from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from unblur.records.latency import LatencyRow
+    from unblur.records.scores import Evaluation
 
 
 def run(cfg: PipelineConfig) -> None:
     """Show the methods side by side, the registered versions, and where to look next."""
     from unblur.config.root import project_root
+    from unblur.records.latency import FILE, deployed, read_latency
+    from unblur.records.scores import MODEL, read_evaluation
     from unblur.stages.console import console, show_table, what_next
 
     root = project_root()
-    metrics = read_metrics(root / cfg.paths.evaluate / "metrics.json")
-    latency = read_latency(root / cfg.paths.benchmark / "latency.csv")
-    profiles = list(metrics["test"]["model"])
-    speed = f"ms, {latency['width']}x{latency['height']}" if latency else "latency"
+    metrics = read_evaluation(root / cfg.paths.evaluate)
+    benchmark = root / cfg.paths.benchmark
+    latency = deployed(read_latency(benchmark)) if (benchmark / FILE).is_file() else None
+    profiles = list(metrics.test[MODEL])
+    speed = f"ms, {latency.width}x{latency.height}" if latency else "latency"
     show_table(
-        f"Mean over {metrics['pairs']} test pairs",
+        f"Mean over {metrics.pairs} test pairs",
         ["method", *profiles, "s/Mpx", "MB", speed],
-        [method_row(method, metrics, profiles, latency) for method in metrics["test"]],
+        [method_row(method, metrics, profiles, latency) for method in metrics.test],
     )
     if latency:
-        deployed = f"{latency['variant']}, {latency['runtime']}, {latency['threads']} threads"
-        console.print(f"MB and ms: {deployed}. s/Mpx: as in the evaluation.")
+        which = f"{latency.variant}, {latency.runtime}, {latency.threads} threads"
+        console.print(f"MB and ms: {which}. s/Mpx: as in the evaluation.")
     aliases = read_registry(cfg.registry.model_name)
     for number in sorted(set(aliases.values()), reverse=True):
         held = ", ".join(alias for alias in sorted(aliases) if aliases[alias] == number)
@@ -47,47 +50,15 @@ def run(cfg: PipelineConfig) -> None:
     what_next(*lines)
 
 
-def method_row(method: str, metrics: dict[str, Any], profiles: list[str], latency: dict[str, str] | None) -> list[str]:
+def method_row(method: str, metrics: "Evaluation", profiles: list[str], latency: "LatencyRow | None") -> list[str]:
     """Return the cells of one method; size and latency are those of the exported model."""
-    means = metrics["test"][method]
+    means = metrics.test[method]
     figures = [f"{means[name]:.2f}" if name.startswith("psnr") else f"{means[name]:.4f}" for name in profiles]
-    seconds = metrics["seconds_per_megapixel"].get(method)
+    seconds = metrics.seconds_per_megapixel.get(method)
     exported = ["", ""]
     if method == "model" and latency:
-        exported = [f"{float(latency['file_mb']):.1f}", f"{float(latency['median_ms']):.0f}"]
+        exported = [f"{latency.file_mb:.1f}", f"{latency.median_ms:.0f}"]
     return [method, *figures, "-" if seconds is None else f"{seconds:.2f}", *exported]
-
-
-def read_metrics(path: "Path") -> dict[str, Any]:
-    """Read what `unblur evaluate` wrote.
-
-    Raises:
-        UnblurError: it is missing or broken.
-    """
-    import json
-
-    try:
-        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        msg = f"{path} is missing: nothing was evaluated yet. Run `make repro`, or `unblur evaluate`."
-        raise UnblurError(msg) from error
-    except ValueError as error:
-        msg = f"{path} is not valid JSON ({error}). Write it again: `unblur evaluate`."
-        raise UnblurError(msg) from error
-    return metrics
-
-
-def read_latency(path: "Path") -> dict[str, str] | None:
-    """Return the row of what the benchmark chose, at the largest whole size, or None before the benchmark."""
-    import csv
-
-    from unblur.evaluation.artifacts import deployed
-
-    if not path.is_file():
-        return None
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["chosen"]]
-    return dict(deployed(rows)) if rows else None
 
 
 def read_registry(name: str) -> dict[str, int]:

@@ -22,7 +22,7 @@ def main(cfg: PipelineConfig) -> None:
         return
     rows = [
         ["steps", str(record.steps)],
-        ["time", f"{record.seconds / 60:.1f} min" + (" (resumed)" if record.resumed else "")],
+        ["time", f"{(record.seconds or 0) / 60:.1f} min" + (" (resumed)" if record.resumed else "")],
         ["precision", record.precision],
         ["validation PSNR", "-" if record.val_psnr is None else f"{record.val_psnr:.2f} dB"],
         ["weights", record.model_sha256[:16]],

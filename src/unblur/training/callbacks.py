@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import lightning as L
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from unblur.config.entry import catch_signals
+from unblur.records.training import Step
 from unblur.training.module import Batch, RestorationModule, as_images
 from unblur.training.tracking_logger import TrackingLogger
 
@@ -42,7 +44,7 @@ class History(L.Callback):
     """
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[Step] = []
         self._loss_sum = 0.0
         self._loss_count = 0
 
@@ -64,23 +66,19 @@ class History(L.Callback):
             return
         own = torch.tensor([self._loss_sum, self._loss_count], dtype=torch.float64, device=pl_module.device)
         total, count = trainer.strategy.reduce(own, reduce_op="sum").tolist()  # of all processes
-        row = {
-            "step": trainer.global_step,
-            "train_loss": total / max(1, count),
-            "val_psnr": float(trainer.callback_metrics["val/psnr"]),
-        }
-        self.rows.append(row)
-        gain = float(trainer.callback_metrics["val/gain"])
-        log.info("step %d: loss %.5f, PSNR %.2f dB, gain %+.2f dB", *row.values(), gain)
+        loss = total / max(1, count)
+        psnr, gain = (float(trainer.callback_metrics[name]) for name in ("val/psnr", "val/gain"))
+        self.rows.append(Step(trainer.global_step, loss, psnr))
+        log.info("step %d: loss %.5f, PSNR %.2f dB, gain %+.2f dB", trainer.global_step, loss, psnr, gain)
         self._loss_sum, self._loss_count = 0.0, 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return plain values, as resume reads checkpoints without pickle."""
-        return {"rows": self.rows, "loss_sum": self._loss_sum, "loss_count": self._loss_count}
+        return {"rows": [asdict(row) for row in self.rows], "loss_sum": self._loss_sum, "loss_count": self._loss_count}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where the checkpoint stopped."""
-        self.rows = list(state_dict["rows"])
+        self.rows = [Step(**row) for row in state_dict["rows"]]
         self._loss_sum, self._loss_count = state_dict["loss_sum"], state_dict["loss_count"]
 
 

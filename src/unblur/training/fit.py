@@ -1,11 +1,10 @@
 """Training from the configuration to the saved model, resumed by itself after an interruption."""
 
-import csv
 import hashlib
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
-from unblur.safety.atomic import replacing, require_writable
+from unblur.records.training import HISTORY, RECORD, Training, write_training
+from unblur.safety.atomic import require_writable
 from unblur.safety.hashing import sha256_file
 from unblur.safety.owned import MARKER, check_owned, check_replaceable, owned_folder
 from unblur.training.callbacks import History, SamplePanels, StopsAtOnce
@@ -36,33 +36,8 @@ from unblur.training.run import TRAINING_KEYS, make_logger
 from unblur.training.tracking_logger import TrackingLogger
 from unblur.training.weights import WEIGHTS, load_model, read_model_config, save_model
 
-HISTORY, RECORD = "history.csv", "run.json"
 
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What is known of a finished training; written as run.json."""
-
-    run_id: str | None
-    experiment: str
-    config_hash: str
-    git_sha: str
-    git_dirty: str
-    data_md5: str
-    manifest_sha256: str
-    model_sha256: str
-    init_sha256: str | None
-    teacher_sha256: str | None
-    seed: int
-    precision: str
-    steps: int
-    seconds: float
-    finished: str
-    val_psnr: float | None
-    resumed: bool
-
-
-def fit(cfg: PipelineConfig) -> TrainingRecord:
+def fit(cfg: PipelineConfig) -> Training:
     """Train as `cfg` says and write `<paths.train>/{model/, history.csv, run.json}`.
 
     An interrupted training with the same configuration and data is continued from its last readable checkpoint in
@@ -102,7 +77,7 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
     trainer.fit(module, datamodule=data, ckpt_path=str(last) if last else None, weights_only=True)
 
     git = git_state(project_root())
-    record = TrainingRecord(
+    record = Training(
         run_id=logger.run_id if isinstance(logger, TrackingLogger) else None,
         experiment=cfg.registry.experiment,
         config_hash=training_hash,
@@ -118,11 +93,11 @@ def fit(cfg: PipelineConfig) -> TrainingRecord:
         steps=trainer.global_step,
         seconds=round(time.monotonic() - started, 1),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        val_psnr=history.rows[-1]["val_psnr"] if history.rows else None,
+        val_psnr=history.rows[-1].val_psnr if history.rows else None,
         resumed=last is not None,
     )
     if trainer.is_global_zero:
-        record = write_training(cfg, network, record, history)
+        record = save_training(cfg, network, record, history)
         shutil.rmtree(checkpoints, ignore_errors=True)
     return record
 
@@ -207,20 +182,15 @@ def make_trainer(cfg: PipelineConfig, logger: Logger | None, history: History, c
     return trainer
 
 
-def write_training(cfg: PipelineConfig, network: nn.Module, record: TrainingRecord, history: History) -> TrainingRecord:
+def save_training(cfg: PipelineConfig, network: nn.Module, record: Training, history: History) -> Training:
     """Save the network (its averaged weights by now), the curve and the record."""
     folder = Path(cfg.paths.train)
     model = read_model_config(Path(cfg.train.init)) if cfg.train.init else cfg.model
     with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
         write_lineage(cfg.paths, "train", new)
         digest = save_model(network, model, new)
-    record = TrainingRecord(**{**asdict(record), "model_sha256": digest})
-    with replacing(folder / HISTORY) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=["step", "train_loss", "val_psnr"])
-        writer.writeheader()
-        writer.writerows(history.rows)
-    with replacing(folder / RECORD) as unfinished:
-        unfinished.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    record = replace(record, model_sha256=digest)
+    write_training(record, history.rows, folder)
     return record
 
 

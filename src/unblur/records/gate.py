@@ -1,0 +1,112 @@
+"""gate.json: what the gate has judged, on what, and its verdict."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from unblur.errors import GateRefusedError
+from unblur.records.files import read_json
+from unblur.safety.atomic import replacing
+
+FILE = "gate.json"
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """One rule: its figure (None when it could not be measured), its limit in `unit`, and its verdict."""
+
+    rule: str
+    figure: float | None
+    limit: float
+    unit: str
+    passed: bool
+    note: str
+
+    def shortfall(self) -> str:
+        """Say by how much the figure misses its limit."""
+        if self.figure is None:
+            return f"{self.rule}: not measured ({self.note})"
+        bound = "at least" if self.rule.startswith("min_") else "at most"
+        missed = abs(self.figure - self.limit)
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.rule}: {self.figure:.4g}{unit}, {bound} {self.limit:g} wanted, missed by {missed:.3g}{unit}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a verdict is about. A record holds for exactly one subject; anything else has to be judged anew.
+
+    `champion` and `champion_sha256` are None when there was no champion to compare with, `rules` is the whole
+    section `gate` of the configuration, `pairs_sha256` is that of the manifest of the test pairs.
+    """
+
+    model: str
+    candidate: int
+    candidate_sha256: str
+    champion: int | None
+    champion_sha256: str | None
+    data_md5: str
+    pairs_sha256: str
+    rules: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class GateRecord:
+    """A verdict with every rule and its figure; `means` are the means of the profile over the test pairs."""
+
+    subject: Subject
+    passed: bool
+    results: list[RuleResult]
+    pairs: int
+    means: dict[str, float] = field(default_factory=dict)
+    machine: str = ""
+    when: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """The value of the version's tag `gate`."""
+        return "passed" if self.passed else "refused"
+
+    def require_passed(self) -> None:
+        """Do nothing for a verdict that is favourable.
+
+        Raises:
+            GateRefusedError: it is not; names each rule that failed, its figure, its limit and the distance.
+        """
+        if not self.passed:
+            failed = "; ".join(result.shortfall() for result in self.results if not result.passed)
+            msg = f"The gate refuses {self.subject.model} v{self.subject.candidate}. {failed}"
+            raise GateRefusedError(msg)
+
+
+def write_record(record: GateRecord, folder: Path) -> Path:
+    """Write gate.json into `folder` and return its path."""
+    path = folder / FILE
+    with replacing(path) as unfinished:
+        text = json.dumps({"verdict": record.verdict, **asdict(record)}, indent=2, allow_nan=False)
+        unfinished.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def is_record(path: Path) -> bool:
+    """Say whether a file is a record of the gate, whole or damaged."""
+    try:
+        return '"subject"' in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
+def read_record(path: Path) -> GateRecord:
+    """Read gate.json.
+
+    Raises:
+        UnblurError: the file is no gate record.
+    """
+    return read_json(path, GateRecord, "gate")
+
+
+def differences(subject: Subject, other: Subject) -> list[str]:
+    """Name the fields in which two subjects differ."""
+    names = (item.name for item in fields(Subject))
+    return [name for name in names if getattr(subject, name) != getattr(other, name)]
