@@ -146,7 +146,7 @@ def test_another_subject_is_judged_anew(project: Any) -> None:
 
 def test_a_damaged_record_is_judged_anew(project: Any) -> None:
     candidate(project, GAIN)
-    path = project.write("artifacts/registry/gate.json", "{")
+    path = project.write("artifacts/registry/gate.json", '{"verdict": "passed", "subject": {')
     assert gate(project).passed
     assert json.loads(path.read_text())["verdict"] == "passed"
 
@@ -165,7 +165,7 @@ def test_a_changed_pair_is_an_error(project: Any) -> None:
     candidate(project, GAIN)
     pair = project.root / "artifacts/prepared/test/blur/p1.png"
     pair.write_bytes(pair.read_bytes() + b"\0")
-    with pytest.raises(UnblurError, match=r"p1\.png .* manifest"):
+    with pytest.raises(UnblurError, match=r"p1\.png: is not what the manifest names"):
         gate(project)
 
 

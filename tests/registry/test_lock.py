@@ -45,4 +45,4 @@ def test_whom_one_waits_for_is_told_and_patience_has_an_end(
         ):
             pass
         assert len(tickets(client)) == 1
-    assert [record.message.startswith("waiting for ") for record in caplog.records] == [True]
+    assert {record.message.startswith("waiting for ") for record in caplog.records} == {True}

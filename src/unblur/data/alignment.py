@@ -17,6 +17,7 @@ from unblur.images.exif import upright
 
 WINDOW = 512  # pixels a side, in the middle: whole large pictures would take ten times as long
 _SMOOTH = 1.5  # pixels: noise and aliasing have no phase worth looking at
+_ALIKE = 0.5  # correlation of a blurred picture and its truth: 0.9 and more where nothing is wrong
 _STILL = 0.25  # pixels: less is what the measurement itself errs by
 
 Plane = NDArray[np.float32]
@@ -30,11 +31,12 @@ def measure_turn(blur: Plane, sharp: Plane) -> tuple[int, float]:
         sharp: the truth's, of the same size.
 
     Returns:
-        The orientation, and how much better it correlates than the picture as it is, in [0, 2].
+        The orientation, and how much better it correlates than the picture as it is, in [0, 2]. A picture of something
+        else fits in no orientation: 1 and 0.
     """
     fits = {turn: _correlation(upright(blur, turn), sharp) for turn in range(1, 9)}
     best = max(fits, key=lambda turn: (fits[turn], -turn))
-    return best, fits[best] - fits[1]
+    return (best, fits[best] - fits[1]) if fits[best] > _ALIKE else (1, 0.0)
 
 
 def find_turn(
