@@ -142,5 +142,42 @@ def test_what_is_no_archive_is_told_in_one_line(tmp_path, content):
 
 
 def test_stages_are_one_two_or_three():
-    with pytest.raises(UnblurError, match="MAXIM has 1, 2 or 3 stages; got stages=4"):
+    with pytest.raises(UnblurError, match="got stages=4 and reduction=1"):
         MAXIM(stages=4)
+    with pytest.raises(UnblurError, match="got stages=1 and reduction=3"):
+        MAXIM(stages=1, reduction=3)
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_at_a_lower_resolution_what_is_added_is_enlarged(reduction):
+    """Until the detail is trained, the network is the same one on averaged pixels."""
+    torch.manual_seed(0)
+    tiny = {"width": 8, "stages": 1, "groups": 1, "bottleneck_blocks": 1}
+    whole, reduced = MAXIM(**tiny).eval(), MAXIM(**tiny, reduction=reduction).eval()
+    missing = reduced.load_state_dict(whole.state_dict(), strict=False)
+    assert {name.split(".")[0] for name in missing.missing_keys} == {"detail_in", "detail_out"}
+    blur = torch.rand(1, 3, 64 * reduction, 128 * reduction)
+    with torch.no_grad():
+        low = torch.nn.functional.avg_pool2d(blur, reduction)
+        added = whole(low) - low
+        size = blur.shape[-2:]
+        expected = blur + torch.nn.functional.interpolate(added, size, mode="bilinear", align_corners=False)
+        assert added.abs().mean() > 1e-3
+        assert (reduced(blur) - expected).abs().max() < 1e-5
+
+
+def test_weak_corrections_shrink_and_strong_ones_stay():
+    torch.manual_seed(0)
+    tiny = {"width": 8, "stages": 1, "groups": 1, "bottleneck_blocks": 1}
+    free = MAXIM(**tiny).eval()
+    blur = torch.rand(1, 3, 64, 128)
+    with torch.no_grad():
+        for strength in (1e-4, 1.0):
+            for parameter in free.stages[0].images[0].parameters():
+                parameter.copy_(torch.randn_like(parameter) * strength)
+            shrunk = MAXIM(**tiny, shrinkage=0.01).eval()
+            shrunk.load_state_dict(free.state_dict())
+            kept = (shrunk(blur) - blur).square().mean() / (free(blur) - blur).square().mean()
+            assert kept < 0.1 if strength < 0.01 else kept > 0.9, (strength, kept)
+    with pytest.raises(UnblurError, match="shrinkage is 0 or more"):
+        MAXIM(shrinkage=-1.0)

@@ -9,11 +9,14 @@ import sys
 import time
 
 import pytest
+import torch
 from mlflow import MlflowClient
+from safetensors.torch import load_file
 
 from unblur.config.compose import checked, compose
 from unblur.errors import UnblurError
 from unblur.training.fit import fit
+from unblur.training.weights import read_model_config
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
@@ -208,3 +211,29 @@ def test_a_given_model_of_another_kind_is_refused(project, run_stage, tiny):
     cfg = checked(compose([*tiny, "train.init=first/model", "model=resunet_tiny", "logger=none"]))
     with pytest.raises(UnblurError, match=r"train\.init=first/model is a .*NAFNet, but model is a .*ResUNet"):
         fit(cfg)
+
+
+def test_what_is_saved_is_the_mean_with_the_given_weights(project, run_stage, tiny):
+    run_stage("train", *tiny, "paths.train=first", "logger=none")
+    weights = {"first": load_file(project / "first/model/model.safetensors")}
+    for share in (0.0, 0.5, 1.0):
+        given = ("train.init=first/model", f"train.init_share={share}", "logger=none")
+        run_stage("train", *tiny, *given, f"paths.train=share{share}")
+        weights[share] = load_file(project / f"share{share}/model/model.safetensors")
+    assert any((weights[0.0][name] != tensor).any() for name, tensor in weights["first"].items())
+    for name, tensor in weights["first"].items():
+        assert torch.equal(weights[1.0][name], tensor)
+        torch.testing.assert_close(weights[0.5][name], (tensor + weights[0.0][name]) / 2)
+
+
+def test_a_given_model_takes_the_parts_that_begin_at_zero(project, run_stage, tiny):
+    """MAXIM at a lower resolution has the published weights and two layers more."""
+    small = ("data.patch_size=64", "logger=none", "optimizer.lr=0.0")
+    run_stage("train", *tiny, "model=maxim_tiny", *small, "paths.train=first")
+    run_stage("train", *tiny, "model=maxim_half_tiny", *small, "train.init=first/model", "paths.train=second")
+    first, second = (load_file(project / folder / "model/model.safetensors") for folder in ("first", "second"))
+    assert {name.split(".")[0] for name in second.keys() - first.keys()} == {"detail_in", "detail_out"}
+    assert all(torch.equal(second[name], tensor) for name, tensor in first.items())
+    assert read_model_config(project / "second/model")["reduction"] == 2
+    run_stage("train", *tiny, "model=maxim_stage1", *small, "train.init=first/model", "paths.train=third")
+    assert read_model_config(project / "third/model")["width"] == 8  # of other sizes: the network that it is

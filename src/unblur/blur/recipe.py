@@ -64,7 +64,8 @@ class BlurRecipe:
 
     `exposure` and `highlights` are the scene's light, `sensor` a whole Device or its noise alone; `averaging` says in
     which values the blur is made, without it in linear light. `origin` is what training photographs went through
-    before; validation and test pairs keep the photograph itself as truth.
+    before; validation and test pairs keep the photograph itself as truth. `sensor_share` of the pairs go through the
+    sensor; the others are as clean as the averaged frames of a video.
     Built from `conf/blur/*.yaml`; a kind is called by its key there. Weights need not sum to 1. They are those of
     training; validation and test pairs are shared out by `shares`, or, without them, by the weights too.
     """
@@ -77,8 +78,12 @@ class BlurRecipe:
     shares: Mapping[str, float] | None = None
     averaging: Averaging | None = None
     origin: Origin | None = None
+    sensor_share: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.sensor_share <= 1:
+            msg = f"blur recipe: got sensor_share {self.sensor_share}; expected a number from 0 to 1"
+            raise UnblurError(msg)
         for name, values in {"weights": self.weights, "shares": self.shares}.items():
             if values is None:
                 continue
@@ -101,8 +106,14 @@ class BlurRecipe:
         operator = self._operator(stratum.kind)
         level = rng.uniform(stratum.low, stratum.high) * min(max(severity, 0.0), 1.0)
         parameters = operator.draw(rng, level)
+        sensed = self.sensor_share == 1 or rng.random() < self.sensor_share
         around = draw_all(
-            rng, self.sensor, self.exposure, self.highlights, self.averaging, None if fixed else self.origin
+            rng,
+            self.sensor if sensed else None,
+            self.exposure,
+            self.highlights,
+            self.averaging,
+            None if fixed else self.origin,
         )
         return Drawn(stratum.kind, operator.strength(parameters), {**parameters, **around})
 

@@ -190,7 +190,10 @@ class RegistryConfig:
 class TrainConfig:
     """What training starts from and learns from, and what surrounds the Trainer."""
 
-    init: str | None = None  # folder of a model whose network is trained further, instead of a new one from `model`
+    # Folder of a model that is trained further, as the network that it is; or as `model`, where that has the same
+    # weights and others that begin at 0.
+    init: str | None = None
+    init_share: float = 0.0  # of the weights that `init` had, in those that are saved (Wortsman et al. 2022, CVPR)
     teacher: str | None = None  # folder of a model that is followed where it is better than the blurred image
     teacher_weight: float = 1.0  # of the mean absolute distance from the teacher's output
     channels_last: bool = True

@@ -1,7 +1,8 @@
 """MAXIM: multi-axis gated MLPs in a U-shape, repeated in stages (Tu et al. 2022, CVPR), variant S.
 
 Each stage restores the image; the next sees its features, gated by that image. The published network has three
-stages; the image of the first alone is nearly as good at a quarter of the cost.
+stages; the image of the first alone is nearly as good at a quarter of the cost. Blur has taken the finest detail, so
+much of what a stage gives back is seen at half of the resolution too, at a quarter of the cost once more.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,19 +31,44 @@ class MAXIM(nn.Module):
             attention module of the last stage makes.
         groups: multi-axis block and channel attention block, so many times at each level.
         bottleneck_blocks: blocks at an eighth of the resolution.
+        reduction: 1, 2, 4 or 8. The stages see the image at so many times fewer pixels along each side, and what they
+            add is enlarged again. Two convolutions carry the detail in between, in and out; they begin at 0.
+        shrinkage: what is added is multiplied by Wiener's weight e / (e + shrinkage**2), e its mean square nearby. So
+            corrections weaker than this, in units of the image, are taken for mistakes; 0 keeps all.
 
     Raises:
-        UnblurError: the number of stages is not 1, 2 or 3.
+        UnblurError: the number of stages or the reduction is none of these, or the shrinkage is negative.
     """
 
     task: ClassVar[str] = "image"
-    multiple: ClassVar[int] = 64
 
-    def __init__(self, width: int = 32, stages: int = 3, groups: int = 2, bottleneck_blocks: int = 2) -> None:
+    def __init__(
+        self,
+        width: int = 32,
+        stages: int = 3,
+        groups: int = 2,
+        bottleneck_blocks: int = 2,
+        *,
+        reduction: int = 1,
+        shrinkage: float = 0.0,
+    ) -> None:
         super().__init__()
-        if stages not in (1, 2, 3):
-            msg = f"MAXIM has 1, 2 or 3 stages; got stages={stages}"
+        if stages not in (1, 2, 3) or reduction not in (1, 2, 4, 8):
+            msg = (
+                "MAXIM has 1, 2 or 3 stages and a reduction of 1, 2, 4 or 8; "
+                f"got stages={stages} and reduction={reduction}"
+            )
             raise UnblurError(msg)
+        if shrinkage < 0:
+            msg = f"MAXIM's shrinkage is 0 or more; got {shrinkage}"
+            raise UnblurError(msg)
+        self.reduction, self.shrinkage = reduction, shrinkage
+        self.multiple = 64 * reduction
+        if reduction > 1:
+            self.detail_in = nn.Conv2d(3, width, 3 * reduction, stride=reduction, padding=reduction, bias=False)
+            self.detail_out = nn.Conv2d(width, 3 * reduction**2, 3, padding=1)
+            for zero in (self.detail_in.weight, self.detail_out.weight, cast("Tensor", self.detail_out.bias)):
+                nn.init.zeros_(zero)
         self.stages = nn.ModuleList(
             Stage(width, groups, bottleneck_blocks, first=index == 0, last=index == stages - 1)
             for index in range(stages)
@@ -52,13 +78,32 @@ class MAXIM(nn.Module):
         """Return the restored image; values may leave [0, 1] a little."""
         height, width = blur.shape[-2:]
         padded = pad_to_multiple(blur, self.multiple)
+        low = F.avg_pool2d(padded, self.reduction) if self.reduction > 1 else padded
         # Nearest neighbours: the middle of two pixels rounds up.
-        scales = [padded, padded[..., 1::2, 1::2], padded[..., 2::4, 2::4]]
+        scales = [low, low[..., 1::2, 1::2], low[..., 2::4, 2::4]]
+        detail = self.detail_in(padded) if self.reduction > 1 else None
         before: Features | None = None
-        image = padded
+        image = low
         for stage in self.stages:
-            image, before = stage(scales, before)
+            image, before = stage(scales, before, detail)
+        added, steps = image - low, self.reduction.bit_length() - 1
+        weight = wiener_weight(added, self.shrinkage) if self.shrinkage else None
+        if before is not None and self.reduction > 1:
+            added = resize_by(added, steps) + F.pixel_shuffle(self.detail_out(before[1][0]), self.reduction)
+        if weight is not None:
+            added = added * resize_by(weight, steps)
+        image = padded + added
         return crop(image, height, width)
+
+
+def wiener_weight(correction: Tensor, shrinkage: float) -> Tensor:
+    """Return e / (e + shrinkage**2), (B, 1, H, W), e the mean square of a correction (B, 3, H, W) nearby.
+
+    Nearby is a square of 8 pixels and its neighbours, between which the mean is interpolated.
+    """
+    energy = F.avg_pool2d(correction.square().mean(1, keepdim=True), 8)
+    energy = resize_by(energy, 3)
+    return energy / (energy + shrinkage**2)
 
 
 Features = tuple[list[Tensor], list[Tensor], list[Tensor]]  # encoder, decoder, attended; full resolution first
@@ -105,9 +150,13 @@ class Stage(nn.Module):
         if not last:
             self.attention = nn.ModuleList(SupervisedAttention(c) for c in channels)
 
-    def forward(self, scales: Sequence[Tensor], before: Features | None) -> tuple[Tensor, Features]:
-        """(B, 3, H, W) at three scales, and the features of the stage before."""
+    def forward(
+        self, scales: Sequence[Tensor], before: Features | None, detail: Tensor | None = None
+    ) -> tuple[Tensor, Features]:
+        """(B, 3, H, W) at three scales, the features of the stage before, and features that join the first scale."""
         inputs = [conv(image) for conv, image in zip(self.inputs, scales, strict=True)]
+        if detail is not None:
+            inputs[0] = inputs[0] + detail
         if before is not None:
             inputs = [gate(x, sam)[0] for gate, x, sam in zip(self.input_gates, inputs, before[2], strict=True)]
 

@@ -48,9 +48,13 @@ class FoldedStage(nn.Module):
             self.decoder_skips.append(FoldedGather(skips, level.enter.weight[:, own:], None))
             self.decoders.append(FoldedBlocks(level, entered=True))
 
-    def forward(self, scales: Sequence[Tensor], before: Features | None) -> tuple[Tensor, Features]:
-        """(B, 3, H, W) at three scales, and the features of the stage before."""
+    def forward(
+        self, scales: Sequence[Tensor], before: Features | None, detail: Tensor | None = None
+    ) -> tuple[Tensor, Features]:
+        """(B, 3, H, W) at three scales, the features of the stage before, and features that join the first scale."""
         inputs = [conv(image) for conv, image in zip(self.inputs, scales, strict=True)]
+        if detail is not None:
+            inputs[0] = inputs[0] + detail
         if before is not None and self.input_gates is not None:
             inputs = [gate(x, sam)[0] for gate, x, sam in zip(self.input_gates, inputs, before[2], strict=True)]
         x, encoded = inputs[0], []

@@ -60,6 +60,7 @@ def fit(cfg: PipelineConfig) -> Training:
         require_writable(folder)
 
     network = make_network(cfg)
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if cfg.train.init_share else {}
     task = getattr(network, "task", "image")
     if task != cfg.data.task:
         name = type(network).__name__
@@ -97,6 +98,8 @@ def fit(cfg: PipelineConfig) -> Training:
         resumed=last is not None,
     )
     if trainer.is_global_zero:
+        if start:
+            _average(network, start, cfg.train.init_share)
         record = save_training(cfg, network, record, history)
         shutil.rmtree(checkpoints, ignore_errors=True)
     return record
@@ -116,7 +119,26 @@ def make_network(cfg: PipelineConfig) -> nn.Module:
     if found != wanted:
         msg = f"train.init={folder} is a {found}, but model is a {wanted}: choose the model that it is, or another init"
         raise UnblurError(msg)
-    return load_model(folder).train()
+    given = load_model(folder)
+    return (_grown(cfg, given) or given).train()
+
+
+def _grown(cfg: PipelineConfig, given: nn.Module) -> nn.Module | None:
+    """Return the network of `model` with the weights of `given`, or None unless it has these and others that are 0."""
+    grown: nn.Module = instantiate(cfg.model)
+    own, weights = grown.state_dict(), given.state_dict()
+    if any(name not in own or own[name].shape != tensor.shape for name, tensor in weights.items()):
+        return None
+    if any(tensor.any() for name, tensor in own.items() if name not in weights):
+        return None
+    grown.load_state_dict(own | weights)
+    return grown
+
+
+def _average(network: nn.Module, start: dict[str, torch.Tensor], share: float) -> None:
+    """Mix the weights that training began with into those that it ended with."""
+    trained = network.state_dict()
+    network.load_state_dict({name: torch.lerp(tensor.cpu(), start[name], share) for name, tensor in trained.items()})
 
 
 def make_module(cfg: PipelineConfig, network: nn.Module, shots: tuple[int, int] | None) -> RestorationModule:
@@ -185,7 +207,9 @@ def make_trainer(cfg: PipelineConfig, logger: Logger | None, history: History, c
 def save_training(cfg: PipelineConfig, network: nn.Module, record: Training, history: History) -> Training:
     """Save the network (its averaged weights by now), the curve and the record."""
     folder = Path(cfg.paths.train)
-    model = read_model_config(Path(cfg.train.init)) if cfg.train.init else cfg.model
+    model = cfg.model
+    if cfg.train.init and _grown(cfg, load_model(Path(cfg.train.init))) is None:
+        model = read_model_config(Path(cfg.train.init))
     with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
         write_lineage(cfg.paths, "train", new)
         digest = save_model(network, model, new)
