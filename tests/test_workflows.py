@@ -73,7 +73,7 @@ def test_ci_runs_what_people_run_and_sees_no_secret():
     assert ci["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
     assert "secrets." not in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     commands = "\n".join(step.get("run", "") for step in steps(ci))
-    assert re.findall(r"(?m)(?:^\s*|if |[;&|(]\s*)(dvc repro.{0,6})", commands) == ["dvc repro --dry"]
+    assert re.findall(r"(?m)(?:^\s*|if |[;&|({]\s*)(dvc repro.{0,6})", commands) == ["dvc repro --dry"]
 
 
 def test_retraining_proposes_and_never_promotes():

@@ -183,8 +183,8 @@ def test_every_configured_recipe_without_motion_and_sensor_keeps_every_byte(conf
 @pytest.mark.property
 def test_the_noise_of_every_configured_recipe_follows_its_model(configured_recipe):
     """Shot noise in the sensor's own colours, read noise everywhere; at the places that the mosaic measures."""
-    for seed in range(6):
-        numbers = configured_recipe.draw(np.random.default_rng(seed)).parameters
+    drawn = [configured_recipe.draw(np.random.default_rng(seed)).parameters for seed in range(60)]
+    for numbers in [each for each in drawn if "noise_shot" in each][:6]:
         gains = np.array([numbers.get("wb_red", 1), 1, numbers.get("wb_blue", 1)])
         for light in (0.05, 0.5):
             seen = expose(np.full((256, 256, 3), light, np.float32), numbers)

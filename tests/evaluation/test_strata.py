@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 
 from unblur.evaluation.strata import as_nested, describe_blur, nearly_sharp_change, strata, strength_bin
@@ -52,7 +54,7 @@ def test_change_of_nearly_sharp_inputs(make_scores):
 
 def test_nested_figures_keep_the_names(make_scores):
     nested = as_nested(strata(make_scores(), "model", MAIN))
-    assert nested["strength"]["over 14 px"] == pytest.approx(
+    assert asdict(nested["strength"]["over 14 px"]) == pytest.approx(
         {"pairs": 1, "reference": 26.0, "value": 27.5, "gain": 1.5, "improved": 1}
     )
     assert set(nested["kind"]) == {"defocus", "identity", "shake"}

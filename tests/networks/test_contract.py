@@ -68,7 +68,7 @@ def test_models_are_found():
     assert {"nafnet", "restormer", "uformer", "estrnn", "burst", "resunet_m"} <= names
     tiny = {path.stem for path in SMALL if path.stem.endswith("_tiny")}
     families = {path.stem.split("_")[0].rstrip("64") for path in MODELS}
-    assert tiny == {f"{family}_tiny" for family in families}  # every family is tried
+    assert tiny >= {f"{family}_tiny" for family in families}  # every family is tried
 
 
 def test_every_network_says_what_its_task_is():
@@ -205,7 +205,8 @@ def test_the_fast_family_stays_small():
 
 TINY = [path for path in SMALL if path.stem.endswith("_tiny")]
 TILE_BOUND = 0.05  # of the mean correction
-GRID_BOUND = 0.25  # where positions far apart are mixed, which a tile has others of than the image
+# Where positions far apart are mixed, which a tile has others of than the image.
+GRID_BOUNDS = {"maxim_tiny": 0.25, "maxim_half_tiny": 0.4}
 PARITY_SIZES = [[1, 8, 24], [2, 41, 54], [1, 33, 17]]
 
 
@@ -288,7 +289,7 @@ def test_tiles_give_nearly_what_the_whole_gives(path):
     whole, tiled = restore(*given, tile=256, overlap=64), restore(*given, tile=112, overlap=48)
     correction = abs(whole - corrected(network, images[None])[0]).mean()
     assert correction > 0
-    bound = GRID_BOUND if path.stem.startswith("maxim") else TILE_BOUND
+    bound = GRID_BOUNDS.get(path.stem, TILE_BOUND)
     assert abs(tiled - whole).mean() < bound * correction
 
 

@@ -63,7 +63,7 @@ def test_headings_tables_and_lists_stand_between_blank_lines(project: Any, task:
     elif lacking in less:
         found = replace(found, **{lacking: less[lacking]})
     elif lacking == "nearly_sharp":
-        found = replace(found, metrics={**(found.metrics or {}), "nearly_sharp_change": None})
+        found = replace(found, metrics=replace(found.metrics, nearly_sharp_change=None))
     lines = ["", *render(found).splitlines(), ""]
     for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
         if line.startswith("#"):

@@ -6,6 +6,7 @@ import sys
 
 SCRIPT = """
 import json, sys
+from dataclasses import asdict
 import lightning as L
 import torch
 from unblur.training.callbacks import History
@@ -35,7 +36,7 @@ trainer = L.Trainer(accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, 
                     enable_checkpointing=False, enable_progress_bar=False, num_sanity_val_steps=1)
 trainer.fit(Ranked())
 if trainer.is_global_zero:
-    open(sys.argv[1], "w").write(json.dumps(history.rows))
+    open(sys.argv[1], "w").write(json.dumps([asdict(row) for row in history.rows]))
 """
 
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -145,4 +146,52 @@ def halved(model: onnx.ModelProto, smallest: int = 1024) -> onnx.ModelProto:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+    return result
+
+
+def in_bytes(model: onnx.ModelProto, smallest: int) -> onnx.ModelProto:
+    """Return a copy whose largest weights are stored in 8 bits, with a scale for each output; the rest is as it was.
+
+    Nothing needs to be calibrated, as what is computed stays in float: rounding errors are those of the weights alone.
+
+    Args:
+        model: in float32.
+        smallest: number of values from which on the weight of a convolution or product is stored so.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    axes = {
+        node.input[1]: 1 if node.op_type in ("ConvTranspose", "MatMul") else 0
+        for node in graph.node
+        if node.op_type in LAYERS
+    }
+    found, unpacked = [], []
+    for each in graph.initializer:
+        values = numpy_helper.to_array(each)
+        if each.name not in axes or each.data_type != onnx.TensorProto.FLOAT or values.size < smallest:
+            found.append(each)
+            continue
+        axis = axes[each.name]
+        others = tuple(place for place in range(values.ndim) if place != axis)
+        scale = np.maximum(abs(values).max(axis=others), np.finfo(np.float32).tiny) / np.float32(127)
+        shape = [-1 if place == axis else 1 for place in range(values.ndim)]
+        packed = np.rint(values / scale.reshape(shape)).astype(np.int8)
+        found += [
+            numpy_helper.from_array(packed, f"{each.name}.bytes"),
+            numpy_helper.from_array(scale, f"{each.name}.scale"),
+        ]
+        unpacked.append(
+            onnx.helper.make_node(
+                "DequantizeLinear",
+                [f"{each.name}.bytes", f"{each.name}.scale"],
+                [each.name],
+                f"{each.name}.unpack",
+                axis=axis,
+            )
+        )
+    nodes = [*unpacked, *graph.node]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(found)
     return result

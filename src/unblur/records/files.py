@@ -5,25 +5,27 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-    Record = TypeVar("Record", bound=DataclassInstance)
-else:
-    Record = TypeVar("Record")
+class DataclassInstance(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+Record = TypeVar("Record", bound=DataclassInstance)
 
 Optional = Annotated[float | None, BeforeValidator(lambda value: None if value == "" else value)]
 """A figure that may be missing: an empty cell of a CSV file."""
 
 
-def write_json(path: Path, record: "DataclassInstance") -> None:
+def write_json(path: Path, record: DataclassInstance) -> None:
     """Write a record as a JSON object, one key a field."""
     with replacing(path) as unfinished:
         unfinished.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
