@@ -2,8 +2,8 @@
 
 FOLDER is what `unblur train` wrote (model/ and run.json). The network is folded and exported; its largest weights are
 stored in 8 bits with a scale for each output, the others in 16. What is computed stays in float, so any runtime takes
-the file. The entry in src/unblur/models/entries/NAME.yaml gets the file's size and hash; its figures, and the card
-beside the file, are written by hand after the model was scored.
+the file. Every entry in src/unblur/models/entries that takes the file (`source: {wheel: NAME}`) gets its size and hash;
+figures, and the card beside the file, are written by hand after the model was scored.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import onnx
 import torch
+import yaml
 
 from unblur.compression.graph_parts import halved, in_bytes
 from unblur.export.onnx import export_onnx
@@ -28,7 +29,7 @@ OPSET = 18
 def main() -> None:
     """Write the file, and its size and hash into the entry."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", help="of an entry whose source is the wheel")
+    parser.add_argument("name", help="of the folder in src/unblur/models/weights")
     parser.add_argument("folder", type=Path, help="what `unblur train` wrote")
     parser.add_argument("--smallest", type=int, default=60_000, help="values from which on a weight gets 8 bits")
     options = parser.parse_args()
@@ -43,16 +44,17 @@ def main() -> None:
     onnx.save(halved(in_bytes(graph, options.smallest)), file)
     shutil.copyfile(options.folder / "run.json", room / "run.json")
 
-    entry = ROOM / "entries" / f"{options.name}.yaml"
-    text = entry.read_text(encoding="utf-8")
     facts = {
         "parameters": sum(p.numel() for p in network.parameters()),
         "bytes": file.stat().st_size,
         "sha256": sha256_file(file),
     }
-    for key, value in facts.items():
-        text = re.sub(rf"(?m)^{key}: .*$", f"{key}: {value}", text)
-    entry.write_text(text, encoding="utf-8")
+    for entry in (ROOM / "entries").glob("*.yaml"):
+        text = entry.read_text(encoding="utf-8")
+        if yaml.safe_load(text)["source"].get("wheel") == options.name:
+            for key, value in facts.items():
+                text = re.sub(rf"(?m)^{key}: .*$", f"{key}: {value}", text)
+            entry.write_text(text, encoding="utf-8")
     print(f"{file}: {facts['bytes'] / 1e6:.1f} MB, SHA-256 {facts['sha256']}")
 
 

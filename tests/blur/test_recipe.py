@@ -200,3 +200,17 @@ def test_every_configured_recipe_trains_on_what_is_nearly_sharp(configured_recip
     strengths = [configured_recipe.draw(np.random.default_rng(seed)).strength for seed in range(400)]
     assert sum(strength <= 1.6 for strength in strengths) > 0.2 * 400
     assert configured_recipe.strata(8)[0].kind == "identity"
+
+
+def test_a_share_of_the_pairs_goes_through_the_sensor():
+    def sensed(share):
+        recipe = dataclasses.replace(RECIPE, sensor_share=share)
+        return [
+            any("noise" in key for key in recipe.draw(np.random.default_rng(seed)).parameters) for seed in range(200)
+        ]
+
+    assert not any(sensed(0.0))
+    assert all(sensed(1.0))
+    assert 0.15 < np.mean(sensed(0.25)) < 0.35
+    with pytest.raises(UnblurError, match=r"sensor_share 1\.5; expected a number from 0 to 1"):
+        dataclasses.replace(RECIPE, sensor_share=1.5)

@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 import torch
 
-from unblur.compression.graph_parts import halved, part_of, quantizable, released
+from unblur.compression.graph_parts import halved, in_bytes, part_of, quantizable, released
 from unblur.compression.quantize import quantize
 from unblur.errors import UnblurError
 
@@ -81,6 +81,20 @@ def test_halved_weights_take_half_the_room(graph, image):
     np.testing.assert_allclose(outputs(half, image), outputs(graph, image), atol=2e-3)
     kinds = {each.data_type for each in half.graph.initializer if np.prod(each.dims) > 1}
     assert onnx.TensorProto.FLOAT not in kinds
+
+
+def test_weights_in_bytes_take_a_quarter_of_the_room_and_compute_in_float(graph, image):
+    packed = in_bytes(graph, smallest=2)
+    onnx.checker.check_model(packed, full_check=True)
+    assert 1e-6 < np.abs(outputs(packed, image) - outputs(graph, image)).max() < 0.02
+    stored = {each.name: each for each in packed.graph.initializer}
+    whole = {each.name: np.prod(each.dims) for each in graph.graph.initializer}
+    weights = [name for name in whole if f"{name}.bytes" in stored]
+    assert weights
+    assert all(stored[f"{name}.bytes"].data_type == onnx.TensorProto.INT8 for name in weights)
+    assert not set(weights) & stored.keys()
+    assert sum(len(stored[f"{name}.bytes"].raw_data) for name in weights) == sum(whole[name] for name in weights)
+    assert in_bytes(graph, smallest=10**9).SerializeToString() == graph.SerializeToString()
 
 
 def test_nothing_to_quantize_is_told(graph):

@@ -26,15 +26,21 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     root = tmp_path / "project"
-    for folder in ("data", "src", "artifacts/config", "reports"):
+    for folder in ("data", "src", "artifacts/config/code", "reports"):
         (root / folder).mkdir(parents=True)
-    for file, text in {"data/a": "a", "src/code.py": "1", "artifacts/config/pipeline.yaml": "seed: 0\n"}.items():
+    files = {
+        "data/a": "a",
+        "src/code.py": "1",
+        "artifacts/config/pipeline.yaml": "seed: 0\n",
+        "artifacts/config/code/one.json": '{"networks/a.py": "1", "networks/b.py": "1"}',
+    }
+    for file, text in files.items():
         (root / file).write_text(text)
     (root / "params.yaml").write_text("overrides:\n- experiment=smoke\n- seed=3\n")
     stage = {
         "cmd": "cat data/a src/code.py > artifacts/out",
         "deps": ["data", "src"],
-        "params": [{"artifacts/config/pipeline.yaml": ["seed"]}],
+        "params": [{"artifacts/config/code/one.json": None}, {"artifacts/config/pipeline.yaml": ["seed"]}],
         "outs": ["artifacts/out"],
     }
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"one": stage}}))
@@ -54,6 +60,11 @@ def test_nothing_new_is_no_reason_also_on_a_bare_machine(root: Path) -> None:
     [
         ("data/b", "b", "new data: data"),
         ("src/code.py", "2", "new code: src"),
+        (
+            "artifacts/config/code/one.json",
+            '{"networks/a.py": "2", "networks/b.py": "1", "networks/c.py": "1"}',
+            "new code: networks/a.py, networks/c.py",
+        ),
         ("artifacts/config/pipeline.yaml", "seed: 1\n", "another configuration: artifacts/config/pipeline.yaml"),
     ],
 )

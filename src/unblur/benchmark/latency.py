@@ -10,12 +10,12 @@ import numpy as np
 
 from unblur.benchmark.runtimes import Images, Run
 from unblur.errors import UnblurError
+from unblur.records.latency import WHOLE
 from unblur.restoring.tiles import restore_tiled
 
 T = TypeVar("T")
 Track = Callable[[Sequence[T]], Iterable[T]]
 
-TILED = 2_000_000  # pixels
 FEW = 3  # rounds of images that large
 PAUSE = 0.02  # seconds between two calls: the last one's idle threads stop spinning before the next is timed
 
@@ -47,7 +47,7 @@ def measure_latency(
     Each round runs all of them once, in an order that rotates: a machine that slows down for a while slows all of
     them alike, and none always follows the same neighbour. The first `warmup` rounds are not counted.
 
-    Images of more than TILED pixels go through in tiles, as `unblur restore` does it, in at most FEW rounds.
+    Images of more than WHOLE pixels go through in tiles, as `unblur restore` does it, in at most FEW rounds.
 
     Args:
         runs: what restores a batch, by name.
@@ -99,7 +99,7 @@ def checked_size(size: Sequence[int]) -> tuple[int, int]:
 
 def large(size: Sequence[int]) -> bool:
     """Tell whether an image of this (height, width) goes through in tiles."""
-    return size[0] * size[1] > TILED
+    return size[0] * size[1] > WHOLE
 
 
 def in_tiles(run: Run) -> Run:

@@ -8,7 +8,7 @@ from unblur.records.files import read_json, read_table, require_rows, write_json
 
 FILE, COMPLEXITY = "latency.csv", "complexity.json"
 WHOLE = 2_000_000
-"""Pixels from which on the benchmark restores in tiles."""
+"""Most pixels that the benchmark restores in one piece; more go through in tiles."""
 _COMMAND = "benchmark"
 
 

@@ -30,7 +30,7 @@ class Training:
         steps: of the optimizer.
         seconds: of wall time.
         finished: date and time in ISO 8601.
-        val_psnr: in dB, of the saved weights.
+        val_psnr: in dB, of the weights that training ended with; `train.init_share` changes them once more.
         resumed: whether it went on after an interruption.
     """
 

@@ -19,11 +19,12 @@ import yaml
 
 from unblur.config.compose import read_params
 from unblur.errors import UnblurError
+from unblur.pipeline.stale import CODE
 from unblur.registry.lineage import CONFIG
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
 
-CODE = ("src", "conf")
+FOLDERS = ("src", "conf")  # of code that a stage of somebody's own may name
 TRACKED = ("dvc.lock", "params.yaml", "reports")  # what a proposal holds
 LOCK = "dvc.lock"
 
@@ -63,16 +64,20 @@ def why_retrain(root: Path) -> list[str]:
     status = json.loads("".join(run_lines(root, "dvc", "status", "--json", say=False)) or "{}")
     changed: set[str] = set()
     missing: set[str] = set()
+    modules: set[str] = set()
     for changes in status.values():
         for entry in changes:
             for name, state in entry.get("changed deps", {}).items() if isinstance(entry, dict) else ():
-                (missing if state == "deleted" else changed).add(name)
+                if name.startswith(f"{CODE}/") and isinstance(state, dict):
+                    modules |= state.keys()
+                else:
+                    (missing if state == "deleted" else changed).add(name)
     if lost := sorted(name for name in missing if not name.startswith("artifacts/")):
         msg = f"{root / lost[0]} is not there: fetch the data first (`unblur data starter`, or `dvc pull`)."
         raise UnblurError(msg)
-    kinds: dict[str, set[str]] = {"new code": set(), "another configuration": set(), "new data": set()}
+    kinds: dict[str, set[str]] = {"new code": modules, "another configuration": set(), "new data": set()}
     for name in changed:
-        if name.split("/")[0] in CODE:
+        if name.split("/")[0] in FOLDERS:
             kinds["new code"].add(name)
         elif name in ("params.yaml", str(CONFIG)):
             kinds["another configuration"].add(name)

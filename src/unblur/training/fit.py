@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,7 +60,7 @@ def fit(cfg: PipelineConfig) -> Training:
     for folder in (Path(cfg.paths.train), checkpoints.parent):
         require_writable(folder)
 
-    network = make_network(cfg)
+    network, model = make_network(cfg)
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if cfg.train.init_share else {}
     task = getattr(network, "task", "image")
     if task != cfg.data.task:
@@ -100,27 +101,30 @@ def fit(cfg: PipelineConfig) -> Training:
     if trainer.is_global_zero:
         if start:
             _average(network, start, cfg.train.init_share)
-        record = save_training(cfg, network, record, history)
+        record = save_training(cfg, network, model, record=record, history=history)
         shutil.rmtree(checkpoints, ignore_errors=True)
     return record
 
 
-def make_network(cfg: PipelineConfig) -> nn.Module:
-    """Return the network of `train.init` with its weights, or a new one as `model` says.
+def make_network(cfg: PipelineConfig) -> tuple[nn.Module, Mapping[str, Any]]:
+    """Return the network of `train.init` with its weights, or a new one as `model` says; and what builds it.
 
     Raises:
         UnblurError: the folder holds no model, or `model` names another kind of network.
     """
     if cfg.train.init is None:
         network: nn.Module = instantiate(cfg.model)
-        return network
+        return network, cfg.model
     folder = Path(cfg.train.init)
-    found, wanted = read_model_config(folder)["_target_"], cfg.model["_target_"]
+    config = read_model_config(folder)
+    found, wanted = config["_target_"], cfg.model["_target_"]
     if found != wanted:
         msg = f"train.init={folder} is a {found}, but model is a {wanted}: choose the model that it is, or another init"
         raise UnblurError(msg)
     given = load_model(folder)
-    return (_grown(cfg, given) or given).train()
+    if (grown := _grown(cfg, given)) is not None:
+        return grown.train(), cfg.model
+    return given.train(), config
 
 
 def _grown(cfg: PipelineConfig, given: nn.Module) -> nn.Module | None:
@@ -204,12 +208,11 @@ def make_trainer(cfg: PipelineConfig, logger: Logger | None, history: History, c
     return trainer
 
 
-def save_training(cfg: PipelineConfig, network: nn.Module, record: Training, history: History) -> Training:
-    """Save the network (its averaged weights by now), the curve and the record."""
+def save_training(
+    cfg: PipelineConfig, network: nn.Module, model: Mapping[str, Any], *, record: Training, history: History
+) -> Training:
+    """Save the network (its averaged weights by now) with what builds it, the curve and the record."""
     folder = Path(cfg.paths.train)
-    model = cfg.model
-    if cfg.train.init and _grown(cfg, load_model(Path(cfg.train.init))) is None:
-        model = read_model_config(Path(cfg.train.init))
     with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
         write_lineage(cfg.paths, "train", new)
         digest = save_model(network, model, new)
