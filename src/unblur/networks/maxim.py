@@ -5,7 +5,7 @@ stages; the image of the first alone is nearly as good at a quarter of the cost.
 much of what a stage gives back is seen at half of the resolution too, at a quarter of the cost once more.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, cast
 
 import torch
@@ -63,14 +63,16 @@ class MAXIM(nn.Module):
             msg = f"MAXIM's shrinkage is 0 or more; got {shrinkage}"
             raise UnblurError(msg)
         self.reduction, self.shrinkage = reduction, shrinkage
-        self.multiple = 64 * reduction
+        # Cells of 8 at an eighth of the resolution; where pixels are few, padding to them costs more than all else.
+        small = reduction > 1
+        self.multiple = (32 if small else 64) * reduction
         if reduction > 1:
             self.detail_in = nn.Conv2d(3, width, 3 * reduction, stride=reduction, padding=reduction, bias=False)
             self.detail_out = nn.Conv2d(width, 3 * reduction**2, 3, padding=1)
             for zero in (self.detail_in.weight, self.detail_out.weight, cast("Tensor", self.detail_out.bias)):
                 nn.init.zeros_(zero)
         self.stages = nn.ModuleList(
-            Stage(width, groups, bottleneck_blocks, first=index == 0, last=index == stages - 1)
+            Stage(width, groups, bottleneck_blocks, first=index == 0, last=index == stages - 1, pad_cells=small)
             for index in range(stages)
         )
 
@@ -118,10 +120,14 @@ class Stage(nn.Module):
         bottleneck_blocks: blocks at an eighth of the resolution.
         first: nothing comes from a stage before.
         last: nothing is prepared for a stage after.
+        pad_cells: H and W are multiples of 32 alone, so the blocks in the middle get zeros around.
     """
 
-    def __init__(self, width: int, groups: int, bottleneck_blocks: int, *, first: bool, last: bool) -> None:
+    def __init__(
+        self, width: int, groups: int, bottleneck_blocks: int, *, first: bool, last: bool, pad_cells: bool = False
+    ) -> None:
         super().__init__()
+        self.pad_cells = pad_cells
         channels = [width * 2**level for level in range(LEVELS)]
         sides = [16, 16, 8]
         self.inputs = nn.ModuleList(nn.Conv2d(3, c, 3, padding=1) for c in channels)
@@ -167,8 +173,7 @@ class Stage(nn.Module):
                 x, _ = self.encoder_gates[level](x, before[0][level] + before[1][level])
             encoded.append(x)
             x = self.downs[level](x)  # (B, c, h, w) -> (B, c, h/2, w/2)
-        for block in self.bottleneck:
-            x = block(x)
+        x = through(self.bottleneck, x, pad=self.pad_cells)
 
         gate, skips = x, [x] * LEVELS
         for level in reversed(range(LEVELS)):
@@ -190,6 +195,16 @@ class Stage(nn.Module):
         from unblur.networks.maxim_folded import FoldedStage
 
         return FoldedStage(self)
+
+
+def through(blocks: Iterable[nn.Module], x: Tensor, *, pad: bool) -> Tensor:
+    """Put (B, C, H, W) through blocks whose cells have 8 pixels a side; with `pad` H and W are any."""
+    height, width = x.shape[-2:]
+    if pad:
+        x = pad_to_multiple(x, 8)
+    for block in blocks:
+        x = block(x)
+    return crop(x, height, width) if pad else x
 
 
 class Level(nn.Module):

@@ -17,6 +17,7 @@ from unblur.networks.maxim import (
     Level,
     ResidualAttention,
     Stage,
+    through,
 )
 from unblur.networks.multi_axis import MultiAxisBlock, gelu
 from unblur.networks.multi_axis_folded import FoldedCrossGate, FoldedMultiAxisBlock, FoldedNorm, transposed_then
@@ -29,6 +30,7 @@ class FoldedStage(nn.Module):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         parts: Any = stage  # whose lists hold modules of known kinds
+        self.pad_cells = stage.pad_cells
         self.inputs, self.downs, self.images = parts.inputs, parts.downs, parts.images
         self.attention = getattr(parts, "attention", None)
         self.input_gates = self.encoder_gates = None
@@ -64,7 +66,7 @@ class FoldedStage(nn.Module):
                 x, _ = self.encoder_gates[level](x, before[0][level] + before[1][level])
             encoded.append(x)
             x = self.downs[level](x)
-        x = self.bottleneck(x)
+        x = through(self.bottleneck, x, pad=self.pad_cells)
         gate, skips = x, [x] * LEVELS
         for level in reversed(range(LEVELS)):
             skips[level], gate = self.gates[level](encoded, gate)
