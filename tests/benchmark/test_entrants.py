@@ -6,7 +6,7 @@ import pytest
 from unblur.benchmark.entrants import REFERENCE, entrants
 from unblur.benchmark.latency import random_image
 from unblur.errors import UnblurError
-from unblur.restoring.openvino_session import has_bf16
+from unblur.runtimes.openvino import has_bf16
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from unblur.export.formats import export_model
 from unblur.export.parity import check_parity
 from unblur.networks.folding import Foldable, fold
 from unblur.restoring.burst import restore_burst
-from unblur.restoring.tiles import restore_tiled
+from unblur.runtimes.tiles import restore_tiled
 from unblur.training.weights import load_model, save_model
 
 MODELS = sorted((Path(__file__).parents[2] / "conf" / "model").glob("*.yaml"))

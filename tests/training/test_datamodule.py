@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 
 from unblur.config.compose import checked, compose
-from unblur.data.pack import pack
+from unblur.ingest.pack import pack
 from unblur.training.datamodule import RestorationData
 from unblur.training.fit import hash_training
 from unblur.training.module import RestorationModule

@@ -11,7 +11,7 @@ import numpy as np
 from unblur.benchmark.runtimes import Images, Run
 from unblur.errors import UnblurError
 from unblur.records.latency import WHOLE
-from unblur.restoring.tiles import restore_tiled
+from unblur.runtimes.tiles import restore_tiled
 
 T = TypeVar("T")
 Track = Callable[[Sequence[T]], Iterable[T]]

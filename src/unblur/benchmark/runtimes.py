@@ -75,7 +75,7 @@ class Eager:
 
 def _graph(name: str, runtime: str, precision: str, kinds: tuple[str, ...]) -> Runtime:
     def load(file: Path, threads: int) -> Restores:
-        from unblur.restoring.restorer import load_restorer
+        from unblur.runtimes.restorer import load_restorer
 
         return load_restorer(file, threads, runtime=runtime, precision=precision, device="cpu")
 

@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from unblur.config.schema import PipelineConfig
-from unblur.restoring.graph import GraphRestorer, GraphStream
-from unblur.restoring.session import Session, open_session
+from unblur.runtimes.graph import GraphRestorer, GraphStream
+from unblur.runtimes.session import Session, open_session
 
 Inputs = dict[str, NDArray[Any]]
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from unblur.export.onnx import export_onnx
 from unblur.networks.folding import fold
-from unblur.restoring.graph import GraphRestorer, GraphStream
-from unblur.restoring.openvino_session import has_bf16
-from unblur.restoring.session import open_session
+from unblur.runtimes.graph import GraphRestorer, GraphStream
+from unblur.runtimes.openvino import has_bf16
+from unblur.runtimes.session import open_session
 
 FRAMES = 4
 """Of the clip or burst that is timed."""

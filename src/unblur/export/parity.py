@@ -12,7 +12,7 @@ from torch import nn
 from unblur.errors import UnblurError
 from unblur.evaluation.fidelity import mean_score
 from unblur.records.parity import ParityRow
-from unblur.restoring.restorer import Restorer, load_restorer
+from unblur.runtimes.restorer import Restorer, load_restorer
 
 FRAMES = 4
 """Of the clips and bursts that are compared."""

@@ -36,7 +36,7 @@ from unblur.registry.versions import (
     require_same_task,
     suppress_existing,
 )
-from unblur.restoring.mlflow_reference import fetched_onnx, logged_model_id
+from unblur.runtimes.mlflow_reference import fetched_onnx, logged_model_id
 from unblur.safety.hashing import sha256_file
 from unblur.safety.owned import check_replaceable
 

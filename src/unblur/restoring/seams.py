@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.restoring.tiles import plan_axis
+from unblur.runtimes.tiles import plan_axis
 
 
 def seam_jump(difference: NDArray[np.floating[Any]], zones: list[tuple[int, int]], axis: int) -> tuple[float, float]:

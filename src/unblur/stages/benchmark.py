@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
-from unblur.stages.console import console, show_table, tracker, what_next
+from unblur.console import console, show_table, tracker, what_next
 
 if TYPE_CHECKING:
     from unblur.benchmark.choice import Choice
@@ -27,12 +27,12 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.benchmark.memory import measure_fresh_start
     from unblur.benchmark.runtimes import in_sequences
     from unblur.benchmark.table import join
-    from unblur.evaluation.figure import LIGHT
-    from unblur.evaluation.pareto import draw_pareto
     from unblur.export.variants import all_models
     from unblur.records.chosen import write_chosen
     from unblur.records.latency import Complexities, write_complexities, write_latency
-    from unblur.restoring.runtime_choice import remember
+    from unblur.reporting.figure import LIGHT
+    from unblur.reporting.pareto import draw_pareto
+    from unblur.runtimes.choice import remember
     from unblur.safety.atomic import replacing
     from unblur.safety.owned import owned_folder
     from unblur.training.weights import load_model

@@ -8,8 +8,8 @@ from pathlib import Path
 from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
+from unblur.console import console, show_table, tracker, what_next
 from unblur.safety.owned import owned_folder
-from unblur.stages.console import console, show_table, tracker, what_next
 
 _EXAMPLES = {"image": "PHOTO OUT", "burst": "--burst SHOTS/ OUT.png", "video": "CLIP.mp4 OUT.mp4"}
 

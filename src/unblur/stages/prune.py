@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
+from unblur.console import console, say_training, show_table, what_next
 from unblur.errors import UnblurError
-from unblur.stages.console import console, say_training, show_table, what_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
