@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
+from unblur.networks.description import Removable, hidden_channels
 from unblur.networks.layers import LayerNorm2d, crop, pad_to_multiple
 from unblur.networks.multi_axis import CrossGate, MultiAxisBlock, gelu
 from unblur.networks.resampling import resize_by
@@ -237,6 +238,10 @@ class ResidualAttention(nn.Module):
         out: Tensor = x + self.attention(self.conv2(F.leaky_relu(self.conv1(self.norm(x)), 0.2)))
         return out
 
+    def removable(self) -> list[Removable]:
+        """Return the channels between its convolutions; the graph loses count where positions become channels."""
+        return [hidden_channels("conv1", "conv2", self.conv1.out_channels)]
+
 
 class ChannelMlp(nn.Module):
     """A perceptron over the channels of each pixel, and channel attention: (B, C, H, W) -> the same."""
@@ -255,6 +260,10 @@ class ChannelMlp(nn.Module):
         hidden = gelu(self.expand(self.norm(x)))
         out: Tensor = x + self.attention(self.project(hidden))
         return out
+
+    def removable(self) -> list[Removable]:
+        """Return the perceptron's hidden channels."""
+        return [hidden_channels("expand", "project", self.expand.out_channels)]
 
 
 class ChannelAttention(nn.Module):

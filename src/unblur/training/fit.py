@@ -22,6 +22,7 @@ from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
+from unblur.networks.description import describe
 from unblur.records.training import HISTORY, RECORD, Training, write_training
 from unblur.safety.atomic import require_writable
 from unblur.safety.hashing import sha256_file
@@ -62,7 +63,7 @@ def fit(cfg: PipelineConfig) -> Training:
 
     network, model = make_network(cfg)
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if cfg.train.init_share else {}
-    task = getattr(network, "task", "image")
+    task = describe(network).task
     if task != cfg.data.task:
         name = type(network).__name__
         msg = f"{name} is a network for {task}, data.task is {cfg.data.task}: choose another model, or another data"
