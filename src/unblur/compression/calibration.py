@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from unblur.config.schema import PipelineConfig
 from unblur.runtimes.graph import GraphRestorer, GraphStream
-from unblur.runtimes.session import Session, open_session
+from unblur.runtimes.session import Session
+from unblur.runtimes.sessions import open_session
 
 Inputs = dict[str, NDArray[Any]]
 

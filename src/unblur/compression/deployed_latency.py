@@ -13,7 +13,7 @@ from unblur.networks.description import describe
 from unblur.networks.folding import fold
 from unblur.runtimes.graph import GraphRestorer, GraphStream
 from unblur.runtimes.openvino import has_bf16
-from unblur.runtimes.session import open_session
+from unblur.runtimes.sessions import open_session
 
 FRAMES = 4
 """Of the clip or burst that is timed."""
