@@ -16,7 +16,7 @@ from unblur.config.instantiate import instantiate
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
 from unblur.records.training import Step
-from unblur.training.datamodule import RestorationData
+from unblur.training.datamodule import restoration_data
 from unblur.training.module import as_images
 
 Batches = list[tuple[Tensor, Tensor]]
@@ -107,5 +107,5 @@ def can_be_pruned(network: nn.Module, blocks: int) -> bool:
 
 def _batches(cfg: PipelineConfig, count: int) -> Batches:
     """Return the first batches that a training with this seed would see."""
-    loader = RestorationData(cfg).train_dataloader()
+    loader = restoration_data(cfg).train_dataloader()
     return [(batch["blur"], batch["sharp"]) for batch in itertools.islice(loader, count)]

@@ -30,7 +30,7 @@ from unblur.safety.owned import MARKER, check_owned, check_replaceable, owned_fo
 from unblur.training.callbacks import History, SamplePanels, StopsAtOnce
 from unblur.training.checkpoints import KeptCheckpoints, newest_readable
 from unblur.training.crops import shard_store
-from unblur.training.datamodule import RestorationData
+from unblur.training.datamodule import restoration_data
 from unblur.training.distillation import DistillationModule
 from unblur.training.module import RestorationModule
 from unblur.training.precision import resolve_precision
@@ -54,7 +54,7 @@ def fit(cfg: PipelineConfig) -> Training:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.train.threads:
         torch.set_num_threads(cfg.train.threads)
-    data = RestorationData(cfg)
+    data = restoration_data(cfg)
     manifest = sha256_file(Path(cfg.paths.prepared) / "manifest.csv")
     training_hash = hash_training(cfg, manifest)
     checkpoints = Path(cfg.paths.checkpoints) / training_hash[:16]
