@@ -54,4 +54,4 @@ ui: $(STAMP) ## MLflow's pages on this machine: runs, models, aliases
 clean: ## remove what the pipeline and the tools made; data, DVC's cache, MLflow's store and .venv stay
 	rm -rf artifacts checkpoints multirun outputs dist reports/report.html
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests studies -name __pycache__ -type d -prune -exec rm -rf {} +

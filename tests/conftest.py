@@ -31,6 +31,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from unblur.cli import COMMANDS
+
 Photo = NDArray[np.uint8]
 
 
@@ -142,7 +144,7 @@ def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command of unblur in a process of its own: `run_stage("train", "seed=1")`; it has to succeed."""
 
     def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", f"unblur.stages.{name}", *arguments]
+        command = [sys.executable, "-m", COMMANDS[name.replace("_", "-")].module, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -251,7 +253,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 @pytest.fixture
 def make_fake(tmp_path: Path) -> Callable[[str], tuple[Path, dict[str, int]]]:
     """`make_fake("gopro")`: (root of a tiny fake of that layout, its entries in each split)."""
-    path = Path(__file__).parent / "data" / "layouts" / "fakes.py"
+    path = Path(__file__).parent / "ingest" / "layouts" / "fakes.py"
     spec = importlib.util.spec_from_file_location("layout_fakes", path)
     assert spec is not None
     assert spec.loader is not None

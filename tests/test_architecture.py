@@ -17,6 +17,7 @@ from importlinter.cli import lint_imports
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import unblur.commands
 import unblur.stages
 from unblur.config.extras import BASE, extra_of
 
@@ -72,7 +73,11 @@ def test_every_imported_package_is_declared() -> None:
 
 
 def test_no_module_of_the_command_line_imports_a_heavy_package() -> None:
-    modules = ["unblur.cli", *(f"unblur.stages.{found.name}" for found in pkgutil.iter_modules(unblur.stages.__path__))]
+    rooms = (unblur.commands, unblur.stages)
+    modules = [
+        "unblur.cli",
+        *(f"{room.__name__}.{each.name}" for room in rooms for each in pkgutil.iter_modules(room.__path__)),
+    ]
     # One process for all: what a module has loaded is charged to it, and nothing is unloaded.
     program = """
 import importlib, json, sys

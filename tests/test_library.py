@@ -21,7 +21,7 @@ def model(box_onnx):
 
 
 def command(*arguments, check=True):
-    done = subprocess.run([sys.executable, "-m", "unblur.stages.restore", *map(str, arguments)], capture_output=True)
+    done = subprocess.run([sys.executable, "-m", "unblur.commands.restore", *map(str, arguments)], capture_output=True)
     assert not check or done.returncode == 0, done.stderr
     return done.stdout.decode()
 

@@ -130,13 +130,13 @@ def test_an_edit_of_the_code_runs_what_can_reach_it(reproduced):
 
     template.write_text(f"{before[1]}<!-- edited -->\n")
     told = reproduced.run("unblur", "why")
-    assert "module evaluation/report.html.j2: changed" in told
+    assert "module reporting/report.html.j2: changed" in told
     assert "train" not in told
     reproduced.run("dvc", "repro", "compose")
     status = json.loads(reproduced.run("dvc", "status", "--json"))
     code = "artifacts/config/code/report.json"
-    assert status == {"report": [{"changed deps": {code: {"evaluation/report.html.j2": "modified"}}}]}
-    assert "evaluation/report.html.j2" in reproduced.run("dvc", "params", "diff")
+    assert status == {"report": [{"changed deps": {code: {"reporting/report.html.j2": "modified"}}}]}
+    assert "reporting/report.html.j2" in reproduced.run("dvc", "params", "diff")
     assert reproduced.ran(reproduced.run("dvc", "repro")) == ["report"]
 
     network.write_text(before[0])

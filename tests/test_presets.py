@@ -6,10 +6,10 @@ import pytest
 
 from unblur.config.compose import checked, compose, config_dir
 from unblur.config.instantiate import instantiate
-from unblur.data.layouts.known import LAYOUTS
 from unblur.data.manifest import read_sources
 from unblur.data.pairs import prepare_pairs
 from unblur.errors import UnblurError
+from unblur.ingest.layouts.known import LAYOUTS
 from unblur.training.fit import fit
 
 SMALL = (

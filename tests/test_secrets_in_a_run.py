@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from unblur.cli import COMMANDS
+
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 SECRETS = {
@@ -25,7 +27,7 @@ def test_no_secret_is_left_anywhere(project, tiny, tmp_path, monkeypatch, mlflow
 
     def run(stage, *arguments, code=0):
         nonlocal said
-        command = [sys.executable, "-m", f"unblur.stages.{stage}", *arguments]
+        command = [sys.executable, "-m", COMMANDS[stage.replace("_", "-")].module, *arguments]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == code, done.stdout + done.stderr
         said += done.stdout + done.stderr

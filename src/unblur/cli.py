@@ -15,35 +15,38 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "data": Command(
-        "unblur.stages.data", "get a dataset: `data starter` fetches free photographs, `data import` reads yours"
+        "unblur.commands.data", "get a dataset: `data starter` fetches free photographs, `data import` reads yours"
     ),
     "compose": Command("unblur.stages.compose", "compose the configuration into one file"),
     "check-data": Command("unblur.stages.check_data", "find what would poison training"),
     "prepare": Command("unblur.stages.prepare", "make the fixed validation and test pairs"),
     "train": Command("unblur.stages.train", "train a network"),
-    "sync-metrics": Command("unblur.stages.sync_metrics", "send what trainings kept while MLflow's server was away"),
+    "sync-metrics": Command("unblur.commands.sync_metrics", "send what trainings kept while MLflow's server was away"),
     "evaluate": Command("unblur.stages.evaluate", "score the trained network and the baselines on the test pairs"),
-    "score": Command("unblur.stages.score", "measure a model on a folder of blurred and sharp pictures of one name"),
+    "score": Command("unblur.commands.score", "measure a model on a folder of blurred and sharp pictures of one name"),
     "prune": Command("unblur.stages.prune", "make a smaller network of the trained one, which teaches it"),
     "quantize": Command("unblur.stages.quantize", "store networks in fewer bits, within a budget in dB"),
     "export": Command("unblur.stages.export", "write ONNX and torch.export files, checked against PyTorch"),
     "benchmark": Command("unblur.stages.benchmark", "measure latency, memory and size of every variant"),
     "report": Command("unblur.stages.report", "write the HTML report and the metrics that DVC compares"),
-    "why": Command("unblur.stages.why", "say which stages are stale, because of which module, key or file"),
-    "register": Command("unblur.stages.register", "put the exported model into the MLflow registry"),
-    "gate": Command("unblur.stages.gate", "hold the candidate against the rules and the champion"),
-    "promote": Command("unblur.stages.promote", "make the candidate that passed the gate the champion"),
+    "new": Command("unblur.commands.new", "write the files of a new network, layout or stage"),
+    "why": Command("unblur.commands.why", "say which stages are stale, because of which module, key or file"),
+    "register": Command("unblur.commands.register", "put the exported model into the MLflow registry"),
+    "gate": Command("unblur.commands.gate", "hold the candidate against the rules and the champion"),
+    "promote": Command("unblur.commands.promote", "make the candidate that passed the gate the champion"),
     "rollback": Command(
-        "unblur.stages.rollback", "take the champion back to the last version that was not rolled back"
+        "unblur.commands.rollback", "take the champion back to the last version that was not rolled back"
     ),
-    "release": Command("unblur.stages.release", "register, gate, promote and summary in one go"),
-    "retrain": Command("unblur.stages.retrain", "train where there is a reason to, gate, and propose the result"),
-    "registry": Command("unblur.stages.registry", "clean: old versions and orphan runs go, by a rule"),
-    "import-weights": Command("unblur.stages.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"),
-    "models": Command("unblur.stages.models", "list the models that can be had by name; get one, check those here"),
-    "doctor": Command("unblur.stages.doctor", "say what this machine has; --models lists every network and its cost"),
-    "summary": Command("unblur.stages.summary", "show what the pipeline has reached"),
-    "restore": Command("unblur.stages.restore", "take the blur out of a photograph or a folder of them"),
+    "release": Command("unblur.commands.release", "register, gate, promote and summary in one go"),
+    "retrain": Command("unblur.commands.retrain", "train where there is a reason to, gate, and propose the result"),
+    "registry": Command("unblur.commands.registry", "clean: old versions and orphan runs go, by a rule"),
+    "import-weights": Command(
+        "unblur.commands.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"
+    ),
+    "models": Command("unblur.commands.models", "list the models that can be had by name; get one, check those here"),
+    "doctor": Command("unblur.commands.doctor", "say what this machine has; --models lists every network and its cost"),
+    "summary": Command("unblur.commands.summary", "show what the pipeline has reached"),
+    "restore": Command("unblur.commands.restore", "take the blur out of a photograph or a folder of them"),
 }
 
 USAGE = "usage: unblur COMMAND [OPTIONS] [OVERRIDES]"

@@ -16,8 +16,8 @@ from unblur.images.in_memory import take
 from unblur.models.loading import load_chosen
 from unblur.restoring.answer import restore_pixels
 from unblur.restoring.folder import VIDEOS, Making, Outcome, outstanding, plan_jobs, restore_job
-from unblur.restoring.restorer import Restorer
-from unblur.restoring.tiles import plan_axis
+from unblur.runtimes.restorer import Restorer
+from unblur.runtimes.tiles import plan_axis
 
 if TYPE_CHECKING:
     from unblur.evaluation.pair_scores import PairScore, Summary

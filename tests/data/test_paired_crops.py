@@ -9,10 +9,10 @@ import torch
 from unblur.config.schema import CheckConfig
 from unblur.data.augment import PairedAugment
 from unblur.data.images import write_png
-from unblur.data.imported import import_dataset
-from unblur.data.layouts.known import LAYOUTS
 from unblur.data.paired_crops import PairedCrops
 from unblur.errors import UnblurError
+from unblur.ingest.imported import import_dataset
+from unblur.ingest.layouts.known import LAYOUTS
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 import pytest
 
-from unblur.data.imported import import_dataset
-from unblur.data.imported_pairs import bring_sequences
-from unblur.data.layouts.known import LAYOUTS
 from unblur.data.manifest import PairRow
 from unblur.data.sequences import frame, scenes, unbroken
 from unblur.errors import UnblurError
+from unblur.ingest.imported import import_dataset
+from unblur.ingest.imported_pairs import bring_sequences
+from unblur.ingest.layouts.known import LAYOUTS
 
 
 def rows(*frames, scene="street"):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from unblur.data.images import write_png
-from unblur.data.pack import pack
 from unblur.data.shard_cache import ShardStore
 from unblur.data.shard_index import INDEX, verify
 from unblur.data.shards import Shards
 from unblur.errors import UnblurError
+from unblur.ingest.pack import pack
 
 SMALL = {"tile": 40, "overlap": 8, "min_side": 32, "shard_bytes": 30_000}
 

@@ -16,11 +16,11 @@ from unblur.blur.recipe import BlurRecipe, SeverityRamp
 from unblur.blur.trajectory import CameraShake
 from unblur.data.augment import PairedAugment
 from unblur.data.images import read_rgb, write_png
-from unblur.data.pack import pack
 from unblur.data.sampling import StatelessSampler
 from unblur.data.shard_cache import ShardStore
 from unblur.data.shards import ShardedCrops, Shards
 from unblur.errors import UnblurError
+from unblur.ingest.pack import pack
 
 RECIPE = BlurRecipe({"shake": CameraShake(2, 8), "defocus": Defocus(0.8, 3)}, {"shake": 1, "defocus": 1})
 MIDDLE = PairedAugment(crop=False, flip=False, rotate=False)

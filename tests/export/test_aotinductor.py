@@ -8,7 +8,7 @@ from unblur.export.aotinductor import export_aotinductor
 from unblur.export.formats import export_model
 from unblur.export.parity import check_parity
 from unblur.networks.resunet import ResUNet
-from unblur.restoring.restorer import load_restorer
+from unblur.runtimes.restorer import load_restorer
 from unblur.safety.hashing import write_listing
 
 

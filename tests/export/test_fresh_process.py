@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from unblur.restoring.restorer import load_restorer
+from unblur.runtimes.restorer import load_restorer
 
 CHILD = """
 import sys
 import numpy as np
-from unblur.restoring.restorer import load_restorer
+from unblur.runtimes.restorer import load_restorer
 restorer = load_restorer(sys.argv[1], 1, precision="auto" if sys.argv[1].endswith(".pt2") else "f32")
 np.save(sys.argv[3], restorer(np.load(sys.argv[2])))
 """

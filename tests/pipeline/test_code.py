@@ -86,12 +86,12 @@ def test_comments_and_docstrings_run_nothing_again(package, edit, again):
 
 
 def test_the_template_of_the_report_runs_the_report_again(edit, again):
-    edit("evaluation/report.html.j2", new="<!-- another line -->\n")
+    edit("reporting/report.html.j2", new="<!-- another line -->\n")
     assert again() == {"report"}
 
 
 def test_a_plot_of_the_report_runs_the_report_again(edit, again):
-    edit("evaluation/plots.py", "linewidth=2", "linewidth=3")
+    edit("reporting/plots.py", "linewidth=2", "linewidth=3")
     assert again() == {"report"}
 
 
@@ -126,19 +126,19 @@ def test_another_network_does_not_train_again(edit, again):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("stages/restore.py", set()),
+        ("commands/restore.py", set()),
         ("safety/videos.py", set()),
         ("registry/gate.py", set()),
         ("data/starter.json", set()),
         ("stages/report.py", {"report"}),
         ("benchmark/table.py", {"benchmark", "report"}),
-        ("restoring/runtime_choice.py", {"export", "benchmark", "report"}),
-        ("restoring/mlflow_reference.py", {"export", "benchmark", "report"}),
+        ("runtimes/choice.py", {"export", "benchmark", "report"}),
+        ("runtimes/mlflow_reference.py", {"export", "benchmark", "report"}),
         ("evaluation/score.py", {"evaluate", "report"}),
         ("compression/prune.py", {"prune", "quantize", "export", "benchmark", "report"}),
         ("training/fit.py", AFTER_TRAIN),
         ("blur/recipe.py", {"prepare", *AFTER_TRAIN}),
-        ("data/check.py", {"check_data", "prepare", *AFTER_TRAIN}),
+        ("ingest/check.py", {"check_data", "prepare", *AFTER_TRAIN}),
     ],
 )
 def test_an_edit_reaches_those_that_import_it(edit, again, name, expected):

@@ -15,7 +15,7 @@ from unblur.errors import LostFileError, UnblurError
 from unblur.records.chosen import Chosen, write_chosen
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases
-from unblur.restoring.restorer import load_restorer
+from unblur.runtimes.restorer import load_restorer
 from unblur.safety.hashing import sha256_file
 
 WEIGHTS = hashlib.sha256(b"weights").hexdigest()  # of project.py

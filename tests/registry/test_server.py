@@ -17,7 +17,7 @@ from unblur.registry.promote import promote
 from unblur.registry.register import register
 from unblur.registry.rollback import rollback
 from unblur.registry.versions import read_aliases
-from unblur.restoring.restorer import load_restorer
+from unblur.runtimes.restorer import load_restorer
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 

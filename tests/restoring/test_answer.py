@@ -2,7 +2,7 @@ import numpy as np
 
 from unblur.restoring.answer import finish, restore_pixels
 from unblur.restoring.strength import NOTHING_TO_GAIN, blend
-from unblur.restoring.tiles import restore_tiled
+from unblur.runtimes.tiles import restore_tiled
 
 
 def negative(batch):

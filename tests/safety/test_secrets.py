@@ -59,7 +59,7 @@ def test_all_output_goes_through_the_filter(monkeypatch):
 import logging, sys, warnings
 from unblur.safety.secrets import mask_output
 mask_output(); mask_output()
-from unblur.stages.console import console, show_table
+from unblur.console import console, show_table
 s = "holunderbusch23"
 print("print", s); sys.stdout.write("write " + s + chr(10)); sys.stderr.writelines(["lines ", s])
 logging.warning("log %s", s); warnings.warn("warn " + s)

@@ -12,7 +12,7 @@ from unblur.data.manifest import PairRow, write_manifest
 from unblur.data.pictures import write_pictures
 from unblur.errors import UnblurError
 from unblur.records.chosen import read_chosen
-from unblur.restoring.runtime_choice import choose
+from unblur.runtimes.choice import choose
 from unblur.safety.hashing import sha256_file
 from unblur.stages.benchmark import main as benchmark
 from unblur.training.weights import load_model, save_model

@@ -110,7 +110,7 @@ def test_a_report_of_ones_own_is_not_overwritten(cfg):
 
 def test_needs_no_torch():
     code = (
-        "import sys, unblur.stages.report, unblur.evaluation.report, unblur.evaluation.artifacts; "
+        "import sys, unblur.stages.report, unblur.reporting.report, unblur.reporting.artifacts; "
         "print({'torch', 'lightning', 'mlflow', 'skimage'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from unblur.config.compose import checked, compose, config_dir
-from unblur.data.imported import import_dataset, write_imported
-from unblur.data.imported_pairs import bring_pairs, bring_sequences
-from unblur.data.layouts.known import LAYOUTS
 from unblur.data.pictures import check_task
 from unblur.errors import UnblurError
+from unblur.ingest.imported import import_dataset, write_imported
+from unblur.ingest.imported_pairs import bring_pairs, bring_sequences
+from unblur.ingest.layouts.known import LAYOUTS
 from unblur.training.crops import training_crops
 
 PRESETS = sorted({path.stem for path in (config_dir() / "data").glob("*.yaml")} - {"starter", "free"})

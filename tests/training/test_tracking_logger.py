@@ -25,7 +25,7 @@ def train(*overrides):
 
 
 def sync():
-    return subprocess.run([sys.executable, "-m", "unblur.stages.sync_metrics"], capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "unblur.commands.sync_metrics"], capture_output=True, text=True)
 
 
 def test_without_a_server_from_the_start(project, tiny, port, tmp_path, monkeypatch, mlflow_server):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from unblur.compression.graph_parts import released
 from unblur.evaluation.fidelity import colour_shift, mean_score
-from unblur.restoring.graph import GraphRestorer, GraphStream
-from unblur.restoring.session import open_session
+from unblur.runtimes.graph import GraphRestorer, GraphStream
+from unblur.runtimes.sessions import open_session
 
 Images = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]

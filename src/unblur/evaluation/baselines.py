@@ -1,7 +1,7 @@
 """What needs no training: nothing at all, unsharp masking, and deconvolution with a guessed Gaussian PSF.
 
 The blur of a photograph is unknown to whoever wants to remove it, so every image gets the same settings: those that
-gain the most on the validation pairs of the starter dataset (`benchmarks/baseline_settings.py` prints the sweep).
+gain the most on the validation pairs of the starter dataset (`studies/baseline_settings.py` prints the sweep).
 Stronger ones do better on the blurriest pairs and ruin the others.
 """
 

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from unblur.config.schema import CheckConfig
 from unblur.data.alignment import refuse_turned
 from unblur.data.images import read_rgb, write_png
-from unblur.data.layouts.layout import LayoutEntry
-from unblur.data.layouts.pairs import PAIRS
 from unblur.data.pictures import as_planes
 from unblur.errors import UnblurError, UsageError
 from unblur.evaluation.fixed_pairs import restore_checked
 from unblur.evaluation.panels import draw_panel
 from unblur.evaluation.score_table import decimals, unit
+from unblur.ingest.layouts.layout import LayoutEntry
+from unblur.ingest.layouts.pairs import PAIRS
 from unblur.metrics.profiles import get_profile
 from unblur.records.files import write_table
 from unblur.records.scores import BLURRED
-from unblur.restoring.restorer import Restorer
-from unblur.restoring.tiles import restore_tiled
+from unblur.runtimes.restorer import Restorer
+from unblur.runtimes.tiles import restore_tiled
 from unblur.safety.atomic import replacing
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]

@@ -15,7 +15,7 @@ from unblur.evaluation.fixed_pairs import Batch, Restore, read_pair, restore_che
 from unblur.metrics.profiles import get_profile
 from unblur.metrics.temporal import temporal_error
 from unblur.records.scores import GUARDED, TEMPORAL, Score
-from unblur.restoring.guard import mend_batch
+from unblur.runtimes.guard import mend_batch
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 

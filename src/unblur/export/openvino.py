@@ -11,7 +11,7 @@ from torch import nn
 
 from unblur.errors import UnblurError
 from unblur.export.onnx import export_onnx
-from unblur.restoring.openvino_session import openvino_core
+from unblur.runtimes.openvino import openvino_core
 from unblur.safety.atomic import replacing
 
 NOTES = "unblur"  # where the remarks of the ONNX file go in the .xml

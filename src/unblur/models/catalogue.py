@@ -35,7 +35,7 @@ class Model:
     `parameters` is None where the network is not yet known. `stages` is None unless the name chooses how many.
     `source` is one of npm (a package and its version), url, or wheel (comes with unblur); `file` is the name of what
     comes from there, of `bytes` and `sha256`, which are None for a model that is planned. `reads` is onnx or maxim.
-    It sees photographs at `reduction` times fewer pixels along each side (`restoring/reduced.py`).
+    It sees photographs at `reduction` times fewer pixels along each side (`runtimes/reduced.py`).
     `reference` names a file in `references/` with inputs and the outputs that belong to them, `x` and `y`.
     """
 

@@ -9,8 +9,8 @@ from unblur.config.extras import install, is_installed
 from unblur.errors import MissingPackageError, NoModelVersionError, UnblurError
 from unblur.models.catalogue import BOX, CHAMPION, Model, find, is_known
 from unblur.models.fetch import check_file
-from unblur.restoring.reduced import ReducedRestorer
-from unblur.restoring.restorer import Restorer, load_restorer
+from unblur.runtimes.reduced import ReducedRestorer
+from unblur.runtimes.restorer import Restorer, load_restorer
 from unblur.safety.hashing import write_listing
 
 WEIGHTS = "model.safetensors"

@@ -122,7 +122,7 @@ class WindowAttention(nn.Module):
 
     Shifted windows wrap around the image's border; pixels that meet only by wrapping do not see each other. It is
     written as two products and a softmax: trained under bfloat16 on CPUs, PyTorch's fused kernel is several times
-    slower, while these are twice as fast as in float32 (`benchmarks/training_precision.py`).
+    slower, while these are twice as fast as in float32 (`studies/training_precision.py`).
     """
 
     place: Tensor

@@ -28,7 +28,7 @@ WITHOUT = {
     "errors.py": "the words of errors",
     "config/failures.py": "the words of errors",
     "config/suggest.py": "the words of errors",
-    "stages/console.py": "what is shown",
+    "console.py": "what is shown",
     "config/entry.py": "how commands start and end",
     "config/compose.py": "what it decides stands in the composed configuration, whose keys the stages name",
     "config/schema.py": "what it decides stands in the composed configuration, whose keys the stages name",

@@ -9,9 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from unblur.config.schema import PipelineConfig
-from unblur.data.layouts.known import LAYOUTS
 from unblur.data.listing import SOURCES, Entry, read_entries
 from unblur.errors import UnblurError
+from unblur.ingest.layouts.known import LAYOUTS
 from unblur.records.latency import COMPLEXITY, LatencyRow, read_complexities, read_latency
 from unblur.records.latency import FILE as LATENCY
 from unblur.records.parity import Parity

@@ -36,8 +36,8 @@ from unblur.registry.versions import (
     read_version,
     require_same_task,
 )
-from unblur.restoring.mlflow_reference import fetched_onnx
-from unblur.restoring.restorer import Restorer, load_restorer
+from unblur.runtimes.mlflow_reference import fetched_onnx
+from unblur.runtimes.restorer import Restorer, load_restorer
 from unblur.safety.hashing import sha256_file
 from unblur.safety.owned import check_replaceable
 

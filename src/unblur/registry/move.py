@@ -16,7 +16,7 @@ from unblur.errors import NoModelVersionError, UnblurError, UsageError
 from unblur.registry import ledger
 from unblur.registry.ledger import LedgerEntry
 from unblur.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, read_aliases, read_version
-from unblur.restoring.mlflow_reference import fetched_onnx
+from unblur.runtimes.mlflow_reference import fetched_onnx
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

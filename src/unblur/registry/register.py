@@ -36,7 +36,7 @@ from unblur.registry.versions import (
     require_same_task,
     suppress_existing,
 )
-from unblur.restoring.mlflow_reference import fetched_onnx, logged_model_id
+from unblur.runtimes.mlflow_reference import fetched_onnx, logged_model_id
 from unblur.safety.hashing import sha256_file
 from unblur.safety.owned import check_replaceable
 
@@ -95,7 +95,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
         )
         raise UnblurError(msg)
     training = noted_training(root / cfg.paths.train)
-    require_descent(cfg.paths, "register", root)
+    require_descent(cfg.paths, "register", root=root)
     require_one_training(cfg.paths, root, training, chosen)
     check_replaceable(root / cfg.paths.registry / CARD, is_card)
     client = tracking_client()

@@ -120,7 +120,7 @@ def require_outlets(root: Path, *, propose: bool, local: bool) -> None:
 def drift(pairs: Path, model: str, least_gain: float) -> str | None:
     """Say so if a model gains less than `least_gain` dB on a folder of new blurred and sharp pairs; else None."""
     from unblur.evaluation.pair_scores import score_pairs
-    from unblur.restoring.restorer import load_restorer
+    from unblur.runtimes.restorer import load_restorer
 
     scores = score_pairs(load_restorer(model), pairs, "psnr/aligned")
     gain = sum(score.gain for score in scores) / len(scores)

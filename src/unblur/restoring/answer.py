@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.images.channels import eight_bit
-from unblur.restoring.guard import Broken, describe
 from unblur.restoring.strength import NOTHING_TO_GAIN, blend, useful
-from unblur.restoring.tiles import restore_tiled
+from unblur.runtimes.guard import Broken, describe
+from unblur.runtimes.tiles import restore_tiled
 
 Pixels = NDArray[Any]
 """(H, W, 3) RGB: uint8, uint16, or float32 in [0, 1]."""
@@ -42,14 +42,14 @@ def restore_pixels(
     """Restore the pixels of a photograph.
 
     Args:
-        restorer: see `unblur.restoring.restorer.Restorer`.
+        restorer: see `unblur.runtimes.restorer.Restorer`.
         pixels: (H, W, 3) uint8, uint16, or float32 in [0, 1].
         tile: see `restore_tiled`.
         overlap: see `restore_tiled`.
         batch_size: see `restore_tiled`.
         track: wraps the tiles, for a progress bar.
         strength: see `unblur.restoring.strength.blend`; None decides by region.
-        guard: put back what no answer may do (`unblur.restoring.guard`), and note it.
+        guard: put back what no answer may do (`unblur.runtimes.guard`), and note it.
 
     Raises:
         UsageError: `tile` and `overlap` do not fit together.

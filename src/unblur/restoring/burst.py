@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError
 from unblur.images.photo import Photo, read_photo
-from unblur.restoring.guard import Broken
 from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
-from unblur.restoring.restorer import Restorer
-from unblur.restoring.tiles import restore_tiled
+from unblur.runtimes.guard import Broken
+from unblur.runtimes.restorer import Restorer
+from unblur.runtimes.tiles import restore_tiled
 
 Shots = NDArray[np.unsignedinteger[Any]]
 """(K, H, W, 3) uint8 or uint16; the first is the reference."""

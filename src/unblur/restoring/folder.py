@@ -212,7 +212,7 @@ def restore_job(
     """Restore one photograph. What is wrong with it, or with the place to write to, comes back as the outcome's error.
 
     Args:
-        restorer: see `unblur.restoring.restorer.Restorer`.
+        restorer: see `unblur.runtimes.restorer.Restorer`.
         job: from `plan_jobs`.
         tile: see `restore_tiled`.
         overlap: see `restore_tiled`.
@@ -223,7 +223,7 @@ def restore_job(
         making: is written down beside the target, for `outstanding`; None writes nothing down.
         strength: see `unblur.restoring.strength.blend`; None decides by region, and copies the file where nothing is
             to gain and its format is that of the target.
-        guard: put back what no answer may do (`unblur.restoring.guard`), and note it.
+        guard: put back what no answer may do (`unblur.runtimes.guard`), and note it.
 
     Raises:
         UsageError: `tile` and `overlap` do not fit together, which is no single photograph's fault.

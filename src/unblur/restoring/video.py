@@ -14,13 +14,10 @@ from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from unblur.data.video import announced_seconds, shown_until
 from unblur.errors import UnblurError, UsageError
+from unblur.images.video import announced_seconds, shown_until
 from unblur.restoring.flicker import Steadier
-from unblur.restoring.guard import Broken, describe, mend_batch
-from unblur.restoring.restorer import Restorer, StreamRestorer
 from unblur.restoring.strength import blend
-from unblur.restoring.tiles import restore_tiled
 from unblur.restoring.video_parts import container_of, forgotten, keep_tags, other_tracks, picture_losses
 from unblur.restoring.video_streams import (
     HALVED,
@@ -33,6 +30,9 @@ from unblur.restoring.video_streams import (
     pixels_of,
     stream_like,
 )
+from unblur.runtimes.guard import Broken, describe, mend_batch
+from unblur.runtimes.restorer import Restorer, StreamRestorer
+from unblur.runtimes.tiles import restore_tiled
 from unblur.safety.atomic import replacing
 from unblur.safety.videos import check_video_header, main_track, open_video
 
@@ -71,7 +71,7 @@ def restore_video(
         overlap: of tiles.
         track: called with the number of frames done after each.
         strength: see `unblur.restoring.strength.blend`.
-        guard: put back what no answer may do, in each frame (`unblur.restoring.guard`).
+        guard: put back what no answer may do, in each frame (`unblur.runtimes.guard`).
         steady: bound the flicker of a network for images (`unblur.restoring.flicker`); one for video has a memory.
 
     Raises:

@@ -10,16 +10,16 @@ from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
-    from unblur.data.check import DataReport
+    from unblur.ingest.check import DataReport
 
 OFFENDERS = 30  # on the contact sheet
 
 
 def run(cfg: PipelineConfig) -> None:
     """Check every file of the dataset, write reports/data.json and show what is wrong."""
-    from unblur.data.check import write_report
+    from unblur.console import console, show_table
+    from unblur.ingest.check import write_report
     from unblur.safety.owned import REPORTS, claim_folder
-    from unblur.stages.console import console, show_table
 
     target = Path(cfg.paths.reports) / "data.json"
     claim_folder(target.parent, REPORTS)
@@ -48,10 +48,10 @@ def run(cfg: PipelineConfig) -> None:
 
 def check(cfg: PipelineConfig) -> "tuple[DataReport, Path]":
     """Check the imported dataset of `data.manifest`, or else the photographs in `paths.data`; return its folder too."""
-    from unblur.data.check import check_data
-    from unblur.data.check_pairs import check_imported
-    from unblur.data.imported import read_imported
-    from unblur.stages.console import tracker
+    from unblur.console import tracker
+    from unblur.ingest.check import check_data
+    from unblur.ingest.check_pairs import check_imported
+    from unblur.ingest.imported import read_imported
 
     if not cfg.data.manifest:
         root = Path(cfg.paths.data)
@@ -64,9 +64,9 @@ def check(cfg: PipelineConfig) -> "tuple[DataReport, Path]":
 
 def show_offenders(report: "DataReport", root: Path, path: Path) -> None:
     """Write the pictures that something is wrong with as a contact sheet; without any, there is none."""
-    from unblur.data.contact_sheet import Tile, write_contact_sheet
-    from unblur.data.layouts.layout import is_picture
-    from unblur.stages.console import console
+    from unblur.console import console
+    from unblur.ingest.contact_sheet import Tile, write_contact_sheet
+    from unblur.ingest.layouts.layout import is_picture
 
     path.unlink(missing_ok=True)
     found = [item for item in report.findings if is_picture(Path(item.file)) and (root / item.file).is_file()]

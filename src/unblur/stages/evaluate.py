@@ -24,18 +24,18 @@ def main(cfg: PipelineConfig) -> None:
     """Write the per-image table, its means and strata, panels and plot data; show the means."""
     import torch
 
+    from unblur.console import tracker, what_next
     from unblur.data.manifest import read_manifest
     from unblur.data.pictures import check_task
     from unblur.evaluation.baselines import get_baselines
     from unblur.evaluation.panels import choose_pairs, write_panels
-    from unblur.evaluation.plot_data import write_strength_bins, write_strength_gain
     from unblur.evaluation.score import Stopwatch, framewise, score
     from unblur.evaluation.strata import strata
     from unblur.records.scores import FRAMES, MODEL, SCORES, write_evaluation, write_scores
     from unblur.records.training import HISTORY, read_history, write_history
-    from unblur.restoring.torch_runtime import TorchRestorer
+    from unblur.reporting.plot_data import write_strength_bins, write_strength_gain
+    from unblur.runtimes.pytorch import TorchRestorer
     from unblur.safety.owned import owned_folder
-    from unblur.stages.console import tracker, what_next
 
     prepared, train, out = Path(cfg.paths.prepared), Path(cfg.paths.train), Path(cfg.paths.evaluate)
     if not cfg.evaluate.profiles:
@@ -114,9 +114,9 @@ def _means(
 def _show(
     scores: "Sequence[Score]", found: "Sequence[Stratum]", profiles: "Sequence[str]", times: "Mapping[str, float]"
 ) -> None:
+    from unblur.console import console, show_table
     from unblur.evaluation.score_table import decimals, guarded, mean_table
     from unblur.records.scores import MODEL
-    from unblur.stages.console import console, show_table
 
     means_of = mean_table(scores)
     names = [*profiles, *(name for name in next(iter(means_of.values())) if name not in profiles)]

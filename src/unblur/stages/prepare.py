@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
+from unblur.console import show_table, tracker, what_next
 from unblur.safety.owned import owned_folder
-from unblur.stages.console import show_table, tracker, what_next
 
 if TYPE_CHECKING:
-    from unblur.data.imported import Imported
+    from unblur.ingest.imported import Imported
 
 
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Photographs -> pairs of every split in `data.pairs_per_photo` -> manifest.csv and sources.csv."""
     from unblur.config.instantiate import instantiate
-    from unblur.data.imported import read_imported
     from unblur.data.manifest import read_sources, write_source_index
     from unblur.data.pairs import prepare_pairs
+    from unblur.ingest.imported import read_imported
 
     data_root, prepared_root = Path(cfg.paths.data), Path(cfg.paths.prepared)
     if cfg.data.manifest:
@@ -66,7 +66,7 @@ def main(cfg: PipelineConfig) -> None:
 def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None:
     """Imported pairs of validation and test -> the prepared folder; those of training stay where they are."""
     from unblur.config.suggest import network_for
-    from unblur.data.imported_pairs import bring_pairs, bring_sequences
+    from unblur.ingest.imported_pairs import bring_pairs, bring_sequences
 
     limits: dict[str, Any] = {"max_side": cfg.data.max_side, "max_pairs": cfg.data.max_pairs, "limits": cfg.check}
     task, frames, track = cfg.data.task, cfg.data.frames, tracker("copying pairs")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
+from unblur.console import console, say_training, show_table, tracker, what_next
 from unblur.safety.owned import owned_folder
-from unblur.stages.console import console, say_training, show_table, tracker, what_next
 
 if TYPE_CHECKING:
     from unblur.compression.post_training import Quantized
@@ -64,7 +64,7 @@ def write_quantized(found: "Quantized", name: str, source: Path, folder: Path) -
     """Write one network's graphs, the table and the plot of its parts, and return what is told about them."""
     import onnx
 
-    from unblur.compression.sensitivity import draw_sensitivity, write_sensitivity
+    from unblur.reporting.sensitivity import draw_sensitivity, write_sensitivity
     from unblur.safety.atomic import replacing
     from unblur.safety.hashing import write_listing
     from unblur.training.weights import read_model_config, save_model

@@ -11,13 +11,13 @@ from unblur.config.schema import PipelineConfig
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Read the artifacts of the other stages and write report.html, metrics.json and plots/ into `paths.reports`."""
-    from unblur.evaluation.artifacts import headline, read_artifacts
-    from unblur.evaluation.plot_data import write_strength_gain
-    from unblur.evaluation.report import write_report
+    from unblur.console import show_table, what_next
     from unblur.records.training import write_history
+    from unblur.reporting.artifacts import headline, read_artifacts
+    from unblur.reporting.plot_data import write_strength_gain
+    from unblur.reporting.report import write_report
     from unblur.safety.atomic import replacing
     from unblur.safety.owned import REPORTS, claim_folder
-    from unblur.stages.console import show_table, what_next
 
     require_descent(cfg.paths, "report")
     reports = Path(cfg.paths.reports)

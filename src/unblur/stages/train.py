@@ -12,7 +12,7 @@ def main(cfg: PipelineConfig) -> None:
     from lightning.pytorch.utilities import rank_zero_only
 
     from unblur.config.root import project_root
-    from unblur.stages.console import say_training, show_table, what_next
+    from unblur.console import say_training, show_table, what_next
     from unblur.training.fit import fit
     from unblur.training.unsent import waiting
 

@@ -7,15 +7,17 @@ from unblur.blur.recipe import SeverityRamp
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import DataConfig, PipelineConfig
 from unblur.data.datasets import SharpCrops
-from unblur.data.imported import read_imported
 from unblur.data.manifest import read_sources
 from unblur.data.paired_crops import PairedCrops
 from unblur.data.shard_cache import ShardStore
 from unblur.data.shards import ShardedCrops, Shards
 from unblur.errors import UnblurError
+from unblur.ingest.imported import read_imported
+
+Crops = SharpCrops | PairedCrops | ShardedCrops
 
 
-def training_crops(cfg: PipelineConfig) -> SharpCrops | PairedCrops | ShardedCrops:
+def training_crops(cfg: PipelineConfig) -> Crops:
     """Return crops of the training split: out of `data.shards`, of imported pairs, or of sharp photographs.
 
     Raises:

@@ -1,0 +1,115 @@
+"""`unblur restore`: take the blur out of a photograph, a folder of them, a video or a burst."""
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from unblur.commands.restore_options import load_named, making_of, parse
+from unblur.config.entry import command
+from unblur.errors import UnblurError, UsageError
+
+if TYPE_CHECKING:
+    from unblur.restoring.folder import Outcome
+
+
+@command
+def main(argv: list[str]) -> int:
+    """Plan the work, load the model, restore file after file, say what went wrong."""
+    options = parse(argv)
+    if options.burst and len(options.sources) > 1:
+        msg = f"--burst: got {len(options.sources)} folders or files; give the one folder of the shots"
+        raise UsageError(msg)
+
+    from unblur.restoring.folder import VIDEOS, outstanding, plan_jobs, restore_job, shown
+    from unblur.runtimes.tiles import plan_axis
+
+    if options.batch < 1:
+        msg = f"--batch {options.batch}: expected at least 1 tile"
+        raise UsageError(msg)
+    if options.burst or (len(options.sources) == 1 and options.source.suffix.lower() in VIDEOS):
+        plan_axis(1, options.tile, options.overlap)
+        from unblur.commands.restore_sequence import restore_burst_command, restore_video_command
+
+        return (restore_burst_command if options.burst else restore_video_command)(options)
+
+    from unblur.console import console, tracker
+
+    plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
+    jobs, left_out = plan_jobs(options.sources, options.target, options.into)
+
+    from PIL import Image
+    from rich.markup import escape
+
+    max_pixels = round(options.max_megapixels * 1e6)
+    Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, below that of today's telephones
+    restorer = load_named(options)
+    if restorer.task != "image":
+        hint = "give a video" if restorer.task == "video" else "add --burst"
+        msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; {hint}, or choose another --model"
+        raise UnblurError(msg)
+    making = making_of(options, restorer)
+    jobs = outstanding(jobs, making, compare=options.compare, overwrite=options.overwrite)
+    todo = [job for job in jobs if not job.done]
+    if left_out:
+        console.print(f"left out: {shown(left_out)}", highlight=False, markup=False, soft_wrap=True)
+    if not todo:
+        console.print(f"nothing to do: {len(jobs)} done already (--overwrite does them again)", highlight=False)
+        return 0
+    start = time.perf_counter()
+    single = len(jobs) == 1
+    over_tiles = tracker(escape(todo[0].source.name)) if single else lambda steps: steps
+    outcomes = []
+    for job in todo if single else tracker("photographs")(todo):
+        outcome = restore_job(
+            restorer,
+            job,
+            tile=options.tile,
+            overlap=options.overlap,
+            batch_size=options.batch,
+            compare=options.compare,
+            track=over_tiles,
+            max_pixels=max_pixels,
+            making=making,
+            strength=options.strength,
+            guard=options.guard,
+        )
+        outcomes.append(outcome)
+        if outcome.error:
+            print(f"error: {outcome.error}", file=sys.stderr, flush=True)
+        for note in outcome.notes:
+            print(f"note: {job.source}: {note}", file=sys.stderr, flush=True)
+    _report(outcomes, len(jobs) - len(todo), restorer.name, time.perf_counter() - start, options)
+    return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float, options: argparse.Namespace) -> None:
+    """Show the figures of the whole run, and what to do next."""
+    from rich.markup import escape
+
+    from unblur.console import show_table, what_next
+    from unblur.restoring.folder import comparison_path
+
+    restored = [outcome for outcome in outcomes if outcome.error is None]
+    megapixels = sum(outcome.megapixels for outcome in restored)
+    rows = [
+        ["restored", str(len(restored))],
+        ["done already", str(skipped)],
+        ["failed", str(len(outcomes) - len(restored))],
+        ["megapixels", f"{megapixels:.1f}"],
+        ["seconds", f"{seconds:.1f}"],
+        ["megapixels/s", f"{megapixels / seconds:.2f}"],
+    ]
+    show_table(f"restored with {escape(model)}", ["", "value"], rows)
+    if not restored:
+        what_next("see the lines above: each names a file and how to mend it")
+    elif options.compare:
+        what_next(f"look at {escape(str(comparison_path(restored[0].job.target)))}: before and after, side by side")
+    else:
+        what_next(
+            f"open {escape(str(options.target))}", "add --compare --overwrite to see before and after side by side"
+        )
+
+
+if __name__ == "__main__":
+    main()

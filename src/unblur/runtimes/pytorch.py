@@ -1,0 +1,56 @@
+"""Restores with PyTorch from a folder with model.safetensors and config.json."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unblur.errors import UnblurError
+from unblur.networks.description import describe
+from unblur.safety.hashing import sha256_file
+from unblur.training.weights import WEIGHTS, load_model
+
+
+class TorchRestorer:
+    """A trained network on CUDA where there is one, else on the CPU; weights in channels-last order.
+
+    Args:
+        folder: what `unblur.training.weights.save_model` wrote.
+        threads: PyTorch's threads, a setting of the whole process; None leaves it as it is.
+        bf16: compute in bfloat16: about twice as fast on CPUs with AMX, and about 0.003 dB less exact.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None, bf16: bool = False) -> None:
+        self.name = str(folder)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        network = load_model(folder)  # first: it says what is missing
+        self.sha256 = sha256_file(folder / WEIGHTS)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._bf16 = bf16
+        # torch's stub of Module.to does not know that a memory format alone is allowed together with a device.
+        self._network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.task = describe(self._network).task
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Restore (B, 3, H, W) float32 in [0, 1], bursts (B, K, 3, H, W) or clips (B, T, 3, H, W)."""
+        blur = torch.from_numpy(batch).to(self._device)
+        blur = blur.contiguous(memory_format=torch.channels_last) if blur.ndim == 4 else blur
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            restored: NDArray[np.float32] = self._network(blur).float().cpu().numpy()
+        return restored
+
+    def stream(self, frames: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Yield every frame (B, 3, H, W) of a video restored, a few frames later than it is taken.
+
+        Raises:
+            UnblurError: the network is not one for video.
+        """
+        if self.task != "video":
+            msg = f"{self.name}: is a network for {self.task}s, not for video"
+            raise UnblurError(msg)
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            for restored in self._network.stream(torch.from_numpy(frame).to(self._device) for frame in frames):
+                yield restored.float().cpu().numpy()

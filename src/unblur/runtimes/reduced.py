@@ -1,0 +1,45 @@
+"""A restorer that sees the photograph at a lower resolution: quick, for blur that spans many pixels."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.errors import UnblurError
+from unblur.runtimes.restorer import Restorer
+
+
+class ReducedRestorer:
+    """Restores what is left of a photograph at `reduction` times fewer pixels along each side, and adds the difference.
+
+    Blur has taken the finest detail, so what a network adds is mostly coarse: at a half of the resolution MAXIM's first
+    stage keeps nine tenths of what it gains on real pairs, at an eighth a fifth (docs/box.md). The photograph's own
+    detail stays as it is.
+
+    Args:
+        restorer: of images.
+        reduction: 2 or more.
+
+    Raises:
+        UnblurError: it is none of images.
+    """
+
+    def __init__(self, restorer: Restorer, reduction: int) -> None:
+        if restorer.task != "image":
+            msg = f"{restorer.name}: restores a {restorer.task}; only models of photographs work at a lower resolution"
+            raise UnblurError(msg)
+        self.restorer, self.reduction = restorer, reduction
+        self.name, self.sha256, self.task = restorer.name, restorer.sha256, restorer.task
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Restore (B, 3, H, W) float32 RGB in [0, 1]; any H and W from 1 on."""
+        height, width = batch.shape[-2:]
+        rows, columns = (-(-side // self.reduction) for side in (height, width))
+        more = rows * self.reduction - height, columns * self.reduction - width
+        whole = np.pad(batch, ((0, 0), (0, 0), (0, more[0]), (0, more[1])), mode="edge")
+        blocks = whole.reshape(*batch.shape[:2], rows, self.reduction, columns, self.reduction)
+        low = np.ascontiguousarray(blocks.mean(axis=(3, 5), dtype=np.float32))
+        added = (self.restorer(low) - low).transpose(0, 2, 3, 1)  # -> (B, h, w, 3)
+        size = whole.shape[-1], whole.shape[-2]
+        enlarged = np.stack([cv2.resize(each, size, interpolation=cv2.INTER_CUBIC) for each in added])
+        restored: NDArray[np.float32] = batch + enlarged.transpose(0, 3, 1, 2)[..., :height, :width]
+        return restored
