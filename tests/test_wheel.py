@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import venv
 import zipfile
 from collections.abc import Callable
@@ -103,8 +104,10 @@ def run_light(light: Path, tmp_path: Path) -> Run:
 
 
 def runner(python: Path, folder: Path) -> Run:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "UNBLUR", "VIRTUAL_ENV"))}
-    environment = kept | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}", "XDG_CACHE_HOME": str(folder)}
+    """Run `python` in `folder` with an environment that holds nothing but what is written here."""
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(folder), "XDG_CACHE_HOME": str(folder), "TMPDIR": tempfile.gettempdir()}
+    environment |= {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
 
     def run_python(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         command = [str(python), *arguments]
