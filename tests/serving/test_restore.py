@@ -12,6 +12,7 @@ import time
 import httpx
 import numpy as np
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -135,6 +136,96 @@ def test_one_too_many_is_told_when_to_come_back(make_photo):
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
     assert first[0].status_code == 200
+
+
+class Slow:
+    """A restorer that counts its tiles."""
+
+    name, sha256, task = "slow", "0" * 64, "image"
+
+    def __init__(self):
+        self.tiles = 0
+
+    def __call__(self, batch):
+        self.tiles += 1
+        time.sleep(0.2)
+        return batch
+
+
+@pytest.fixture
+def serve():
+    """`serve(app)`: a real server on a port of its own, as (server, address)."""
+    running = []
+
+    def start(app):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        return server, f"http://127.0.0.1:{port}"
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(30)
+
+
+def test_work_ends_when_the_client_goes_away(serve, make_photo):
+    slow = Slow()
+    app = make_app(unblur.library.Model(slow), Settings(tile=32, overlap=0))  # 12 x 16 tiles: 38 s
+    _, address = serve(app)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{address}/v1/restore", content=encoded(make_photo(384, 512)), timeout=0.6)
+    until = time.monotonic() + 20
+    while app.state.desk.inside and time.monotonic() < until:
+        time.sleep(0.05)
+    assert app.state.desk.inside == 0
+    assert 0 < slow.tiles < 12 * 16
+
+
+def listens(address):
+    try:
+        httpx.get(f"{address}/healthz")
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def test_a_fault_of_the_server_is_one_line(make_photo):
+    def broken(batch):
+        raise RuntimeError("/a/path of the server")
+
+    broken.name, broken.sha256, broken.task = "broken", "0" * 64, "image"
+    client = TestClient(make_app(unblur.library.Model(broken), Settings()), raise_server_exceptions=False)
+    answer = client.post("/v1/restore", content=encoded(make_photo()))
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "the server has failed; its log says why"}
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_a_stopping_server_finishes_what_is_under_way(serve, make_photo):
+    held, answers = Held(), []
+    server, address = serve(make_app(unblur.library.Model(held), Settings()))
+    photo = encoded(make_photo())
+    thread = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{address}/v1/restore", content=photo, timeout=30))
+    )
+    thread.start()
+    assert held.begun.wait(20)
+    server.should_exit = True
+    until = time.monotonic() + 20
+    while listens(address) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not listens(address)
+    held.go.set()
+    thread.join(30)
+    assert answers[0].status_code == 200
 
 
 def test_work_that_takes_too_long_is_stopped(model, make_photo):

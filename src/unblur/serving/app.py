@@ -1,33 +1,24 @@
 """The server's addresses: POST /v1/restore, /healthz and /readyz. Every error is one line of JSON."""
 
 import asyncio
-import logging
 import math
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from unblur.errors import UnblurError, UsageError
 from unblur.library import Model, share_of
+from unblur.serving.door import Door, one_line
 from unblur.serving.settings import Settings
-from unblur.serving.upload import TYPES, StoppedWorkError, restore_upload
+from unblur.serving.upload import TYPES, Restored, StoppedWorkError, restore_upload
 
-LOG = logging.getLogger("unblur.serving")
-OPEN = ("/healthz", "/readyz")  # asked by whoever runs the server, without a key
-SECURITY = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cache-control": "no-store",
-}
+LOOK_SECONDS = 0.25  # between two looks whether the client is still there
 Ending = Literal["jpg", "png", "webp", "tiff", "avif", "heic"]
 PHOTOGRAPH: dict[str, Any] = {
     "requestBody": {
@@ -74,32 +65,20 @@ def make_app(model: Model, settings: Settings) -> FastAPI:
     app.state.desk = desk = Desk(settings)
     workers = ThreadPoolExecutor(settings.workers, thread_name_prefix="restore")
 
-    @app.middleware("http")
-    async def guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        key = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
-        if request.url.path in OPEN or settings.lets_in(key):
-            try:
-                response = await call(request)
-            except Exception:
-                LOG.exception("a request has failed")
-                response = _error(500, "the server has failed; its log says why")
-        else:
-            response = _error(401, "no known API key; send it as X-API-Key or Authorization: Bearer")
-        response.headers.update(SECURITY)
-        return response
+    app.add_middleware(Door, settings=settings)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        return _error(error.status_code, str(error.detail), dict(error.headers or {}))
+        return one_line(error.status_code, str(error.detail), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def misunderstood(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        return _error(422, f"{first['loc'][-1]}: {first['msg']}")
+        return one_line(422, f"{first['loc'][-1]}: {first['msg']}")
 
     @app.exception_handler(UnblurError)
     async def wrong(request: Request, error: UnblurError) -> Response:
-        return _error(422, str(error))
+        return one_line(422, str(error))
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:
@@ -118,13 +97,21 @@ def make_app(model: Model, settings: Settings) -> FastAPI:
         try:
             content = await _body(request, settings)
             stop, start = threading.Event(), time.perf_counter()
-            work = workers.submit(restore_upload, model.restorer, content, format, share, settings, stop)
+            work = workers.submit(
+                restore_upload,
+                model.restorer,
+                content,
+                ending=format,
+                strength=share,
+                settings=settings,
+                stop=stop,
+            )
             # The place is free when the work has ended, which may be after the client has gone.
             loop = asyncio.get_running_loop()
             work.add_done_callback(lambda _: loop.call_soon_threadsafe(desk.leave))
             released = True
             try:
-                restored = await asyncio.wrap_future(work)
+                restored = await _watched(request, asyncio.wrap_future(work), stop)
             except StoppedWorkError as error:
                 raise HTTPException(503, f"not done within {settings.seconds:g} s; send a smaller one") from error
             finally:
@@ -162,13 +149,17 @@ async def _body(request: Request, settings: Settings) -> bytes:
     return bytes(content)
 
 
+async def _watched(request: Request, work: asyncio.Future[Restored], stop: threading.Event) -> Restored:
+    """Wait for the work, and stop it where the client goes away."""
+    while not (await asyncio.wait({work}, timeout=LOOK_SECONDS))[0]:
+        if await request.is_disconnected():
+            stop.set()
+    return work.result()
+
+
 def _strength(text: str) -> float | None:
     try:
         return share_of("auto" if text == "auto" else float(text))
     except ValueError as error:
         msg = f"strength {text[:20]!r}: expected a number from 0 to 1, or auto"
         raise UsageError(msg) from error
-
-
-def _error(status: int, line: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"error": " ".join(line.split())}, status, headers)

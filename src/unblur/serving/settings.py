@@ -13,8 +13,9 @@ from unblur.errors import UsageError
 class Settings:
     """Limits of a server.
 
-    max_bytes of an upload, max_pixels of a photograph, workers that restore at once, `waiting` requests besides, seconds
-    that an upload and a restoration may take; `keys` are SHA-256 of the API keys in hexadecimal, none lets everybody in.
+    max_bytes of an upload, max_pixels of a photograph, workers that restore at once, `waiting` requests besides,
+    seconds that an upload and a restoration may take; `keys` are SHA-256 of the API keys in hexadecimal, none lets
+    everybody in.
     """
 
     max_bytes: int = 64 << 20
@@ -28,9 +29,9 @@ class Settings:
     keys: tuple[str, ...] = ()
 
     def lets_in(self, key: str) -> bool:
-        """Tell whether an API key is one of those that are known; every known one is compared, in constant time."""
+        """Tell whether an API key is one of those that are known; each is compared in constant time."""
         found = hashlib.sha256(key.encode()).hexdigest()
-        return not self.keys or any([hmac.compare_digest(found, known) for known in self.keys])
+        return not self.keys or any(hmac.compare_digest(found, known) for known in self.keys)
 
 
 def read_keys(path: Path) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""An uploaded photograph, restored by the code of `unblur restore`, in a private folder in memory where there is one."""
+"""An uploaded photograph, restored by the code of `unblur restore`, in a private folder."""
 
 import tempfile
 import threading
@@ -35,6 +35,7 @@ class Restored:
 def restore_upload(
     restorer: Restorer,
     content: bytes,
+    *,
     ending: str | None,
     strength: float | None,
     settings: Settings,
