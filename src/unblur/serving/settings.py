@@ -1,0 +1,52 @@
+"""What a server allows: sizes, times, how many at once, and who."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from unblur.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits of a server.
+
+    max_bytes of an upload, max_pixels of a photograph, workers that restore at once, `waiting` requests besides,
+    seconds that an upload and a restoration may take; `keys` are SHA-256 of the API keys in hexadecimal, none lets
+    everybody in.
+    """
+
+    max_bytes: int = 64 << 20
+    max_pixels: int = 100_000_000
+    workers: int = 1
+    waiting: int = 8
+    upload_seconds: float = 30.0
+    seconds: float = 120.0
+    tile: int = 512
+    overlap: int = 64
+    keys: tuple[str, ...] = ()
+
+    def lets_in(self, key: str) -> bool:
+        """Tell whether an API key is one of those that are known; each is compared in constant time."""
+        found = hashlib.sha256(key.encode()).hexdigest()
+        return not self.keys or any(hmac.compare_digest(found, known) for known in self.keys)
+
+
+def read_keys(path: Path) -> tuple[str, ...]:
+    """Read SHA-256 of API keys, one a line in hexadecimal; empty lines and those that start with # are comments.
+
+    Raises:
+        UsageError: the file cannot be read, holds no key, or a line is no SHA-256.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read as text; give a file with the SHA-256 of an API key a line"
+        raise UsageError(msg) from error
+    keys = tuple(line.lower() for line in lines if line and not line.startswith("#"))
+    if not keys or not all(re.fullmatch("[0-9a-f]{64}", key) for key in keys):
+        msg = f"{path}: expected the SHA-256 of an API key a line; `printf %s KEY | sha256sum` makes one"
+        raise UsageError(msg)
+    return keys

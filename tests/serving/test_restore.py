@@ -1,0 +1,256 @@
+"""`unblur serve`: the addresses through FastAPI's client, and one real process, on a model that blurs over 3 x 3."""
+
+import hashlib
+import io
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+from PIL import Image
+
+import unblur
+from unblur.errors import UsageError
+from unblur.serving.app import make_app
+from unblur.serving.settings import Settings, read_keys
+
+
+@pytest.fixture
+def model(box_onnx):
+    return unblur.load(box_onnx(), runtime="onnxruntime", threads=1)
+
+
+@pytest.fixture
+def client(model):
+    return TestClient(make_app(model, Settings(max_bytes=200_000, max_pixels=20_000)))
+
+
+def encoded(pixels, kind="PNG", **options):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def test_the_answer_is_that_of_the_library(client, model, make_photo):
+    photo = make_photo()
+    for query, strength in (("", 1.0), ("?strength=0.5", 0.5)):
+        answer = client.post(f"/v1/restore{query}", content=encoded(photo))
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "image/png"
+        np.testing.assert_array_equal(Image.open(io.BytesIO(answer.content)), model(photo, strength=strength))
+    assert answer.headers["x-unblur-sha256"] == model.sha256
+    assert int(answer.headers["x-unblur-milliseconds"]) >= 0
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_formats_and_exif(client, make_photo):
+    exif = Image.Exif()
+    exif[0x010E] = "a bridge"
+    photo = encoded(make_photo(), "JPEG", exif=exif)
+    for query, kind in (("", "JPEG"), ("?format=webp", "WEBP"), ("?format=tiff", "TIFF")):
+        image = Image.open(io.BytesIO(client.post(f"/v1/restore{query}", content=photo).content))
+        assert image.format == kind
+        assert image.getexif()[0x010E] == "a bridge"
+    assert client.post("/v1/restore", content=encoded(make_photo(), "BMP")).headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "status", "says"),
+    [
+        ("", b"", 422, "empty"),
+        ("", b"no picture", 422, "not a picture"),
+        ("", b"x" * 200_001, 413, "200000 bytes"),
+        ("", encoded(np.zeros((200, 200, 3), np.uint8)), 422, "megapixels"),
+        ("?strength=2", b"x", 422, "0 to 1"),
+        ("?strength=much", b"x", 422, "0 to 1"),
+        ("?strength=nan", b"x", 422, "0 to 1"),
+        ("?format=gif", b"x", 422, "format"),
+    ],
+)
+def test_what_is_wrong_is_one_line_without_a_path(client, query, content, status, says):
+    answer = client.post(f"/v1/restore{query}", content=content)
+    assert answer.status_code == status
+    line = answer.json()["error"]
+    assert says in line
+    assert "\n" not in line
+    assert "/" not in line
+
+
+def test_a_truncated_photograph(client, make_photo):
+    answer = client.post("/v1/restore", content=encoded(make_photo())[:2000])
+    assert answer.status_code == 422
+    assert "/" not in answer.json()["error"]
+
+
+def test_health_and_readiness(client, model):
+    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/readyz").json()["sha256"] == model.sha256
+    assert client.get("/nowhere").json() == {"error": "Not Found"}
+
+
+def test_keys(model, make_photo, tmp_path):
+    (tmp_path / "keys").write_text("# mine\n" + hashlib.sha256(b"open").hexdigest() + "\n")
+    client = TestClient(make_app(model, Settings(keys=read_keys(tmp_path / "keys"))))
+    photo = encoded(make_photo())
+    assert client.post("/v1/restore", content=photo).status_code == 401
+    assert client.post("/v1/restore", content=photo, headers={"x-api-key": "shut"}).status_code == 401
+    assert client.post("/v1/restore", content=photo, headers={"x-api-key": "open"}).status_code == 200
+    assert client.post("/v1/restore", content=photo, headers={"authorization": "Bearer open"}).status_code == 200
+    assert client.get("/healthz").status_code == 200
+    (tmp_path / "keys").write_text("open\n")
+    with pytest.raises(UsageError, match="SHA-256"):
+        read_keys(tmp_path / "keys")
+
+
+class Held:
+    """A restorer that waits until it is let go."""
+
+    name, sha256, task = "held", "0" * 64, "image"
+
+    def __init__(self):
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, batch):
+        self.begun.set()
+        assert self.go.wait(20)
+        return batch
+
+
+def test_one_too_many_is_told_when_to_come_back(make_photo):
+    held = Held()
+    client = TestClient(make_app(unblur.library.Model(held), Settings(waiting=0)))
+    photo, first = encoded(make_photo()), []
+    thread = threading.Thread(target=lambda: first.append(client.post("/v1/restore", content=photo)))
+    thread.start()
+    assert held.begun.wait(20)
+    refused = client.post("/v1/restore", content=photo)
+    held.go.set()
+    thread.join()
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert first[0].status_code == 200
+
+
+class Slow:
+    """A restorer that counts its tiles."""
+
+    name, sha256, task = "slow", "0" * 64, "image"
+
+    def __init__(self):
+        self.tiles = 0
+
+    def __call__(self, batch):
+        self.tiles += 1
+        time.sleep(0.2)
+        return batch
+
+
+@pytest.fixture
+def serve():
+    """`serve(app)`: a real server on a port of its own, as (server, address)."""
+    running = []
+
+    def start(app):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        return server, f"http://127.0.0.1:{port}"
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(30)
+
+
+def test_work_ends_when_the_client_goes_away(serve, make_photo):
+    slow = Slow()
+    app = make_app(unblur.library.Model(slow), Settings(tile=32, overlap=0))  # 12 x 16 tiles: 38 s
+    _, address = serve(app)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{address}/v1/restore", content=encoded(make_photo(384, 512)), timeout=0.6)
+    until = time.monotonic() + 20
+    while app.state.desk.inside and time.monotonic() < until:
+        time.sleep(0.05)
+    assert app.state.desk.inside == 0
+    assert 0 < slow.tiles < 12 * 16
+
+
+def listens(address):
+    try:
+        httpx.get(f"{address}/healthz")
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def test_a_fault_of_the_server_is_one_line(make_photo):
+    def broken(batch):
+        raise RuntimeError("/a/path of the server")
+
+    broken.name, broken.sha256, broken.task = "broken", "0" * 64, "image"
+    client = TestClient(make_app(unblur.library.Model(broken), Settings()), raise_server_exceptions=False)
+    answer = client.post("/v1/restore", content=encoded(make_photo()))
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "the server has failed; its log says why"}
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_a_stopping_server_finishes_what_is_under_way(serve, make_photo):
+    held, answers = Held(), []
+    server, address = serve(make_app(unblur.library.Model(held), Settings()))
+    photo = encoded(make_photo())
+    thread = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{address}/v1/restore", content=photo, timeout=30))
+    )
+    thread.start()
+    assert held.begun.wait(20)
+    server.should_exit = True
+    until = time.monotonic() + 20
+    while listens(address) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not listens(address)
+    held.go.set()
+    thread.join(30)
+    assert answers[0].status_code == 200
+
+
+def test_work_that_takes_too_long_is_stopped(model, make_photo):
+    client = TestClient(make_app(model, Settings(seconds=-1.0)))
+    assert client.post("/v1/restore", content=encoded(make_photo())).status_code == 503
+
+
+def test_a_process_answers_and_ends_with_0(box_onnx, make_photo):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "unblur.commands.serve", "--model", box_onnx(), "--port", str(port)]
+    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(200):
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/healthz")
+                break
+            except httpx.ConnectError:
+                assert process.poll() is None, process.stderr.read()
+                time.sleep(0.1)
+        answer = httpx.post(f"http://127.0.0.1:{port}/v1/restore", content=encoded(make_photo()), timeout=30)
+        assert answer.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
