@@ -122,7 +122,7 @@ def test_an_edit_of_conf_is_never_missed(reproduced):
 
 def test_an_edit_of_the_code_runs_what_can_reach_it(reproduced):
     package = reproduced.root / "src" / "unblur"
-    network, template = package / "networks" / "nafnet.py", package / "evaluation" / "report.html.j2"
+    network, template = package / "networks" / "nafnet.py", package / "reporting" / "report.html.j2"
     before = network.read_text(), template.read_text()
     network.write_text(f"{before[0]}\n# A comment.\n")
     assert "nothing is stale" in reproduced.run("unblur", "why")

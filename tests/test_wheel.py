@@ -131,7 +131,7 @@ def test_holds_the_package_its_configuration_and_its_data(wheel):
         if is_content(path) and "local" not in path.relative_to(ROOT / "conf").parts
     }
     metadata = {name for name in names if ".dist-info/" in name}
-    assert {"unblur/conf/config.yaml", "unblur/data/starter.json", "unblur/registry/card.md.j2"} <= wanted
+    assert {"unblur/conf/config.yaml", "unblur/ingest/starter.json", "unblur/registry/card.md.j2"} <= wanted
     assert names - metadata == wanted
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in metadata)
 
