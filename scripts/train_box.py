@@ -26,7 +26,8 @@ from unblur.config.root import project_root
 from unblur.records.training import Training, write_training
 from unblur.safety.hashing import sha256_file
 from unblur.training.crops import training_crops
-from unblur.training.fit import make_network
+from unblur.training.distillation import helpful
+from unblur.training.fit import make_network, mix_in
 from unblur.training.weights import WEIGHTS, load_model, save_model
 
 
@@ -42,6 +43,7 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.99)
     warmup: int = 40
     ema: float = 0.995
+    clip: float = 1 / 30  # longest gradient
     taught: float = 0.35  # of the teacher's picture in what is aimed at, where it is better than the blurred
     init_share: float = 0.25  # of the weights that it began with, in those that are saved
 
@@ -72,7 +74,8 @@ def main() -> None:
     network, model = make_network(cfg)
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     averaged = train(network.to(device), blur, aim, recipe)
-    network.load_state_dict({name: torch.lerp(averaged[name].cpu(), start[name], recipe.init_share) for name in start})
+    network.load_state_dict(averaged)
+    mix_in(network, start, recipe.init_share)
 
     (options.out / "model").mkdir(parents=True, exist_ok=True)
     digest = save_model(network.cpu(), model, options.out / "model")
@@ -106,8 +109,7 @@ def aims(teacher: nn.Module, blur: Tensor, sharp: Tensor, recipe: Recipe) -> Ten
         blurred, truth = as_float(x), as_float(y)
         with torch.autocast(blur.device.type, torch.bfloat16):
             taught = teacher(blurred).float().clamp(0, 1)
-        errors = [(image - truth).square().mean((1, 2, 3), keepdim=True) for image in (taught, blurred)]
-        share = recipe.taught * (errors[0] < errors[1]).float()
+        share = recipe.taught * helpful(taught, blurred, truth)[:, None, None, None]
         aim.append(as_bytes(torch.lerp(truth, taught, share)))
     return torch.cat(aim)
 
@@ -140,7 +142,7 @@ def train(network: nn.Module, blur: Tensor, aim: Tensor, recipe: Recipe) -> dict
         with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
             restored = network(x)
         ((restored.float() - y).square() + 1e-6).sqrt().mean().backward()
-        nn.utils.clip_grad_norm_(weights, 1.0 / 30)
+        nn.utils.clip_grad_norm_(weights, recipe.clip)
         optimizer.step()
         torch._foreach_lerp_(averaged, [w.detach() for w in weights], 1 - recipe.ema)
 

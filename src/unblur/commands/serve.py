@@ -10,15 +10,26 @@ from unblur.config.entry import Stopped, command
 @command
 def main(argv: list[str]) -> int:
     """Load the model, then serve until a signal asks to stop: requests under way are finished, the exit code is 0."""
+    from unblur.serving.settings import Settings, read_keys
+
+    usual = Settings()
     parser = argparse.ArgumentParser(prog="unblur serve", description="Answer photographs at POST /v1/restore.")
     parser.add_argument("--model", help="as for `unblur restore` (default: the champion, else the model in the box)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
-    parser.add_argument("--workers", type=int, default=1, help="photographs restored at once (default: %(default)s)")
-    parser.add_argument("--queue", type=int, default=8, help="requests that may wait; more get 429 (default: 8)")
+    parser.add_argument(
+        "--workers", type=int, default=usual.workers, help="photographs restored at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--queue", type=int, default=usual.waiting, help="that wait; more get 429 (default: %(default)s)"
+    )
     parser.add_argument("--threads", type=int, help="threads of the runtime (default: its own choice)")
-    parser.add_argument("--max-megabytes", type=float, default=64.0, help="of an upload (default: 64)")
-    parser.add_argument("--max-megapixels", type=float, default=100.0, help="of a photograph (default: 100)")
+    parser.add_argument(
+        "--max-megabytes", type=float, default=usual.max_bytes / (1 << 20), help="of an upload (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--max-megapixels", type=float, default=usual.max_pixels / 1e6, help="of a photograph (default: %(default)g)"
+    )
     parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
     options = parser.parse_args(argv)
     if options.workers < 1 or options.queue < 0:
@@ -29,7 +40,6 @@ def main(argv: list[str]) -> int:
 
     from unblur.library import load
     from unblur.serving.app import make_app
-    from unblur.serving.settings import Settings, read_keys
 
     settings = Settings(
         max_bytes=round(options.max_megabytes * (1 << 20)),

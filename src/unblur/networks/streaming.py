@@ -4,6 +4,7 @@ How a frame is encoded and decoded is the network's own; that a stream gives wha
 exports with its state in and out, is the same for all.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, NamedTuple
 
@@ -22,7 +23,7 @@ class ClipState(NamedTuple):
     """(B, future + 1, 3, H, W): the last frames themselves, the newest last."""
 
 
-class StreamingNetwork(nn.Module):
+class StreamingNetwork(nn.Module, ABC):
     """Restores a clip (B, T, 3, H, W) to (B, T, 3, H, W), both RGB in [0, 1]; any T, H and W from 1 on.
 
     `forward` takes a clip at once; `start`, `step` and `drain`, or `stream` for all three, take it frame by frame with
@@ -43,22 +44,22 @@ class StreamingNetwork(nn.Module):
     multiple: int
 
     @property
+    @abstractmethod
     def hidden_channels(self) -> int:
         """Channels of the recurrent state."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def feature_channels(self) -> int:
         """Channels of a frame's features."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, frame: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the features (B, C, h, w) of a frame (B, 3, H, W), and the state after it; None is the start."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, features: Tensor, frame: Tensor) -> Tensor:
         """Return (B, 3, H, W) of the features (B, past + 1 + future, C, h, w) around a frame."""
-        raise NotImplementedError
 
     def forward(self, blur: Tensor) -> Tensor:
         """Return every frame restored; values may leave [0, 1] a little."""

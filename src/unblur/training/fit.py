@@ -101,7 +101,7 @@ def fit(cfg: PipelineConfig) -> Training:
     )
     if trainer.is_global_zero:
         if start:
-            _average(network, start, cfg.train.init_share)
+            mix_in(network, start, cfg.train.init_share)
         record = save_training(cfg, network, model, record=record, history=history)
         shutil.rmtree(checkpoints, ignore_errors=True)
     return record
@@ -140,8 +140,8 @@ def _grown(cfg: PipelineConfig, given: nn.Module) -> nn.Module | None:
     return grown
 
 
-def _average(network: nn.Module, start: dict[str, torch.Tensor], share: float) -> None:
-    """Mix the weights that training began with into those that it ended with."""
+def mix_in(network: nn.Module, start: dict[str, torch.Tensor], share: float) -> None:
+    """Mix the weights that training began with into those that a network has, by their share in [0, 1]."""
     trained = network.state_dict()
     network.load_state_dict({name: torch.lerp(tensor.cpu(), start[name], share) for name, tensor in trained.items()})
 
