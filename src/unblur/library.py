@@ -225,7 +225,7 @@ def restore(
     loaded = model if isinstance(model, Model) else load(model)
     _require_images(loaded)
     options = {"tile": tile, "overlap": overlap, "strength": share, "guard": guard, **loaded.choices, **_OF_SEQUENCES}
-    making = Making(loaded.sha256, options)
+    making = Making.by(loaded.restorer, options)
     todo = [job for job in outstanding(jobs, making, compare=compare, overwrite=overwrite) if not job.done]
     outcomes = [
         restore_job(

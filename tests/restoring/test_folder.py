@@ -6,6 +6,7 @@ from PIL import Image
 
 from unblur.errors import UnblurError, UsageError
 from unblur.restoring.folder import Making, comparison_path, find_photos, outstanding, plan_jobs, restore_job, shown
+from unblur.runtimes.reduced import ReducedRestorer
 
 
 @pytest.fixture
@@ -65,6 +66,17 @@ def test_done_is_what_was_made_of_the_same_with_the_same(photos, tmp_path):
     assert run(Making("b" * 64, {"tile": 256})) == ["two.jpg", "one.PNG"]
     assert run(Making("b" * 64, {"tile": 256}), compare=True) == ["two.jpg", "one.PNG"]
     assert run(Making("b" * 64, {"tile": 256}), compare=True) == []
+
+
+def test_one_file_at_two_resolutions_makes_two_things():
+    class Restorer:
+        name, sha256, task = "m", "a" * 64, "image"
+
+    whole, reduced, other = (
+        Making.by(each, {}) for each in (Restorer(), *(ReducedRestorer(Restorer(), n) for n in (2, 4)))
+    )
+    assert whole == Making("a" * 64, {})
+    assert len({str(making) for making in (whole, reduced, other)}) == 3
 
 
 def test_what_unblur_did_not_write_is_not_overwritten(photos, tmp_path):

@@ -254,3 +254,14 @@ def test_a_process_answers_and_ends_with_0(box_onnx, make_photo):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", None), ("203.0.113.1", 0)])
+def test_an_address_that_cannot_be_had_is_told_in_one_line(box_onnx, host, port):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1] if port is None else port
+        command = [sys.executable, "-m", "unblur.commands.serve", "--model", box_onnx(), "--host", host, "--port", port]
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {host}:{port}: cannot listen there")
+    assert done.stderr.count("\n") == 1

@@ -48,7 +48,7 @@ def making_of(options: argparse.Namespace, restorer: "Restorer") -> "Making":
     """Return what decides the pixels: the model, and all options but those that do not change them."""
     from unblur.restoring.folder import Making
 
-    return Making(restorer.sha256, {name: value for name, value in vars(options).items() if name not in SAME_PIXELS})
+    return Making.by(restorer, {name: value for name, value in vars(options).items() if name not in SAME_PIXELS})
 
 
 def _model(options: argparse.Namespace) -> str | None:

@@ -1,10 +1,12 @@
 """`unblur serve`: answer photographs over HTTP."""
 
 import argparse
+import socket
 import sys
 from pathlib import Path
 
 from unblur.config.entry import Stopped, command
+from unblur.errors import UnblurError
 
 
 @command
@@ -34,6 +36,8 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.workers < 1 or options.queue < 0:
         parser.error("--workers is at least 1, --queue at least 0")
+    if not 0 <= options.port <= 65535:
+        parser.error(f"--port {options.port}: expected 0 to 65535")
 
     import uvicorn
     from PIL import Image
@@ -51,12 +55,24 @@ def main(argv: list[str]) -> int:
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
     model = load(options.model, threads=options.threads)
     app = make_app(model, settings)
+    listening = _listen(options.host, options.port)
     print(f"{model.name} at http://{options.host}:{options.port}", file=sys.stderr, flush=True)
     try:
-        uvicorn.run(app, host=options.host, port=options.port, log_level="warning", server_header=False)
+        config = uvicorn.Config(app, log_level="warning", server_header=False)
+        uvicorn.Server(config).run(sockets=[listening])
     except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
         return 0
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the address, before anybody is told of it."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        msg = f"{host}:{port}: cannot listen there ({error.strerror}); choose another --host or --port"
+        raise UnblurError(msg) from error
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from unblur.images.photo import read_photo
 from unblur.restoring.answer import restore_pixels
 from unblur.restoring.compare import write_comparison
 from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
+from unblur.runtimes.reduced import ReducedRestorer
+from unblur.runtimes.restorer import Restorer
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
 from unblur.safety.written import LIST, Made, read_lines, recorded, state
@@ -44,6 +46,12 @@ class Making:
 
     model_sha256: str
     options: Mapping[str, Any]
+
+    @classmethod
+    def by(cls, restorer: Restorer, options: Mapping[str, Any]) -> "Making":
+        """Return what a restorer makes with these options; one file at two resolutions makes two things."""
+        reduction = {"reduction": restorer.reduction} if isinstance(restorer, ReducedRestorer) else {}
+        return cls(restorer.sha256, {**options, **reduction})
 
     def of(self, *sources: Path) -> Made:
         """Return what is made of a file, or of several together."""
