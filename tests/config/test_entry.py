@@ -12,6 +12,7 @@ from unblur.config.entry import Stopped, _options_first, exit_codes
 SLEEPER = """
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may have turned off
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup does
 from pathlib import Path
 from unblur.config.entry import command
 from unblur.safety.atomic import replacing
