@@ -12,7 +12,6 @@ from unblur.config.entry import Stopped, _options_first, exit_codes
 SLEEPER = """
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may have turned off
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup does
 from pathlib import Path
 from unblur.config.entry import command
 from unblur.safety.atomic import replacing
@@ -42,7 +41,7 @@ def started(tmp_path, *before):
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
 def test_a_signal_is_one_line_and_its_code_and_leaves_nothing_unfinished(tmp_path, name, code):
-    process = started(tmp_path)
+    process = started(tmp_path, "env", "--default-signal=HUP")  # which nohup around the tests would take away
     process.send_signal(getattr(signal, name))
     process.send_signal(getattr(signal, name))  # as a terminal and a parent process both do
     _, line = process.communicate(timeout=30)
