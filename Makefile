@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONFIG := artifacts/config/pipeline.yaml
 PYTEST_ARGS ?=
+WORKERS ?= logical
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -34,7 +35,7 @@ repro: $(STAMP) ## data, pipeline, registry, gate, promotion: from a fresh clone
 	unblur release --config $(CONFIG)
 
 test: $(STAMP) ## the whole test suite
-	python -m pytest $(PYTEST_ARGS)
+	python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 $(PYTEST_ARGS)
 
 lint: $(STAMP) ## style and the layers of the house
 	ruff check .

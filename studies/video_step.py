@@ -21,6 +21,7 @@ from unblur.config.compose import compose
 from unblur.config.instantiate import instantiate
 from unblur.export.formats import export_model
 from unblur.runtimes.graph import GraphStream
+from unblur.runtimes.graph_file import read_graph
 from unblur.runtimes.sessions import open_session
 
 WAYS = (("onnxruntime", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
@@ -37,9 +38,11 @@ def main() -> None:
     for name in options.models:
         torch.manual_seed(0)
         with TemporaryDirectory() as folder:
-            path = export_model(instantiate(compose([f"model={name}"]).model).eval(), "onnx", Path(folder), 18)
+            (path,) = export_model(instantiate(compose([f"model={name}"]).model).eval(), ["onnx"], Path(folder), 18)
             streams = {
-                way: GraphStream(open_session(path, name, runtime=way[0], threads=1, precision=way[1]), name, "")
+                way: GraphStream(
+                    open_session(read_graph(path), name, runtime=way[0], threads=1, precision=way[1]), name, ""
+                )
                 for way in WAYS
             }
         for side, count in FRAMES.items():

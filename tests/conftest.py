@@ -31,9 +31,35 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import unblur.config.tracking  # noqa: F401 (its defaults for MLflow are part of every test's environment)
 from unblur.cli import COMMANDS
 
 Photo = NDArray[np.uint8]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the pipeline and what else takes long: no process is left alone with it at the end."""
+    items.sort(key=lambda item: (item.path.name != "test_pipeline.py", item.get_closest_marker("slow") is None))
+
+
+def environment_kept() -> Iterator[None]:
+    """Nothing that a test leaves in the environment, or as MLflow's idea of its store, reaches the next one."""
+    before = dict(os.environ)
+    yield
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        mlflow.set_tracking_uri(None)  # which writes into the environment itself
+        mlflow.set_registry_uri(None)
+    running = os.environ.get("PYTEST_CURRENT_TEST")  # pytest's own, which it takes away itself
+    os.environ.clear()
+    os.environ.update(before)
+    if running is not None:
+        os.environ["PYTEST_CURRENT_TEST"] = running
+
+
+environment_kept_by_test = pytest.fixture(environment_kept, autouse=True)
+environment_kept_by_file = pytest.fixture(environment_kept, autouse=True, scope="module")
 
 
 def draw_photo(height: int = 96, width: int = 128, seed: int = 0) -> Photo:

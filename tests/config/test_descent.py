@@ -11,6 +11,7 @@ from unblur.config.schema import PathsConfig
 from unblur.errors import UnblurError
 
 MADE = {
+    "data": ["SOURCES.json"],
     "prepared": ["manifest.csv"],
     "train": ["model/model.safetensors"],
     "evaluate": ["metrics.json"],
@@ -36,8 +37,9 @@ def make(paths, stage, content="first"):
     for name in MADE[stage]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"{content} {stage}/{name}")
-    if stage in READS:
-        write_lineage(paths, stage, folder / "model" if stage == "train" else folder)
+    writer = "prepare" if stage == "prepared" else stage
+    if writer in READS:
+        write_lineage(paths, writer, folder / "model" if stage == "train" else folder)
 
 
 def folder_of(paths, stage):
@@ -77,6 +79,7 @@ def test_one_pass_belongs_together_and_its_records_are_the_same_bytes_again(path
         ("prune", {"export", "benchmark", "report", "register"}, "quantize"),
         ("quantize", {"benchmark", "report", "register"}, "export"),
         ("export", {"report", "register"}, "benchmark"),
+        ("data", {"train"}, "prepare"),
         ("evaluate", set(), ""),
         ("benchmark", set(), ""),
         ("prepared", {"quantize", "export", "benchmark", "report", "register"}, "prune"),
@@ -91,7 +94,7 @@ def test_what_was_made_anew_is_not_joined_with_what_was_made_of_the_old(paths, a
             assert f"Run `unblur {again}` again" in message or "Run `unblur evaluate` again" in message
         else:
             assert f"Run `unblur {again}` again" in message
-        assert f"artifacts/{anew}/{MADE[anew][0]} is" in message or f"artifacts/{anew}/" in message
+        assert f"{getattr(paths, anew)}/" in message
         assert f"/{FILE} was made of" in message
         assert "\n" not in message
 
@@ -131,3 +134,16 @@ def test_a_pruned_network_may_be_taken_for_the_trained_one(paths):
 def test_the_same_model_may_be_scored_on_other_pairs(paths):
     make(paths, "prepared", "second")
     require_descent(paths, "evaluate")
+
+
+def test_pairs_of_an_imported_dataset_are_trained_with_its_manifest_alone(paths):
+    manifest, other = Path("pairs.csv"), Path("other.csv")
+    manifest.write_text("first")
+    other.write_text("second")
+    write_lineage(paths, "prepare", folder_of(paths, "prepared"), str(manifest))
+    make(paths, "data", "second")  # it has no part in this
+    require_descent(paths, "train", manifest=str(manifest))
+    with pytest.raises(UnblurError, match=r"other\.csv is .*Run `unblur prepare` again"):
+        require_descent(paths, "train", manifest=str(other))
+    with pytest.raises(UnblurError, match=r"they do not belong together\. Run `unblur prepare` again"):
+        require_descent(paths, "train")

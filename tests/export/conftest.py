@@ -23,4 +23,5 @@ def files(network, tmp_path_factory):
     from unblur.export.formats import FORMATS, export_model
 
     folder = tmp_path_factory.mktemp("export")
-    return {name: export_model(network, name, folder, opset=18) for name in FORMATS if name != "aotinductor"}
+    names = [name for name in FORMATS if name != "aotinductor"]
+    return dict(zip(names, export_model(network, names, folder, opset=18), strict=True))

@@ -20,7 +20,7 @@ def test_what_is_compiled_equals_the_network_at_any_size_and_is_loaded_only_wher
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    file = export_model(network, "aotinductor", tmp_path, 18)
+    (file,) = export_model(network, ["aotinductor"], tmp_path, 18)
     assert file.name == "model.aoti.pt2"
     with pytest.raises(UnblurError, match=r"compiled code that no sha256\.json beside it vouches for"):
         load_restorer(file)

@@ -7,7 +7,7 @@ from unblur.export.formats import export_model
 
 def test_an_unknown_format_gets_the_nearest(tmp_path):
     with pytest.raises(UnblurError, match="unknown export format 'onx'; did you mean 'onnx'"):
-        export_model(torch.nn.Identity(), "onx", tmp_path, opset=18)
+        export_model(torch.nn.Identity(), ["onx"], tmp_path, opset=18)
 
 
 @pytest.mark.slow

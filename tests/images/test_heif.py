@@ -82,6 +82,17 @@ def test_what_is_written_is_read_again(tmp_path, ending, depth, alpha):
     assert not check_target(found, path)  # as many bits as it has
 
 
+@pytest.mark.parametrize(("bits", "written"), [(10, 10), (12, 12), (14, 10)])
+def test_heic_keeps_ten_and_twelve_bits(tmp_path, bits, written):
+    photo = Photo(smooth(np.uint16), bits=bits)
+    told = [] if bits == written else [f"{bits} bits become {written}: HEIF is written with no more"]
+    assert list(check_target(photo, tmp_path / "a.heic")) == told
+    write_photo(photo, tmp_path / "a.heic")
+    found = read_photo(tmp_path / "a.heic")
+    assert found.bits == written
+    assert np.abs(found.pixels.astype(int) - photo.pixels).max() < 5 * 257
+
+
 @pytest.mark.parametrize(("primaries", "transfer"), [(12, 13), (9, 16)])
 def test_how_values_become_light_is_kept_in_png_and_noted_elsewhere(tmp_path, primaries, transfer):
     path = tmp_path / "a.avif"

@@ -221,7 +221,7 @@ def test_exported_files_compute_the_same_at_any_size(path, tmp_path):
     torch.manual_seed(0)
     network = moved(instantiate(configuration(path)))
     formats = ["onnx", "openvino"] if network.task == "video" else ["onnx", "openvino", "pt2"]
-    files = [export_model(network, name, tmp_path, 18) for name in formats]
+    files = export_model(network, formats, tmp_path, 18)
     rows = check_parity(path.stem, network, files, PARITY_SIZES, 1e-4)
     assert len(rows) == len(files) * len(PARITY_SIZES)
     assert all(row.passed for row in rows), rows
@@ -230,7 +230,7 @@ def test_exported_files_compute_the_same_at_any_size(path, tmp_path):
 def test_a_video_network_is_not_exported_as_a_program_of_its_whole_clip(tmp_path):
     network = instantiate(configuration(next(path for path in TINY if path.stem == "estrnn_tiny")))
     with pytest.raises(UnblurError, match=r"goes to ONNX and OpenVINO alone; set export\.formats=\[onnx,openvino\]"):
-        export_model(network, "pt2", tmp_path, 18)
+        export_model(network, ["pt2"], tmp_path, 18)
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ def test_local_statistics_export_too(tmp_path):
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    files = [export_model(network, name, tmp_path, 18) for name in ("onnx", "openvino", "pt2")]
+    files = export_model(network, ["onnx", "openvino", "pt2"], tmp_path, 18)
     rows = check_parity(path.stem, network, files, PARITY_SIZES, 1e-4)
     assert all(row.passed for row in rows), rows
 

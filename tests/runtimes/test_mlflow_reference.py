@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from unblur.errors import LostFileError, UnblurError
-from unblur.runtimes.mlflow_reference import fetched_onnx, is_mlflow_reference
+from unblur.runtimes.mlflow_reference import fetched_graph, is_mlflow_reference
 from unblur.runtimes.restorer import load_restorer
 from unblur.safety.hashing import sha256_file
 
@@ -62,9 +62,7 @@ def test_registered_models_are_found_by_alias_version_and_run(tmp_path, monkeypa
         np.testing.assert_array_equal(restorer(batch), expected)
         told = [f"{reference}: no SHA-256 of it was ever registered"] if "plain" in reference else []
         assert [message.partition(",")[0] for message in caplog.messages] == told
-    with fetched_onnx("models:/unblur@champion") as copied:
-        assert copied.is_file()
-    assert not copied.exists()
+    assert not fetched_graph("models:/unblur@champion").path.exists()
 
     (stored,) = (tmp_path / "artifacts").rglob("model.onnx")
     onnx.save(onnx.load(box_onnx(5, "other.onnx")), stored)

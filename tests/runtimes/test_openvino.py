@@ -4,12 +4,13 @@ import sys
 CHILD = """
 import faulthandler, gc, os, signal, sys
 from pathlib import Path
+from unblur.runtimes.graph_file import read_graph
 from unblur.runtimes.openvino import OpenVinoSession
 
 faulthandler.enable()  # has a stack of its own for signal handlers, as under pytest
 signal.signal(signal.SIGUSR1, lambda *_: print("handled", flush=True))
-first = OpenVinoSession(Path(sys.argv[1]), 1)
-second = OpenVinoSession(Path(sys.argv[1]), 1)
+first = OpenVinoSession(read_graph(Path(sys.argv[1])), 1)
+second = OpenVinoSession(read_graph(Path(sys.argv[1])), 1)
 del first
 gc.collect()
 del second

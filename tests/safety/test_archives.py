@@ -11,6 +11,7 @@ import pytest
 
 from unblur.errors import UnblurError
 from unblur.safety.archives import check_names, extract_member, read_tar, read_zip
+from unblur.safety.hashing import sha256_file
 
 CONTENT = b"pixels" * 50_000
 SIZE = len(CONTENT)
@@ -152,7 +153,8 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
 
 
 def test_a_zip_is_read_whole_or_refused(wheel, tmp_path):
-    assert read_zip(zip_of(tmp_path / "a.zip", "x", "y"), max_bytes=3 * SIZE) == {"x": CONTENT, "y": CONTENT}
+    path = zip_of(tmp_path / "a.zip", "x", "y")
+    assert read_zip(path, max_bytes=3 * SIZE) == ({"x": CONTENT, "y": CONTENT}, sha256_file(path))
     with pytest.raises(UnblurError, match="larger than"):
         read_zip(tmp_path / "a.zip", max_bytes=SIZE)
     with pytest.raises(UnblurError, match="plain file"):

@@ -111,3 +111,23 @@ def _plain(path):
     from omegaconf import OmegaConf
 
     return OmegaConf.to_container(OmegaConf.load(path))
+
+
+@pytest.mark.slow
+def test_a_training_is_refused_whose_pairs_were_made_of_other_photographs(project, tiny, run_stage, monkeypatch):
+    assert prepare(project).returncode == 0
+    sources = project / "data/SOURCES.json"
+    record = json.loads((project / "artifacts/prepared/lineage.json").read_text())
+    assert record == {"stage": "prepare", "read": {"data/SOURCES.json": sha256_file(sources)}}
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("UNBLUR_ROOT", str(project))
+    sources.write_text(json.dumps(json.loads(sources.read_text())[:-1]))  # one photograph fewer
+    command = [sys.executable, "-m", "unblur.stages.train", *tiny, "logger=none"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "artifacts/prepared/lineage.json was made of" in line
+    assert "data/SOURCES.json is" in line
+    assert "Run `unblur prepare` again" in line
+    assert prepare(project).returncode == 0
+    run_stage("train", *tiny, "logger=none")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unblur.compression.graph_parts import released
 from unblur.evaluation.fidelity import colour_shift, mean_score
 from unblur.runtimes.graph import GraphRestorer, GraphStream
+from unblur.runtimes.graph_file import read_graph
 from unblur.runtimes.sessions import open_session
 
 Images = NDArray[np.float32]
@@ -70,7 +71,7 @@ class Judge:
         with tempfile.TemporaryDirectory(prefix="unblur-") as folder:
             file = Path(folder) / "model.onnx"
             file.write_bytes(graph.SerializeToString())
-            session = open_session(file, file.name, runtime="openvino", threads=self._threads)
+            session = open_session(read_graph(file), file.name, runtime="openvino", threads=self._threads)
             restorer = (GraphStream if "hidden" in session.inputs else GraphRestorer)(session, file.name, "")
             return [np.clip(restorer(blurred), 0, 1) for blurred, _ in self._pairs]
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unblur.config.schema import PipelineConfig
 from unblur.runtimes.graph import GraphRestorer, GraphStream
+from unblur.runtimes.graph_file import read_graph
 from unblur.runtimes.session import Session
 from unblur.runtimes.sessions import open_session
 
@@ -34,7 +35,7 @@ def calibration(cfg: PipelineConfig, graph: Path, count: int) -> Calibration:
     """
     from unblur.training.datamodule import restoration_data
 
-    recorder = Recorder(open_session(graph, graph.name, runtime="onnxruntime", threads=1))
+    recorder = Recorder(open_session(read_graph(graph), graph.name, runtime="onnxruntime", threads=1))
     kind = GraphStream if "hidden" in recorder.inputs else GraphRestorer
     restorer = kind(recorder, graph.name, "")
     samples: list[str] = []

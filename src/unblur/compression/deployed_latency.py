@@ -12,6 +12,7 @@ from unblur.export.onnx import export_onnx
 from unblur.networks.description import describe
 from unblur.networks.folding import fold
 from unblur.runtimes.graph import GraphRestorer, GraphStream
+from unblur.runtimes.graph_file import read_graph
 from unblur.runtimes.openvino import has_bf16
 from unblur.runtimes.sessions import open_session
 
@@ -30,7 +31,7 @@ def deployed_latency(
         file = Path(folder) / "model.onnx"
         export_onnx(fold(network), file)
         precision = "bf16" if has_bf16() else "f32"
-        session = open_session(file, file.name, runtime="openvino", threads=threads, precision=precision)
+        session = open_session(read_graph(file), file.name, runtime="openvino", threads=threads, precision=precision)
     restorer = (GraphStream if "hidden" in session.inputs else GraphRestorer)(session, "network", "")
     frames = () if describe(network).task == "image" else (FRAMES,)
     image = np.random.default_rng(0).random((1, *frames, 3, height, width), dtype=np.float32)

@@ -15,10 +15,12 @@ from unblur.safety.atomic import replacing
 from unblur.safety.hashing import LISTING, sha256_file
 
 FILE = "lineage.json"
+SOURCES = "data/SOURCES.json"
 PAIRS = "prepared/manifest.csv"
 TRAINED, PRUNED = "train/model/model.safetensors", "prune/model/model.safetensors"
 READS = {
-    "train": (PAIRS,),
+    "prepare": (SOURCES,),
+    "train": (SOURCES, PAIRS),
     "evaluate": (TRAINED, PAIRS),
     "prune": (TRAINED, PAIRS),
     "quantize": (TRAINED, PRUNED, PAIRS),
@@ -27,47 +29,66 @@ READS = {
     "report": (TRAINED, "evaluate/metrics.json", "export/parity.csv", "benchmark/latency.csv"),
     "register": (TRAINED, "evaluate/metrics.json", f"export/*/{LISTING}", "benchmark/chosen.json"),
 }
-"""Stage -> the files that it reads of other stages: the key of their folder in `paths`, then where they lie in it."""
+"""Stage -> the files that it reads of other stages, and the list of photographs, which holds the SHA-256 of each: the
+key of their folder in `paths`, then where they lie in it."""
+IMPORTED = "data.manifest"
+"""What the manifest of an imported dataset is called in a record; it holds the SHA-256 of each picture too."""
 
 
-def write_lineage(paths: PathsConfig, stage: str, folder: Path, reads: Sequence[str] | None = None) -> None:
-    """Write down in `folder` what the stage reads, as it is now; `reads` are its files if `READS` does not have it."""
-    files = _files(paths, Path(), READS[stage] if reads is None else reads)
-    content = {"stage": stage, "read": {name: sha256_file(file) for name, file in files}}
+def write_lineage(
+    paths: PathsConfig, stage: str, folder: Path, reads: Sequence[str] | None = None, manifest: str | None = None
+) -> None:
+    """Write down in `folder` what the stage reads, as it is now.
+
+    Args:
+        paths: where the stages have written.
+        stage: that reads.
+        folder: of its results.
+        reads: its files if `READS` does not have it.
+        manifest: of the imported dataset that it reads, None of photographs.
+    """
+    files = _read_by(paths, Path(), READS[stage] if reads is None else reads, manifest)
+    content = {"stage": stage, "read": {name: sha256_file(file) for name, file in files.items()}}
     with replacing(folder / FILE) as unfinished:
         unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def require_descent(
-    paths: PathsConfig, stage: str, reads: Sequence[str] | None = None, root: Path | None = None
+    paths: PathsConfig,
+    stage: str,
+    reads: Sequence[str] | None = None,
+    root: Path | None = None,
+    manifest: str | None = None,
 ) -> None:
     """Do nothing if all that the stages before this one have made is made of what lies there now.
 
     What has no record passes: weights that were imported, and what an earlier version wrote. A trained model may be
-    taken to other pairs than it was trained with.
+    taken to other pairs than it was trained with, and pairs stay what they are when photographs are added; only a
+    training reads both, and its pairs have to be of its own photographs.
 
     Args:
         paths: where the stages have written.
         stage: that will read.
         reads: its files if `READS` does not have it.
         root: what `paths` are relative to; None is the working folder.
+        manifest: of the imported dataset that is trained on, None of photographs.
 
     Raises:
         UnblurError: something was made of another file; both are named, and the stage to run again.
     """
     base = root or Path()
-    for before in _before(READS[stage] if reads is None else reads):
-        if before != "train" and Path(getattr(paths, before)) == Path(paths.train):
+    for before in _before(stage, READS[stage] if reads is None else reads):
+        if before not in ("prepare", "train") and Path(getattr(paths, before)) == Path(paths.train):
             continue  # a pruned network that is taken for the trained one: a beginning, whatever it came from
         place = base / _folder(paths, before) / FILE
         recorded = _recorded(place)
         if recorded is None:
             continue
-        there = dict(_files(paths, base, READS[before]))
+        there = _read_by(paths, base, READS[before], manifest)
         for name in sorted(recorded.keys() | there.keys()):
-            if (before, name) == ("train", PAIRS) or not (base / getattr(paths, name.partition("/")[0])).is_dir():
+            if before == "train" or not _has_place(paths, base, name):
                 continue
-            file = base / getattr(paths, name.partition("/")[0]) / name.partition("/")[2]
+            file = there.get(name) or _file(paths, base, name)
             was, now = recorded.get(name), sha256_file(file) if file.is_file() else None
             if was != now:
                 msg = (
@@ -77,25 +98,48 @@ def require_descent(
                 raise UnblurError(msg)
 
 
-def _before(reads: Sequence[str]) -> list[str]:
+def _before(stage: str, reads: Sequence[str]) -> list[str]:
     """Return the stages whose results these files are, at once or through others, the earliest first."""
+    if stage == "train":
+        return ["prepare"]
     direct = {name.partition("/")[0] for name in reads} & READS.keys()
-    found = {earlier for each in direct for earlier in (*_before(READS[each]), each)}
+    found = {earlier for each in direct for earlier in (*_before(each, READS[each]), each)} - {"prepare"}
     return [name for name in READS if name in found]
 
 
 def _folder(paths: PathsConfig, stage: str) -> Path:
     """Return where a stage's record lies."""
-    return Path(getattr(paths, stage)) / ("model" if stage == "train" else "")
+    return Path(getattr(paths, "prepared" if stage == "prepare" else stage)) / ("model" if stage == "train" else "")
 
 
-def _files(paths: PathsConfig, base: Path, reads: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    """Yield what is there of the files that a stage reads, by their names in `READS`."""
+def _read_by(paths: PathsConfig, base: Path, reads: Sequence[str], manifest: str | None) -> dict[str, Path]:
+    """Return what is there of the files that a stage reads, by their names in `READS`."""
+    found = dict(_read_of_folders(paths, base, reads))
+    if manifest and SOURCES in reads:
+        found.pop(SOURCES, None)
+        found[IMPORTED] = base / manifest
+    return found
+
+
+def _read_of_folders(paths: PathsConfig, base: Path, reads: Sequence[str]) -> Iterator[tuple[str, Path]]:
     for pattern in reads:
         key, _, inner = pattern.partition("/")
         folder = base / getattr(paths, key)
         for file in sorted(folder.glob(inner)):
             yield f"{key}/{file.relative_to(folder).as_posix()}", file
+
+
+def _has_place(paths: PathsConfig, base: Path, name: str) -> bool:
+    """Tell whether the folder of a recorded file is here; one that was not pulled has nothing to compare with."""
+    return name == IMPORTED or (base / str(getattr(paths, name.partition("/")[0]))).is_dir()
+
+
+def _file(paths: PathsConfig, base: Path, name: str) -> Path:
+    """Return where a recorded file would lie."""
+    if name == IMPORTED:
+        return base / "an imported dataset's manifest"
+    key, _, inner = name.partition("/")
+    return base / str(getattr(paths, key)) / inner
 
 
 def _recorded(place: Path) -> dict[str, str] | None:

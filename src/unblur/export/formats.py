@@ -1,6 +1,6 @@
 """The formats that a network can be exported to, by the name that the configuration uses."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ from unblur.config.suggest import nearest
 from unblur.errors import UnblurError
 from unblur.export.aotinductor import SUFFIX, export_aotinductor
 from unblur.export.onnx import export_onnx
-from unblur.export.openvino import export_openvino
+from unblur.export.openvino import convert_onnx, export_openvino
 from unblur.export.pt2 import export_program
 from unblur.networks.folding import fold
 
@@ -37,13 +37,20 @@ def check_formats(names: Iterable[str]) -> None:
             raise UnblurError(msg)
 
 
-def export_model(network: nn.Module, format_name: str, folder: Path, opset: int) -> Path:
-    """Write the folded network (`unblur.networks.folding`) as `folder`/model.SUFFIX and return its path.
+def export_model(network: nn.Module, names: Sequence[str], folder: Path, opset: int) -> list[Path]:
+    """Write the folded network (`unblur.networks.folding`) as `folder`/model.SUFFIX in each format; return the paths.
+
+    OpenVINO's files are made of the ONNX file where both are wanted: tracing is what takes long.
 
     Raises:
         UnblurError: there is no such format, or the network cannot be exported to it.
     """
-    check_formats([format_name])
-    path = folder / f"model.{SUFFIXES.get(format_name, format_name)}"
-    FORMATS[format_name](fold(network), path, opset)
-    return path
+    check_formats(names)
+    folded = fold(network)
+    paths = {name: folder / f"model.{SUFFIXES.get(name, name)}" for name in names}
+    for name in sorted(names, key=lambda name: name != "onnx"):
+        if name == "openvino" and "onnx" in paths:
+            convert_onnx(paths["onnx"], paths[name])
+        else:
+            FORMATS[name](folded, paths[name], opset)
+    return list(paths.values())

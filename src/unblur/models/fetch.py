@@ -65,9 +65,18 @@ def check_file(model: Model) -> None:
         base = f"unblur models get {model.name}"
         msg = f"{model.name}: is not on this machine; `{base}` fetches it ({(model.bytes or 0) / 1e6:.0f} MB)"
         raise UnblurError(msg)
-    if sha256_file(path) != model.sha256:
+    require_file(model, sha256_file(path))
+
+
+def require_file(model: Model, sha256: str) -> None:
+    """Do nothing if what was read has the SHA-256 of the model's entry.
+
+    Raises:
+        UnblurError: it is another.
+    """
+    if sha256 != model.sha256:
         mend = "install unblur again" if model.in_wheel else f"`unblur models get {model.name}` fetches it again"
-        msg = f"{path}: is not the file of {model.name} (its SHA-256 is another); {mend}"
+        msg = f"{model.path}: is not the file of {model.name} (its SHA-256 is another); {mend}"
         raise UnblurError(msg)
 
 

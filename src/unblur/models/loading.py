@@ -8,7 +8,7 @@ from pathlib import Path
 from unblur.config.extras import install, is_installed
 from unblur.errors import MissingPackageError, NoModelVersionError, UnblurError
 from unblur.models.catalogue import BOX, CHAMPION, Model, find, is_known
-from unblur.models.fetch import check_file
+from unblur.models.fetch import check_file, require_file
 from unblur.runtimes.reduced import ReducedRestorer
 from unblur.runtimes.restorer import Restorer, load_restorer
 from unblur.safety.hashing import write_listing
@@ -57,6 +57,8 @@ def load_by_name(
     """
     model = find(name)
     restorer = load_restorer(readable(model), threads, runtime=runtime, precision=precision, device=device)
+    if model.reads == "onnx":
+        require_file(model, restorer.sha256)  # of the bytes that were loaded
     restorer.name = name
     return restorer if model.reduction == 1 else ReducedRestorer(restorer, model.reduction)
 

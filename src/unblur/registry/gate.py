@@ -36,7 +36,7 @@ from unblur.registry.versions import (
     read_version,
     require_same_task,
 )
-from unblur.runtimes.mlflow_reference import fetched_onnx
+from unblur.runtimes.mlflow_reference import fetched_graph
 from unblur.runtimes.restorer import Restorer, load_restorer
 from unblur.safety.hashing import sha256_file
 from unblur.safety.owned import check_replaceable
@@ -155,8 +155,7 @@ def _measure(
     check_task(rows, prepared, restorer.task)
     of_candidate = scored("candidate", restorer)
     height, width = cfg.gate.latency_size
-    with fetched_onnx(candidate.uri) as file:
-        size_mb = file.stat().st_size / 1e6
+    size_mb = len(fetched_graph(candidate.uri).content) / 1e6
     return Measured(
         unit=get_profile(profile).unit,
         blurred=values(scored("blurred", lambda batch: batch)),

@@ -16,7 +16,7 @@ from unblur.errors import NoModelVersionError, UnblurError, UsageError
 from unblur.registry import ledger
 from unblur.registry.ledger import LedgerEntry
 from unblur.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, read_aliases, read_version
-from unblur.runtimes.mlflow_reference import fetched_onnx
+from unblur.runtimes.mlflow_reference import fetched_graph
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -99,8 +99,7 @@ def move(client: "MlflowClient", line: LedgerEntry, to: "Version") -> Move:
     Raises:
         UnblurError: the stored file of the version `to` cannot be fetched, or is not the one that was registered.
     """
-    with fetched_onnx(to.uri):
-        pass
+    fetched_graph(to.uri)
     client.set_registered_model_tag(line.model, PLAN_TAG, json.dumps(asdict(line), ensure_ascii=False))
     return _carry_out(client, line)
 

@@ -36,7 +36,7 @@ from unblur.registry.versions import (
     require_same_task,
     suppress_existing,
 )
-from unblur.runtimes.mlflow_reference import fetched_onnx, logged_model_id
+from unblur.runtimes.mlflow_reference import fetched_graph, logged_model_id
 from unblur.safety.hashing import sha256_file
 from unblur.safety.owned import check_replaceable
 
@@ -167,20 +167,21 @@ def _heal(client: "MlflowClient", version: Version, model: Path) -> bool:
     from mlflow.models import Model
 
     try:
-        with fetched_onnx(version.uri):
-            return False
+        fetched_graph(version.uri)
     except LostFileError:
         model_id = logged_model_id(client.get_model_version(version.name, str(version.number)))
         if model_id is None:  # made by something else
             raise
+    else:
+        return False
     loaded, how = _as_logged(model)
     metadata = {name: version.tags[name] for name in LINEAGE if name in version.tags}
     with tempfile.TemporaryDirectory(prefix="unblur-") as folder:
         about = Model(run_id=version.run_id, model_id=model_id)
         mlflow.onnx.save_model(loaded, f"{folder}/model", mlflow_model=about, metadata=metadata, **how)
         client.log_model_artifacts(model_id, f"{folder}/model")
-    with fetched_onnx(version.uri):
-        return True
+    fetched_graph(version.uri)
+    return True
 
 
 def _as_logged(model: Path) -> "tuple[ModelProto, dict[str, Any]]":

@@ -50,7 +50,7 @@ HELD = {  # metadata that there is a place for
     "AVIF": ("exif", "icc", "xmp"),
     "HEIF": ("exif", "icc", "xmp"),
 }
-MOST_BITS = {"JPEG": 8, "WEBP": 8, "AVIF": 8, "HEIF": 10}  # that are written
+MOST_BITS = {"JPEG": 8, "WEBP": 8, "AVIF": 8}  # that are written
 SRGB = ((b"sRGB", None), (b"gAMA", struct.pack(">I", 45455)), (b"cICP", bytes((1, 13, 0, 1))))
 
 
@@ -74,7 +74,8 @@ def check_target(photo: Photo, path: Path) -> tuple[str, ...]:
         )
         raise UnblurError(msg)
     notes = _fitting(photo, kind)[1]
-    if photo.pixels.dtype == np.uint16 and photo.bits > (most := MOST_BITS.get(kind, 16)):
+    most = _heic_bits(photo) if kind == "HEIF" else MOST_BITS.get(kind, 16)
+    if photo.pixels.dtype == np.uint16 and photo.bits > most:
         return (
             f"{photo.bits} bits become {most}: {kind} {'holds' if most == 8 else 'is written with'} no more",
             *notes,
@@ -98,7 +99,7 @@ def write_photo(photo: Photo, path: Path) -> None:
     """Write a photograph in the format of the path's suffix, whole or not at all; missing folders are made.
 
     JPEG, WebP and HEIC have quality 95, AVIF 90, JPEG the source's chroma subsampling; PNG and TIFF keep 16 bits, HEIC
-    10.
+    10, or 12 of a source with 12: fewer programs read those.
 
     Raises:
         UnblurError: see `check_target`; or the place or the metadata cannot be written.
@@ -167,6 +168,10 @@ def _write(photo: Photo, stream: BinaryIO, kind: str) -> None:
     Image.fromarray(pixels).save(stream, kind, **{k: v for k, v in options.items() if v is not None})
 
 
+def _heic_bits(photo: Photo) -> int:
+    return 12 if photo.bits == 12 else 10
+
+
 def _write_heic(stream: BinaryIO, photo: Photo) -> None:
     import pillow_heif
 
@@ -174,8 +179,10 @@ def _write_heic(stream: BinaryIO, photo: Photo) -> None:
     mode = ("RGB" if photo.alpha is None else "RGBA") + (";16" if channels.dtype == np.uint16 else "")
     height, width = channels.shape[:2]
     whole = pillow_heif.from_bytes(mode, (width, height), np.ascontiguousarray(channels).tobytes())
+    about: dict[str, Any] = whole[0].info
+    if channels.dtype == np.uint16:
+        about["bit_depth"] = _heic_bits(photo)
     if photo.icc:
-        about: dict[str, Any] = whole[0].info
         about |= {"icc_profile": photo.icc, "icc_profile_type": "prof"}
     whole.save(stream, exif=photo.exif, xmp=photo.xmp, **OPTIONS["HEIF"])
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,11 +37,11 @@ def is_foreign(inputs: Mapping[str, Shape]) -> bool:
     return len(shape) == 4 and not ours
 
 
-def read_layout(path: Path, name: str, inputs: Mapping[str, Shape]) -> Layout:
+def read_layout(content: bytes, name: str, inputs: Mapping[str, Shape]) -> Layout:
     """Read the layout from the graph's input and from what it does to it first.
 
     Args:
-        path: the .onnx file.
+        content: of the .onnx file.
         name: what errors call it.
         inputs: see `is_foreign`.
 
@@ -55,7 +54,7 @@ def read_layout(path: Path, name: str, inputs: Mapping[str, Shape]) -> Layout:
     batch, *rest = (size if size is None or size > 0 else None for size in shape)
     channels_last = rest[0] != 3 and rest[2] == 3
     channels, height, width = (rest[2], *rest[:2]) if channels_last else rest
-    graph = onnx.load(path, load_external_data=False).graph
+    graph = onnx.load_model_from_string(content).graph
     kind = next(each.type.tensor_type.elem_type for each in graph.input if each.name == given)
     faults = {
         f"takes {channels} channels, not 3": channels not in (3, None),

@@ -3,15 +3,13 @@
 import logging
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.config.extras import install
 from unblur.config.tracking import tracking_client, tracking_uri
 from unblur.errors import LostFileError, MissingPackageError, NoModelVersionError, UnblurError
-from unblur.safety.hashing import sha256_file
+from unblur.runtimes.graph_file import GraphFile, read_graph
 from unblur.safety.secrets import masked
 
 if TYPE_CHECKING:
@@ -33,12 +31,11 @@ def is_mlflow_reference(reference: str) -> bool:
     return re.match(r"(models|runs):/", reference) is not None
 
 
-@contextmanager
-def fetched_onnx(reference: str) -> Iterator[Path]:
-    """Give the path of the reference's ONNX file, copied to a folder that is removed at the end of the `with` block.
+def fetched_graph(reference: str) -> GraphFile:
+    """Return the reference's ONNX file, read out of a copy that is then removed.
 
-    The reference may lead to the file or to a folder with one model.onnx, the layout of MLflow's ONNX flavour. The copy
-    is compared with the SHA-256 of the version that it leads to, or that was made of it; where nothing was, a
+    The reference may lead to the file or to a folder with one model.onnx, the layout of MLflow's ONNX flavour. What was
+    read is compared with the SHA-256 of the version that it leads to, or that was made of it; where nothing was, a
     warning says so.
 
     Raises:
@@ -55,17 +52,17 @@ def fetched_onnx(reference: str) -> Iterator[Path]:
         raise NoModelVersionError(msg)
     with tempfile.TemporaryDirectory(prefix="unblur-", ignore_cleanup_errors=True) as folder:
         found, recorded = _download(reference, store, Path(folder))
-        file = _only_onnx(found, reference, lost=bool(recorded))
-        if not recorded:
-            log.warning("%s: no SHA-256 of it was ever registered, so nothing tells whether it has changed", reference)
-        elif sha256_file(file) not in recorded:
-            expected = " or ".join(sorted(sha256[:12] for sha256 in recorded))
-            msg = (
-                f"{reference}: the stored {file.name} is not the file that was registered ({expected}), it was damaged "
-                f"or exchanged; {LOST}"
-            )
-            raise LostFileError(msg)
-        yield file
+        file = read_graph(_only_onnx(found, reference, lost=bool(recorded)))
+    if not recorded:
+        log.warning("%s: no SHA-256 of it was ever registered, so nothing tells whether it has changed", reference)
+    elif file.sha256 not in recorded:
+        expected = " or ".join(sorted(sha256[:12] for sha256 in recorded))
+        msg = (
+            f"{reference}: the stored {file.path.name} is not the file that was registered ({expected}), it was "
+            f"damaged or exchanged; {LOST}"
+        )
+        raise LostFileError(msg)
+    return file
 
 
 def _download(reference: str, store: str, folder: Path) -> tuple[Path, frozenset[str]]:

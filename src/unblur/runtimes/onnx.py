@@ -1,7 +1,6 @@
 """Runs a graph with ONNX Runtime; needs neither PyTorch nor MLflow."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import onnxruntime
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from unblur.errors import UnblurError
+from unblur.runtimes.graph_file import GraphFile
 from unblur.runtimes.session import SessionError, Shape
 
 RUN_ERRORS = (errors.Fail, errors.InvalidArgument, errors.RuntimeException, errors.NotImplemented)
@@ -23,7 +23,7 @@ PROVIDERS = {
 class OnnxSession:
     """An .onnx file on the CPU, or on CUDA or TensorRT where this ONNX Runtime has them (see `Session`)."""
 
-    def __init__(self, path: Path, threads: int | None, device: str | None = None) -> None:
+    def __init__(self, file: GraphFile, threads: int | None, device: str | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3  # errors only
@@ -33,8 +33,11 @@ class OnnxSession:
             msg = f"this ONNX Runtime has no {wanted[0]}, it has {', '.join(available)}; install onnxruntime-gpu"
             raise UnblurError(msg)
         providers = [provider for provider in wanted if provider in available]
+        if names := list(file.outside):
+            parts = [file.outside[name] for name in names]
+            options.add_external_initializers_from_files_in_memory(names, parts, [len(part) for part in parts])
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            self._session = onnxruntime.InferenceSession(file.content, options, providers=providers)
         except LOAD_ERRORS as error:
             raise SessionError(error) from error
         found = self._session.get_inputs()

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from unblur.runtimes.graph_file import GraphFile
 from unblur.runtimes.session import SessionError, Shape
 
 NOTES = "unblur"  # of the runtime information in an .xml, where the notes of an ONNX file go
@@ -17,12 +17,12 @@ NOTES = "unblur"  # of the runtime information in an .xml, where the notes of an
 class OpenVinoSession:
     """An .onnx file, or an .xml beside its .bin (see `Session`)."""
 
-    def __init__(self, path: Path, threads: int | None, precision: str = "f32") -> None:
+    def __init__(self, file: GraphFile, threads: int | None, precision: str = "f32") -> None:
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = openvino_core().read_model(path)
+            model = _read(file)
             self._request = openvino_core().compile_model(model, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             raise SessionError(error) from error
@@ -32,7 +32,7 @@ class OpenVinoSession:
         }
         kinds = {each.get_element_type().get_type_name() for each in model.inputs}
         self.floats = kinds <= {"f32", "boolean"}
-        self.notes: Mapping[str, str] = _notes(model, path)
+        self.notes: Mapping[str, str] = _notes(model, file)
 
     def run(self, values: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the outputs, in the graph's order."""
@@ -59,11 +59,32 @@ def has_bf16() -> bool:
     return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _notes(model: openvino.Model, path: Path) -> dict[str, str]:
+def _read(file: GraphFile) -> openvino.Model:
+    if file.weights is not None:
+        return openvino_core().read_model(file.content, file.weights)
+    return openvino_core().read_model(_whole(file) if file.outside else file.content)
+
+
+def _whole(file: GraphFile) -> bytes:
+    """Return an ONNX graph with the weights that it keeps outside put into it: OpenVINO looks for them on the disk."""
+    import onnx
+
+    model = onnx.load_model_from_string(file.content)
+    for tensor in onnx.external_data_helper._get_all_tensors(model):
+        if onnx.external_data_helper.uses_external_data(tensor):
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            part = file.outside[place["location"]][int(place.get("offset", 0)) :]
+            tensor.raw_data = part[: int(place["length"])] if "length" in place else part
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+    return bytes(model.SerializeToString())
+
+
+def _notes(model: openvino.Model, file: GraphFile) -> dict[str, str]:
     if model.has_rt_info([NOTES]):
         return {key: str(value) for key, value in model.get_rt_info([NOTES]).value.items()}
-    if path.suffix != ".onnx" or len(model.inputs) == 1:  # only a video's step has notes; reading them takes a while
+    if file.weights is not None or len(model.inputs) == 1:  # only a video's step has notes; reading them takes a while
         return {}
     import onnx
 
-    return {note.key: note.value for note in onnx.load(path, load_external_data=False).metadata_props}
+    return {note.key: note.value for note in onnx.load_model_from_string(file.content).metadata_props}

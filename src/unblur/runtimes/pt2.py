@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.runtimes.pt2_archive import read_program
-from unblur.safety.hashing import sha256_file
 
 
 class ProgramRestorer:
@@ -28,10 +27,9 @@ class ProgramRestorer:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.name = path.name
-        self.sha256 = sha256_file(path)
         if threads is not None:
             torch.set_num_threads(threads)
-        archive = read_program(path)
+        archive, self.sha256 = read_program(path)
         try:
             # The guards would refuse images of a few pixels, for which the program is right (unblur.export.pt2).
             program = torch.export.load(archive)

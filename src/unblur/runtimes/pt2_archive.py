@@ -15,6 +15,7 @@ from typing import Any
 
 from unblur.errors import UnblurError
 from unblur.safety.archives import read_zip
+from unblur.safety.hashing import listed_sha256, require_listed
 
 MAX_BYTES = 4 << 30
 MODEL = "models/model.json"
@@ -44,15 +45,16 @@ SIZE = re.compile(
 )
 
 
-def read_program(path: Path) -> io.BytesIO:
-    """Return the archive at `path`, packed anew of its checked members, for `torch.export.load`.
+def read_program(path: Path) -> tuple[io.BytesIO, str]:
+    """Return the archive at `path`, packed anew of its checked members, for `torch.export.load`; and its SHA-256.
 
     Notes on sizes that the tracing saw (guards) are left out: PyTorch would compile them.
 
     Raises:
-        UnblurError: not an archive, or not exactly what `unblur export` writes.
+        UnblurError: not an archive, not exactly what `unblur export` writes, or a listing beside it names another.
     """
-    members = read_zip(path, max_bytes=MAX_BYTES)
+    members, sha256 = read_zip(path, max_bytes=MAX_BYTES)
+    require_listed(path, listed_sha256(path), lambda: sha256)
     root = next(iter(members)).partition("/")[0]
     members = {name.removeprefix(f"{root}/"): content for name, content in members.items()}
     try:
@@ -68,7 +70,7 @@ def read_program(path: Path) -> io.BytesIO:
         for name, content in members.items():
             archive.writestr(f"archive/{name}", content)
     packed.seek(0)
-    return packed
+    return packed, sha256
 
 
 def _faults(members: dict[str, bytes]) -> Iterator[str]:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.networks.description import describe
-from unblur.safety.hashing import sha256_file
-from unblur.training.weights import WEIGHTS, load_model
+from unblur.training.weights import load_hashed
 
 
 class TorchRestorer:
@@ -26,8 +25,7 @@ class TorchRestorer:
         self.name = str(folder)
         if threads is not None:
             torch.set_num_threads(threads)
-        network = load_model(folder)  # first: it says what is missing
-        self.sha256 = sha256_file(folder / WEIGHTS)
+        network, self.sha256 = load_hashed(folder)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._bf16 = bf16
         # torch's stub of Module.to does not know that a memory format alone is allowed together with a device.

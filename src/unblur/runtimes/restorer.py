@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from unblur.config.extras import install, is_installed
 from unblur.errors import MissingPackageError, UnblurError
-from unblur.runtimes.mlflow_reference import fetched_onnx, is_mlflow_reference
-from unblur.safety.hashing import check_listed, sha256_file
+from unblur.runtimes.graph_file import GraphFile, read_graph
+from unblur.runtimes.mlflow_reference import fetched_graph, is_mlflow_reference
 
 EXPECTED = (
     "expected an .onnx, .xml or .pt2 file, a folder with model.safetensors, models:/NAME@ALIAS, or "
@@ -71,22 +71,20 @@ def load_restorer(
     """
     choices = runtime, precision, device
     if is_mlflow_reference(str(reference)):
-        with fetched_onnx(str(reference)) as path:
-            return _graph(path, threads, choices, name=str(reference))
+        return _graph(fetched_graph(str(reference)), threads, choices, name=str(reference))
     path = Path(reference)
     if not path.exists():
         msg = f"{path}: no such model; {EXPECTED}"
         raise UnblurError(msg)
     if (path / "model.safetensors").is_file():
         _require_torch(path, runtime, device)
-        check_listed(path / "model.safetensors")
         from unblur.runtimes.pytorch import TorchRestorer
 
         return TorchRestorer(path, threads, bf16=precision == "bf16")
     if (path / "model.onnx").is_file():
-        return _graph(path / "model.onnx", threads, choices, name=str(path))
+        return _graph(read_graph(path / "model.onnx"), threads, choices, name=str(path))
     if path.is_file() and path.suffix in (".onnx", ".xml"):
-        return _graph(path, threads, choices, name=path.name)
+        return _graph(read_graph(path), threads, choices, name=path.name)
     if path.is_file() and path.name.endswith(".aoti.pt2"):
         _require_torch(path, runtime, device, precision)
         from unblur.runtimes.aotinductor import CompiledRestorer
@@ -94,7 +92,6 @@ def load_restorer(
         return CompiledRestorer(path, threads)
     if path.is_file() and path.suffix == ".pt2":
         _require_torch(path, runtime, device, precision)
-        check_listed(path)
         from unblur.runtimes.pt2 import ProgramRestorer
 
         return ProgramRestorer(path, threads)
@@ -102,27 +99,23 @@ def load_restorer(
     raise UnblurError(msg)
 
 
-def _graph(path: Path, threads: int | None, choices: tuple[str, str, str | None], name: str) -> Restorer:
+def _graph(file: GraphFile, threads: int | None, choices: tuple[str, str, str | None], name: str) -> Restorer:
     """Load an ONNX file or OpenVINO's pair of files with the runtime that was asked for, or the best."""
     from unblur.runtimes.choice import choose
     from unblur.runtimes.foreign_layout import is_foreign, read_layout
     from unblur.runtimes.graph import GraphRestorer, GraphStream
     from unblur.runtimes.sessions import open_session
 
-    check_listed(path)
-    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
-    check_listed(weights)
-    sha256 = sha256_file(weights)
-    if path.suffix == ".xml" and choices[0] not in ("auto", "openvino"):
+    if file.weights is not None and choices[0] not in ("auto", "openvino"):
         msg = f"{name}: only OpenVINO reads it, not {choices[0]}; give the .onnx file, or leave the runtime out"
         raise UnblurError(msg)
-    runtime, precision = choose(sha256, *choices)
-    session = open_session(path, name, runtime=runtime, threads=threads, precision=precision, device=choices[2])
-    if path.suffix == ".onnx" and is_foreign(session.inputs):
+    runtime, precision = choose(file.sha256, *choices)
+    session = open_session(file, name, runtime=runtime, threads=threads, precision=precision, device=choices[2])
+    if file.weights is None and is_foreign(session.inputs):
         from unblur.runtimes.foreign import ForeignRestorer
 
-        return ForeignRestorer(session, name, sha256, read_layout(path, name, session.inputs))
-    return (GraphStream if "hidden" in session.inputs else GraphRestorer)(session, name, sha256)
+        return ForeignRestorer(session, name, file.sha256, read_layout(file.content, name, session.inputs))
+    return (GraphStream if "hidden" in session.inputs else GraphRestorer)(session, name, file.sha256)
 
 
 def _require_torch(path: Path, runtime: str, device: str | None, precision: str = "auto") -> None:

@@ -1,9 +1,8 @@
 """From a graph's file to a session: which runtime, precision and device go together."""
 
-from pathlib import Path
-
 from unblur.config.extras import install, is_installed
 from unblur.errors import MissingPackageError, UnblurError
+from unblur.runtimes.graph_file import GraphFile
 from unblur.runtimes.session import Session, SessionError
 
 RUNTIMES = ("onnxruntime", "openvino")
@@ -12,12 +11,12 @@ DEVICES = ("cpu", "cuda", "tensorrt")
 
 
 def open_session(
-    path: Path, name: str, *, runtime: str, threads: int | None, precision: str = "f32", device: str | None = None
+    file: GraphFile, name: str, *, runtime: str, threads: int | None, precision: str = "f32", device: str | None = None
 ) -> Session:
     """Load a graph.
 
     Args:
-        path: an .onnx file, or, with OpenVINO, an .xml beside its .bin.
+        file: an .onnx file, or, with OpenVINO, an .xml beside its .bin (`read_graph`).
         name: what errors call it.
         runtime: one of RUNTIMES.
         threads: of one operation; None leaves it to the runtime.
@@ -45,14 +44,14 @@ def open_session(
                 raise MissingPackageError(msg)
             from unblur.runtimes.openvino import OpenVinoSession
 
-            return OpenVinoSession(path, threads, precision)
+            return OpenVinoSession(file, threads, precision)
         if precision != "f32":
             msg = f"ONNX Runtime computes in the file's own precision, not in {precision}; choose the runtime openvino"
             raise UnblurError(msg)
         from unblur.runtimes.onnx import OnnxSession
 
-        return OnnxSession(path, threads, device)
+        return OnnxSession(file, threads, device)
     except SessionError as error:
-        kind = "ONNX" if path.suffix == ".onnx" else "OpenVINO"
+        kind = "ONNX" if file.weights is None else "OpenVINO"
         msg = f"{name}: not an {kind} model that can be run ({error}); export it again"
         raise UnblurError(msg) from error

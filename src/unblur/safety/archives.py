@@ -53,8 +53,8 @@ def extract_member(archive: Path, member: str, root: Path, relative: str, *, sha
     return target
 
 
-def read_zip(path: Path, *, max_bytes: int) -> dict[str, bytes]:
-    """Return every member of the zip at `path` by its name; the file is read once, so what is checked is what is used.
+def read_zip(path: Path, *, max_bytes: int) -> tuple[dict[str, bytes], str]:
+    """Return every member of the zip at `path` by its name, and the SHA-256 of the whole; the file is read once.
 
     Raises:
         UnblurError: no such file, not a zip, too large, or as `check_zip`.
@@ -67,7 +67,8 @@ def read_zip(path: Path, *, max_bytes: int) -> dict[str, bytes]:
             raise UnblurError(msg)
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
             check_zip(opened, path, max_bytes=max_bytes)
-            return {info.filename: opened.read(info) for info in opened.infolist()}
+            members = {info.filename: opened.read(info) for info in opened.infolist()}
+        return members, hashlib.sha256(content).hexdigest()
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror}); give an archive that is there"
         raise UnblurError(msg) from error

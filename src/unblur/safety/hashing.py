@@ -21,22 +21,29 @@ def sha256_file(path: Path) -> str:
 
 
 def write_listing(files: Iterable[Path], folder: Path) -> None:
-    """Write down the SHA-256 of files in `folder`, for `check_listed`."""
+    """Write down the SHA-256 of files in `folder`, for `read_listed`."""
     listed = {file.relative_to(folder).as_posix(): sha256_file(file) for file in files}
     with replacing(folder / LISTING) as unfinished:
         unfinished.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
 
 
-def check_listed(file: Path) -> None:
-    """Do nothing if no listing beside the file names it, or if it is what was listed.
+def read_listed(file: Path) -> tuple[bytes, str]:
+    """Return a file's content and its SHA-256; it is read once, so what is checked is what is used.
 
     Raises:
-        UnblurError: the file is missing, or is not what was listed.
+        UnblurError: the file is missing or cannot be read, or a listing beside it names another.
     """
-    if not file.is_file():
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError as error:
         msg = f"{file}: is missing; make the model again"
-        raise UnblurError(msg)
-    require_listed(file, listed_sha256(file), lambda: sha256_file(file))
+        raise UnblurError(msg) from error
+    except OSError as error:
+        msg = f"{file}: cannot be read ({error.strerror})"
+        raise UnblurError(msg) from error
+    sha256 = hashlib.sha256(content).hexdigest()
+    require_listed(file, listed_sha256(file), lambda: sha256)
+    return content, sha256
 
 
 @contextmanager

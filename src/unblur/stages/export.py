@@ -1,6 +1,5 @@
 """`unblur export`: every model as ONNX, OpenVINO and torch.export files, each compared with its PyTorch network."""
 
-import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +23,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.export.variants import all_models
     from unblur.networks.description import describe
     from unblur.records.parity import write_parity
-    from unblur.safety.hashing import check_listed, write_listing
+    from unblur.safety.hashing import read_listed, write_listing
     from unblur.training.weights import load_model
 
     task = "image"
@@ -42,15 +41,18 @@ def main(cfg: PipelineConfig) -> None:
                 if model.kind == "float":
                     network = load_model(model.source)
                     task = describe(network).task
-                    files = [export_model(network, name, own, cfg.export.opset) for name in cfg.export.formats]
+                    files = export_model(network, cfg.export.formats, own, cfg.export.opset)
                 else:  # of the network before it, which is its parent
-                    check_listed(model.source)
+                    copy = own / "model.onnx"
                     own.mkdir(parents=True)
-                    if "onnx" in cfg.export.formats:
-                        files.append(Path(shutil.copyfile(model.source, own / "model.onnx")))
+                    copy.write_bytes(read_listed(model.source)[0])
                     if "openvino" in cfg.export.formats:
-                        convert_onnx(model.source, own / "model.xml")
+                        convert_onnx(copy, own / "model.xml")
                         files.append(own / "model.xml")
+                    if "onnx" in cfg.export.formats:
+                        files.insert(0, copy)
+                    else:
+                        copy.unlink()
             weights = [file.with_suffix(".bin") for file in files if file.suffix == ".xml"]
             write_listing([*files, *weights], own)
             megabytes = ", ".join(f"{file.name} {_megabytes(file):.1f} MB" for file in files)

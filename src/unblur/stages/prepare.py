@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unblur.config.descent import write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
 from unblur.console import show_table, tracker, what_next
@@ -43,6 +44,7 @@ def main(cfg: PipelineConfig) -> None:
             track=tracker("blurring"),
         )
         write_source_index(folder, sources)
+        write_lineage(cfg.paths, "prepare", folder, cfg.data.manifest)
 
     photos = Counter(source.split for source in sources)
     kinds = list(dict.fromkeys(row.kind for row in rows))
@@ -75,6 +77,7 @@ def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None
             brought = bring_pairs(dataset, folder, **limits, track=track)
         else:
             brought = bring_sequences(dataset, folder, task=task, frames=frames, **limits, track=track)
+        write_lineage(cfg.paths, "prepare", folder, cfg.data.manifest)
     there, here = (Counter(row.split for row in rows) for rows in (dataset.rows, brought))
     show_table(
         f"pairs of {cfg.data.manifest}",

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from unblur.config.descent import write_lineage
+from unblur.config.descent import require_descent, write_lineage
 from unblur.config.instantiate import instantiate
 from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
@@ -51,6 +51,7 @@ def fit(cfg: PipelineConfig) -> Training:
     """
     started = time.monotonic()
     check_training_folder(Path(cfg.paths.train))
+    require_descent(cfg.paths, "train", manifest=cfg.data.manifest)
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.train.threads:
         torch.set_num_threads(cfg.train.threads)
@@ -215,7 +216,7 @@ def save_training(
     """Save the network (its averaged weights by now) with what builds it, the curve and the record."""
     folder = Path(cfg.paths.train)
     with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
-        write_lineage(cfg.paths, "train", new)
+        write_lineage(cfg.paths, "train", new, cfg.data.manifest)
         digest = save_model(network, model, new)
     record = replace(record, model_sha256=digest)
     write_training(record, history.rows, folder)

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import nn
 
 from unblur.config.instantiate import instantiate
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
-from unblur.safety.hashing import LISTING, check_listed, sha256_file, write_listing
+from unblur.safety.hashing import LISTING, read_listed, sha256_file, write_listing
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -51,8 +51,12 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     Raises:
         UnblurError: the folder holds no readable config.json.
     """
+    return _model_of(_read_config(folder), folder)
+
+
+def _model_of(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     try:
-        return cast("dict[str, Any]", _read_config(folder)["model"])
+        return cast("dict[str, Any]", config["model"])
     except (KeyError, TypeError) as error:
         msg = f"{folder / CONFIG}: is not a model's configuration; expected JSON with a key 'model'"
         raise UnblurError(msg) from error
@@ -82,12 +86,12 @@ def narrow(network: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
-    try:
-        return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
+    if not path.is_file():
         msg = f"{folder}: holds no model (no {CONFIG}); train one with `unblur train`"
-        raise UnblurError(msg) from error
-    except (OSError, ValueError) as error:
+        raise UnblurError(msg)
+    try:
+        return cast("dict[str, Any]", json.loads(read_listed(path)[0]))
+    except ValueError as error:
         msg = f"{path}: is not a model's configuration; expected JSON with a key 'model'"
         raise UnblurError(msg) from error
 
@@ -99,20 +103,22 @@ def load_model(folder: Path) -> nn.Module:
         UnblurError: a file is missing, damaged or not the one that was written, or the weights do not fit the
             configuration.
     """
-    for file in (folder / CONFIG, folder / WEIGHTS):
-        if file.is_file():
-            check_listed(file)
-    network = cast("nn.Module", instantiate(read_model_config(folder)))
-    path = folder / WEIGHTS
+    return load_hashed(folder)[0]
+
+
+def load_hashed(folder: Path) -> tuple[nn.Module, str]:
+    """Do as `load_model`, and return the SHA-256 of the weights too: of the very bytes that were loaded."""
+    config, path = _read_config(folder), folder / WEIGHTS
+    network = cast("nn.Module", instantiate(_model_of(config, folder)))
+    content, sha256 = read_listed(path)
     try:
-        weights = load_file(path)
-        config = _read_config(folder)
+        weights = load(content)
         for name in config.get("skipped", []):
             network.set_submodule(name, nn.Identity(), strict=True)
         narrow(network, {name: weights[name].shape for name in config.get("shapes", {})})
         network.load_state_dict(weights)
-    except (OSError, SafetensorError) as error:
-        msg = f"{path}: is missing or not a safetensors file ({str(error).splitlines()[0]}); train again or fetch it"
+    except SafetensorError as error:
+        msg = f"{path}: is not a safetensors file ({str(error).splitlines()[0]}); train again or fetch it"
         raise UnblurError(msg) from error
     except (KeyError, AttributeError) as error:
         msg = f"{path}: does not fit {CONFIG} beside it: {error} is not there"
@@ -121,4 +127,4 @@ def load_model(folder: Path) -> nn.Module:
         reason = " ".join(line.strip() for line in str(error).splitlines()[1:3])
         msg = f"{path}: does not fit {CONFIG} beside it: {reason}"
         raise UnblurError(msg) from error
-    return network.eval()
+    return network.eval(), sha256
