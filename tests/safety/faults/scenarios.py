@@ -11,7 +11,8 @@ class Scenario:
     """`before` lays the old state out, `act` writes the new one, `check` asserts that one of them is there, whole."""
 
     watched = ""  # the folder below the root, or the beginning of its name
-    all_ways = True
+    all_ways = True  # else a kill and one error in turn
+    tried = "wsr"  # writes, syncs, renames
 
     modules = ()  # imported once, before the forks
 
@@ -267,6 +268,7 @@ class Ledger(Registry):
     """The champion moves from the first version to the second."""
 
     watched = "mlflow.db"
+    tried = "s"  # what happens between two syncs is what SQLite has its journal for
 
     def before(self, root):
         from unblur.registry.promote import promote
