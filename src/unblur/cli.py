@@ -44,7 +44,7 @@ COMMANDS = {
         "unblur.commands.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"
     ),
     "models": Command("unblur.commands.models", "list the models that can be had by name; get one, check those here"),
-    "doctor": Command("unblur.commands.doctor", "say what this machine has; --models lists every network and its cost"),
+    "doctor": Command("unblur.commands.doctor", "say what is well and how to mend the rest: machine, stores, registry"),
     "summary": Command("unblur.commands.summary", "show what the pipeline has reached"),
     "restore": Command("unblur.commands.restore", "take the blur out of a photograph or a folder of them"),
 }
