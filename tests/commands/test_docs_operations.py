@@ -41,7 +41,9 @@ def test_the_runbook_runs(project: Any) -> None:
     OmegaConf.save(OmegaConf.structured(project.cfg), root / "artifacts/config/pipeline.yaml")
     project.write("dvc.yaml", PIPELINE)
     (root / "data.dvc").unlink()  # its data is made up
-    run("git init -q && dvc init -q && git add -A && dvc repro && dvc remote add keys s3://bucket/store")
+    run(
+        "git init -q && dvc init -q && git add -A && dvc repro && dvc remote add -d store .store && dvc remote add keys s3://bucket/x"
+    )
     project.write("data.dvc", "outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  path: data\n")
 
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

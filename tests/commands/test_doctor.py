@@ -3,8 +3,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -106,6 +109,26 @@ def test_the_clock_is_compared_with_the_last_commit(place):
     assert "the last commit's" in behind.found
 
 
+class Slow(BaseHTTPRequestHandler):
+    """A server that wants a password, and whose clock is an hour behind."""
+
+    def do_GET(self):
+        self.send_response_only(401)
+        self.send_header("Date", formatdate(time.time() - 3600, usegmt=True))
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_the_clock_is_compared_with_the_server_even_if_it_refuses(place):
+    with HTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        found = clock(place, f"http://me:hidden@127.0.0.1:{server.server_port}/")
+    assert found.state == "problem"
+    assert found.found in {"+3600 s from MLflow's server's", "+3601 s from MLflow's server's"}
+
+
 def test_a_disk_that_cannot_be_written_is_a_problem(place, monkeypatch):
     assert disk(place).state in {"ok", "note"}
     assert disk(type(place)("/proc")).state == "problem"
@@ -117,14 +140,15 @@ def test_the_remote_of_dvc_is_asked(place):
 
     subprocess.run(["git", "init", "-q"], cwd=place, check=True)
     dvc("init")
-    assert dvc_remote(place).found == "none"
+    assert dvc_remote(place).found == "no default one"
     dvc("remote", "add", "--default", "store", str(place / "store"))
     assert (dvc_remote(place).state, dvc_remote(place).mend) == ("note", "dvc push --run-cache")
     (place / "data.txt").write_text("x")
     dvc("add", "data.txt")
     dvc("push")
     assert dvc_remote(place).state == "ok"
-    dvc("remote", "modify", "store", "url", "nowhere://x")
+    config = place / ".dvc/config"
+    config.write_text(config.read_text().replace("url = ", "url = nowhere://"))
     assert dvc_remote(place).state == "problem"
 
 

@@ -1,17 +1,20 @@
 """What `unblur doctor` looks at beside the packages: disk, clock, DVC's remote, MLflow's store, registry and ledger."""
 
+import http.client
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from unblur.config.extras import is_installed
 from unblur.errors import UnblurError
@@ -24,7 +27,19 @@ State = Literal["ok", "note", "problem"]
 ENOUGH_GB, TOO_LITTLE_GB = 5.0, 1.0
 CLOCK_SECONDS = 120.0
 SECONDS = 30  # that DVC's remote gets for an answer
-ASK_REMOTE = "from dvc.repo import Repo; odb = Repo().cloud.get_remote_odb(); print(odb.fs.exists(odb.path))"
+ASK_REMOTE = """
+from dvc.exceptions import NotDvcRepoError
+from dvc.repo import Repo
+try:
+    repo = Repo()
+except NotDvcRepoError:
+    raise SystemExit
+name = repo.config["core"].get("remote")
+if name:
+    print(name, repo.config["remote"][name]["url"])
+    store = repo.cloud.get_remote_odb(name)
+    print(store.fs.exists(store.path))
+"""
 
 
 @dataclass(frozen=True)
@@ -72,19 +87,18 @@ def dvc_remote(root: Path) -> Finding:
     """Tell where `dvc push` goes, and whether that answers."""
     if not is_installed("dvc"):
         return Finding("DVC remote", "DVC is not installed", "note", "pip install 'unblur[train]'")
-    listed = _output(sys.executable, "-m", "dvc", "remote", "list", folder=root)
-    if not listed:
-        return Finding("DVC remote", "none", "note", "dvc remote add --default NAME ADDRESS")
-    where = masked(listed.splitlines()[0].replace("\t", " "))
+    asked = [sys.executable, "-c", ASK_REMOTE]
     try:
-        asked = [sys.executable, "-c", ASK_REMOTE]
         done = subprocess.run(asked, cwd=root, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return Finding("DVC remote", f"{where}: no answer in {SECONDS} s", "problem", "see `dvc remote list`")
+        return Finding("DVC remote", f"no answer in {SECONDS} s", "problem", "see `dvc remote list`")
+    where, *told = masked(done.stdout).splitlines() or [""]
     if done.returncode:
         reason = masked((done.stderr.strip().splitlines() or ["no reason given"])[-1])[:200]
-        return Finding("DVC remote", f"{where}: {reason}", "problem", "dvc remote modify NAME url ADDRESS, or log in")
-    if done.stdout.strip() != "True":
+        return Finding("DVC remote", f"{where} {reason}".strip(), "problem", "dvc remote modify NAME url ADDRESS")
+    if not where:
+        return Finding("DVC remote", "no default one", "note", "dvc remote add --default NAME ADDRESS")
+    if told != ["True"]:
         return Finding("DVC remote", f"{where}: empty", "note", "dvc push --run-cache")
     return Finding("DVC remote", where)
 
@@ -142,11 +156,19 @@ def _model(client: "MlflowClient", name: str) -> Iterator[Finding]:
 
 
 def _server_time(address: str) -> float | None:
+    parts = urlsplit(address)
+    plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # the time is told to anybody
     try:
-        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 (http or https)
-            return parsedate_to_datetime(answer.headers["Date"]).timestamp()
-    except (OSError, ValueError, TypeError):
+        with urllib.request.urlopen(plain, timeout=10) as answer:  # noqa: S310 (http or https)
+            told = answer.headers["Date"]
+    except urllib.error.HTTPError as error:
+        told = error.headers["Date"]  # one that refuses us has a clock too
+    except (OSError, ValueError, http.client.HTTPException):
         return None  # whether it answers is told elsewhere
+    try:
+        return parsedate_to_datetime(told).timestamp()
+    except (ValueError, TypeError):
+        return None
 
 
 def _output(*command: str, folder: Path) -> str:
