@@ -146,11 +146,11 @@ def _model(client: "MlflowClient", name: str) -> Iterator[Finding]:
             yield Finding("ledger", str(error), "problem", "mend that tag in MLflow")
             return
         if PLAN_TAG in client.get_registered_model(name).tags:
-            yield Finding("ledger", "a move was cut off", "problem", "unblur promote or unblur rollback finishes it")
+            yield Finding("ledger", "a move was cut off", "problem", "unblur registry check --mend finishes it")
         elif not moves or moves[-1].after != champion:
             last = f"v{moves[-1].after}" if moves else "nothing"
             found = f"ends with {last}, the champion is v{champion}: the alias was set without unblur"
-            yield Finding("ledger", found, "problem", "set the alias back in MLflow, then unblur promote")
+            yield Finding("ledger", found, "problem", "unblur registry check --mend")
         else:
             yield Finding("ledger", f"{len(moves)} moves, the last to v{champion}")
 
