@@ -33,11 +33,11 @@ def test_the_runbook_runs(project: Any) -> None:
         done = subprocess.run(shell, cwd=root, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{lines}\n{done.stdout}\n{done.stderr}"
 
-    project.export(0.5)
+    project.export(0.8)
     register(project.cfg, root)
     run_gate(project.cfg, root)
     promote("unblur", root, root / project.cfg.paths.registry)
-    project.export(0.8)
+    project.export(0.8001)
     OmegaConf.save(OmegaConf.structured(project.cfg), root / "artifacts/config/pipeline.yaml")
     project.write("dvc.yaml", PIPELINE)
     (root / "data.dvc").unlink()  # its data is made up

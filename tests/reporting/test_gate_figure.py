@@ -16,9 +16,7 @@ def height(rows):
 
 
 def test_strata_with_an_interval_are_drawn_and_others_left_out():
-    full = StratumRow(
-        "all", 12, 25.0, 25.5, [0.5, 0.1, 0.9], [0.2, 0.3, 0.4]
-    )  # BCa may leave the mean out
+    full = StratumRow("all", 12, 25.0, 25.5, [0.5, 0.1, 0.9], [0.2, 0.3, 0.4])  # BCa may leave the mean out
     few = StratumRow("kind: rare", 2, 25.0, 25.5)
     assert height([full, few]) == height([full])
     assert height([full, full]) > height([full])

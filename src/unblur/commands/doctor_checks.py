@@ -104,7 +104,7 @@ def dvc_remote(root: Path) -> Finding:
 
 
 def registry(name: str) -> Iterator[Finding]:
-    """Tell of MLflow's store, the registered model, its champion's file and its ledger. Nothing is made or mended."""
+    """Tell of MLflow's store, the registered model, its champion's file and its ledger. No store is made."""
     from unblur.config.tracking import store_file, tracking_client, tracking_uri
 
     where, file = masked(tracking_uri()), store_file()
