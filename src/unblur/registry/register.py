@@ -131,10 +131,11 @@ def _create(
         with one_try():
             logged = _log_model(model, lineage)
         undo.callback(client.delete_logged_model, logged.model_id)
-        _sync_stored(client, logged.model_id)
+        _sync_stored(client.get_logged_model(logged.model_id).artifact_location)
         client.log_artifact(run_id, str(card))
         if report.is_file():
             client.log_artifact(run_id, str(report))
+        _sync_stored(client.get_run(run_id).info.artifact_uri)
         made = client.create_model_version(
             name, logged.model_uri, run_id=run_id, tags=tags, description=describe(facts), model_id=logged.model_id
         )
@@ -183,14 +184,14 @@ def _heal(client: "MlflowClient", version: Version, model: Path) -> bool:
         about = Model(run_id=version.run_id, model_id=model_id)
         mlflow.onnx.save_model(loaded, f"{folder}/model", mlflow_model=about, metadata=metadata, **how)
         client.log_model_artifacts(model_id, f"{folder}/model")
-    _sync_stored(client, model_id)
+    _sync_stored(client.get_logged_model(model_id).artifact_location)
     with fetched_onnx(version.uri):
         return True
 
 
-def _sync_stored(client: "MlflowClient", model_id: str) -> None:
-    """Bring a stored model to the disk before a version says that it is there; MLflow copies its files and no more."""
-    place = urlsplit(str(client.get_logged_model(model_id).artifact_location))
+def _sync_stored(location: str) -> None:
+    """Bring what is stored to the disk before a version says that it is there; MLflow copies files and no more."""
+    place = urlsplit(location)
     if place.scheme in ("", "file"):
         folder = Path(url2pathname(place.path))
         sync_tree(folder)
