@@ -39,12 +39,12 @@ COMMANDS = {
     ),
     "release": Command("unblur.commands.release", "register, gate, promote and summary in one go"),
     "retrain": Command("unblur.commands.retrain", "train where there is a reason to, gate, and propose the result"),
-    "registry": Command("unblur.commands.registry", "clean: old versions and orphan runs go, by a rule"),
+    "registry": Command("unblur.commands.registry", "check: aliases against the ledger; clean: what nobody needs goes"),
     "import-weights": Command(
         "unblur.commands.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"
     ),
     "models": Command("unblur.commands.models", "list the models that can be had by name; get one, check those here"),
-    "doctor": Command("unblur.commands.doctor", "say what this machine has; --models lists every network and its cost"),
+    "doctor": Command("unblur.commands.doctor", "say what is well and how to mend the rest: machine, stores, registry"),
     "summary": Command("unblur.commands.summary", "show what the pipeline has reached"),
     "restore": Command("unblur.commands.restore", "take the blur out of a photograph or a folder of them"),
     "serve": Command("unblur.commands.serve", "answer photographs over HTTP"),

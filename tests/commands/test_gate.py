@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from unblur.commands.gate import main, row, run
+from unblur.commands.gate import explained, main, row, run
 from unblur.config.tracking import tracking_client
 from unblur.registry.register import register
 
@@ -41,6 +41,16 @@ def test_a_verdict_and_then_the_champion(project: Any, capsys: pytest.CaptureFix
     tracking_client().set_registered_model_alias("unblur", "champion", "1")
     assert run(project.cfg) is None
     assert "is the champion already" in capsys.readouterr().out
+
+
+def test_a_verdict_is_explained_by_strata(project: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    project.export(0.8)
+    register(project.cfg, project.root)
+    explained.__wrapped__(project.cfg)
+    said = capsys.readouterr().out
+    assert "kind: shake" in said
+    assert "difficulty" in said
+    assert (project.root / "artifacts/registry/gate.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_rule_that_could_not_be_measured_has_a_dash() -> None:

@@ -11,7 +11,7 @@ import pytest
 from unblur.config.tracking import tracking_client
 from unblur.errors import GateRefusedError, UnblurError
 from unblur.records.gate import GateRecord, differences
-from unblur.registry.gate import latency_ms, run_gate
+from unblur.registry.gate import latency_ms, rounds_ms, run_gate
 from unblur.registry.promote import promote
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases, read_version
@@ -154,6 +154,65 @@ def test_a_damaged_record_is_judged_anew(project: Any) -> None:
 def test_the_champion_needs_no_judgement(project: Any) -> None:
     champion(project, GAIN)
     assert run_gate(project.cfg, project.root) is None
+
+
+@pytest.mark.parametrize("change", ["rules", "pairs"])
+def test_the_champion_is_judged_again_when_rules_or_pairs_have_changed(project: Any, change: str) -> None:
+    champion(project, GAIN)
+    if change == "rules":
+        project.cfg.gate.min_psnr = 90.0
+    else:
+        manifest = project.root / "artifacts/prepared/manifest.csv"
+        lines = manifest.read_text().splitlines(keepends=True)
+        manifest.write_text("".join([lines[0], lines[-1]]))  # the noisy pair alone, on which it loses
+    record = gate(project)
+    assert record.of_champion
+    assert not record.passed
+    with pytest.raises(GateRefusedError, match="It is the champion, and stays until you act"):
+        record.require_passed()
+    client = tracking_client()
+    assert read_version(client, "unblur", 1).tags["gate"] == "refused"
+    assert read_aliases(client, "unblur") == {"candidate": 1, "champion": 1}
+    assert gate(project) == record  # known now, and still said
+    if change == "rules":
+        again = gate(project, min_psnr=21.0)
+        assert again.passed
+        assert read_aliases(client, "unblur") == {"candidate": 1, "champion": 1}  # no challenger of itself
+        assert run_gate(project.cfg, project.root) is None
+
+
+def test_the_strata_and_the_ratio_to_the_champion_are_measured(project: Any) -> None:
+    champion(project, GAIN)
+    candidate(project, GAIN + 0.01)
+    record = gate(project, max_latency_ratio=50.0, max_stratum_regression=0.5, max_unblurred_loss=6.0)
+    found = {row.name: row.pairs for row in record.strata}
+    assert found["all"] == 6
+    assert (found["kind: shake"], found["kind: defocus"], found["kind: identity"]) == (4, 1, 1)
+    assert [found[f"difficulty: {name}"] for name in ("easy", "medium", "hard")] == [2, 2, 2]
+    assert sum(pairs for name, pairs in found.items() if name.startswith("brightness")) == 6
+    results = {result.rule: result for result in record.results}
+    assert results["max_unblurred_loss"].note.startswith("the worst of 1 pairs")
+    ratio = results["max_latency_ratio"].figure
+    assert ratio is not None
+    assert 0.02 < ratio < 50  # the same network
+
+
+def test_restorers_are_timed_in_turn() -> None:
+    order: list[str] = []
+
+    class Named:
+        sha256, task = "", "image"
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            order.append(self.name)
+            return batch
+
+    times = rounds_ms([Named("a"), Named("b")], 8, 12, runs=3)  # type: ignore[list-item]
+    assert order == list("ab" * 4)
+    assert [len(each) for each in times] == [3, 3]
 
 
 def test_nothing_registered_is_an_error(project: Any) -> None:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unblur.config.schema import GateConfig
+from unblur.evaluation.bootstrap import Interval
 from unblur.records.gate import RuleResult
 from unblur.records.parity import Parity
-from unblur.registry.rules import Measured, judge
+from unblur.registry.rules import Measured, explain, judge
 
 MEASURED = Measured(
     unit="dB",
@@ -23,6 +24,7 @@ MEASURED = Measured(
     latency_ms=800.0,
     size_mb=6.5,
     guarded=3,
+    unblurred=np.array([False, False, True, True]),
 )
 
 
@@ -40,6 +42,7 @@ def test_without_rules_nothing_is_judged() -> None:
     [
         ("min_psnr", 27.675),
         ("min_gain", 0.675),
+        ("max_unblurred_loss", 0.2),
         ("max_sharp_loss", 0.15),
         ("max_parity", 2e-5),
         ("max_latency_ms", 800.0),
@@ -118,3 +121,62 @@ def test_a_model_of_fewer_bits_is_held_to_what_it_loses() -> None:
     (rule,) = judge(GateConfig(max_parity=1e-4, max_lost_db=0.05), measured)
     assert (rule.rule, rule.passed) == ("max_lost_db", False)
     assert rule.shortfall() == "max_lost_db: 0.06 dB, at most 0.05 wanted, missed by 0.01 dB"
+
+
+def test_a_gain_that_the_pairs_do_not_show_is_refused() -> None:
+    measured = replace(MEASURED, candidate=MEASURED.blurred + np.array([3.0, -2.0, 3.5, -2.5]))  # mean +0.5
+    assert verdict(measured, min_gain=0.3).passed
+    low = verdict(measured, min_gain_low=0.0)
+    assert not low.passed
+    assert low.figure is not None
+    assert -2.5 < low.figure < 0
+    assert low.note.startswith("+0.500 dB, 95% interval [-")
+    constant = replace(MEASURED, candidate=MEASURED.blurred + 0.4)  # an interval of no width
+    assert verdict(constant, min_gain_low=0.39).passed
+
+
+def test_the_worst_input_without_blur_counts_and_not_their_mean() -> None:
+    measured = replace(MEASURED, candidate=MEASURED.blurred + np.array([0, 0, 1.5, -0.84]))
+    assert verdict(measured, max_sharp_loss=0.2).passed  # +0.33 dB on average
+    result = verdict(measured, max_unblurred_loss=0.5)
+    assert (result.passed, result.figure) == (False, pytest.approx(0.84))
+    assert verdict(replace(MEASURED, unblurred=np.zeros(4, bool)), max_unblurred_loss=1.0).figure is None
+
+
+def strata(differences: list[float]) -> Measured:
+    """Twelve pairs in two kinds of six; those of the first differ from the champion by `differences`."""
+    blurred, none = np.full(12, 25.0), np.zeros(12, bool)
+    masks = {"kind: shake": np.arange(12) < 6, "kind: defocus": np.arange(12) >= 6, "kind: rare": np.arange(12) < 2}
+    figures = {"blurred": blurred, "champion": blurred, "candidate": blurred + np.array([*differences, *[1.0] * 6])}
+    return replace(MEASURED, **figures, strata=masks, unblurred=none, nearly_sharp=none)
+
+
+def test_a_kind_that_certainly_lost_is_refused_though_the_mean_has_risen() -> None:
+    lost = strata([-0.5, -0.6, -0.4, -0.5, -0.55, -0.45])
+    assert verdict(lost, max_regression=0.5).passed
+    result = verdict(lost, max_stratum_regression=0.0)
+    assert not result.passed
+    assert result.note.startswith("kind: shake: -0.500 dB")
+    assert "2 strata" in result.note  # two pairs of the third say nothing
+    unsure = strata([-2.5, 1.5, -2.4, 1.6, -2.0, 1.0])  # a mean of -0.47, which may be anything
+    assert verdict(unsure, max_stratum_regression=0.0).passed
+    assert verdict(MEASURED, max_stratum_regression=0.0).passed  # no champion
+
+
+def test_intervals_of_strata_hold_together() -> None:
+    found = {row.name: row for row in explain(GateConfig(), strata([-2.5, 1.5, -2.4, 1.6, -2.0, 1.0]))}
+    assert list(found) == ["all", "kind: shake", "kind: defocus", "kind: rare"]
+    assert found["kind: rare"].against is None
+    shake = found["kind: shake"]
+    assert shake.gain is not None
+    assert shake.against is not None
+    assert shake.gain[0] == shake.against[0] == pytest.approx(-2.8 / 6)
+    assert shake.against[2] - shake.against[1] > shake.gain[2] - shake.gain[1]  # 97.5 % against 95 %
+
+
+def test_a_slower_candidate_is_judged_by_its_ratio_to_the_champion() -> None:
+    measured = replace(MEASURED, champion=MEASURED.candidate, latency_ratio=Interval(1.3, 1.2, 1.4))
+    assert verdict(measured, max_latency_ratio=1.35).passed
+    assert not verdict(measured, max_latency_ratio=1.25).passed
+    assert not verdict(replace(measured, latency_ratio=None), max_latency_ratio=9.0).passed
+    assert verdict(MEASURED, max_latency_ratio=0.1).passed  # the first has nothing to be slower than

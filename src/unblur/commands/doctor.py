@@ -1,16 +1,27 @@
-"""`unblur doctor`: what this machine has and what is missing; `--models`: every configured network and its cost."""
+"""`unblur doctor`: what this machine, its stores and the registry are like, and how to mend what is not well.
+
+`--models`: every configured network and its cost. `--json`: the findings for programs. Exit code 1: there is a problem.
+"""
 
 import argparse
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
+from unblur.commands.doctor_checks import Finding, clock, disk, dvc_remote, registry
 from unblur.config.entry import command
+from unblur.config.extras import install, is_installed
+from unblur.config.schema import RegistryConfig
 
+OLDEST = (3, 11)
+FEATURES = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "neon", "bf16", "sve")
 # By the names of the index and of the import.
 PACKAGES = {
     **{name: name for name in ("onnxruntime", "openvino", "imagecodecs", "av", "torch", "lightning")},
@@ -23,7 +34,11 @@ def main(argv: list[str]) -> int:
     """Print the table that is asked for."""
     parser = argparse.ArgumentParser(prog="unblur doctor", description=__doc__)
     parser.add_argument("--models", action="store_true", help="parameters and MACs of every conf/model/*.yaml")
+    parser.add_argument("--json", action="store_true", help="findings as JSON: name, found, state, mend")
+    parser.add_argument("--name", default=RegistryConfig.model_name, help="the registered model")
     options = parser.parse_args(argv)
+
+    from rich.markup import escape
 
     from unblur.console import show_table, what_next
 
@@ -31,10 +46,17 @@ def main(argv: list[str]) -> int:
         columns = ["model", "task", "parameters, M", "GMACs at 256x256"]
         show_table("Networks; GMACs of an image, or of each frame or shot", columns, model_rows())
         what_next("unblur train model=NAME", "unblur import-weights FILE.pth OUT     start from official weights")
-    else:
-        show_table("This machine", ["", "found", "to mend"], machine_rows())
-        what_next("unblur doctor --models     the networks and their costs", "make repro     the whole pipeline")
-    return 0
+        return 0
+    found = list(findings(options.name))
+    broken = [finding.name for finding in found if finding.state == "problem"]
+    if options.json:
+        sys.stdout.write(json.dumps([asdict(finding) for finding in found], indent=2) + "\n")
+        return int(bool(broken))
+    shown = {"ok": "", "note": "note", "problem": "[bold]PROBLEM[/bold]"}
+    rows = [[each.name, escape(each.found), shown[each.state], escape(each.mend)] for each in found]
+    show_table("This machine and its stores", ["", "found", "", "to mend"], rows, texts=4)
+    what_next("unblur doctor --models     the networks and their costs", "make repro     the whole pipeline")
+    return int(bool(broken))
 
 
 def model_rows() -> Iterator[list[str]]:
@@ -53,39 +75,55 @@ def model_rows() -> Iterator[list[str]]:
         yield [path.stem, network.task, f"{cost.parameters / 1e6:.2f}", f"{cost.macs_256 / 1e9:.2f}"]
 
 
-def machine_rows() -> Iterator[list[str]]:
-    """Yield what is there, and what to do about what is not."""
-    from rich.markup import escape
-
-    from unblur.config.extras import install, is_installed
+def findings(name: str = RegistryConfig.model_name) -> Iterator[Finding]:
+    """Yield what was found of this machine, of DVC's and MLflow's stores and of the registered model `name`."""
+    from unblur.config.root import project_root
     from unblur.config.tracking import tracking_uri
-    from unblur.safety.secrets import masked
 
-    yield ["system", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}", ""]
-    yield from _training_rows() if is_installed("torch") else [["CPU", f"{os.cpu_count()} cores", ""]]
-    free = shutil.disk_usage(Path.cwd()).free / 1e9
-    yield ["free disk", f"{free:.0f} GB", "" if free > 5 else "training and its cache need about 5 GB"]
+    yield _python()
+    yield from _training() if is_installed("torch") else [Finding("CPU", f"{os.cpu_count()} cores")]
+    yield disk(Path.cwd())
+    yield clock(Path.cwd(), tracking_uri())
     for package, module in PACKAGES.items():
         try:
-            yield [package, importlib.metadata.version(package), ""]
+            yield Finding(package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield [package, "missing", escape(install(module))]
-    yield ["MLflow's store", masked(tracking_uri()), ""]
+            yield Finding(package, "missing", "note", install(module))
     for tool in ("git", "dvc"):
         where = shutil.which(tool)
-        yield [f"{tool} command", where or "missing", "" if where else f"put {tool} on the PATH"]
+        yield (
+            Finding(f"{tool} command", where)
+            if where
+            else Finding(f"{tool} command", "missing", "note", f"put {tool} on the PATH")
+        )
+    yield dvc_remote(project_root())
+    yield from registry(name)
 
 
-def _training_rows() -> Iterator[list[str]]:
+def _python() -> Finding:
+    found = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    old = sys.version_info < OLDEST
+    return Finding("Python", found, "problem", "install Python 3.11 or newer") if old else Finding("Python", found)
+
+
+def _training() -> Iterator[Finding]:
     import torch
 
     from unblur.training.precision import resolve_precision
 
-    threads = torch.get_num_threads()
-    yield ["CPU", f"{os.cpu_count()} cores, {threads} threads, {torch.backends.cpu.get_cpu_capability()}", ""]
-    yield ["training precision", resolve_precision("auto", "cpu").replace("32-true", "slow here: float32 is used"), ""]
+    threads, has = torch.get_num_threads(), torch.cpu.get_capabilities()
+    features = [name for name in FEATURES if has.get(name)]
+    yield Finding("CPU", f"{os.cpu_count()} cores, {threads} threads, {torch.backends.cpu.get_cpu_capability()}")
+    slow = "" if features else "restoring and training will be slow here"
+    yield Finding("CPU features", ", ".join(features) or "none", "ok" if features else "note", slow)
+    precision = resolve_precision("auto", "cpu")
+    yield Finding("training precision", precision.replace("32-true", "float32: bfloat16 is slow here"))
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield ["GPU", ", ".join(gpus) or "none", "" if gpus else "none needed; with one: trainer=gpu"]
+    yield (
+        Finding("GPU", ", ".join(gpus))
+        if gpus
+        else Finding("GPU", "none", "note", "none needed; with one: trainer=gpu")
+    )
 
 
 if __name__ == "__main__":

@@ -166,13 +166,17 @@ class GateConfig:
     profile: str = "psnr/literature"
     min_psnr: float | None = None
     min_gain: float | None = None
+    min_gain_low: float | None = None
     max_sharp_loss: float | None = None
+    max_unblurred_loss: float | None = None
     max_regression: float | None = None
+    max_stratum_regression: float | None = None
     confidence: float = 0.95
     bootstrap_samples: int = 2000
     max_parity: float | None = None
     max_lost_db: float | None = None
     max_latency_ms: float | None = None
+    max_latency_ratio: float | None = None
     latency_size: list[int] = field(default_factory=lambda: [720, 1280])
     max_size_mb: float | None = None
     max_guarded: int | None = None

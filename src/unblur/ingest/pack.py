@@ -16,7 +16,7 @@ from unblur.data.shard_index import INDEX, ShardFile, ShardIndex, parse_index, t
 from unblur.errors import UnblurError
 from unblur.images.header import check_image_header
 from unblur.ingest.pack_list import Photo, list_photos
-from unblur.safety.atomic import UNFINISHED, replacing
+from unblur.safety.atomic import UNFINISHED, make_folder, replacing, sync_folder
 from unblur.safety.hashing import sha256_file
 
 TABLE = "tiles.npy"
@@ -91,6 +91,8 @@ def pack(
         raise UnblurError(msg)
     recorded = _recorded(out)
     (out / INDEX).unlink(missing_ok=True)  # it comes back last
+    make_folder(out)
+    sync_folder(out)
     groups = list(_groups(tiles, sides, shard_bytes))
     names = [f"{number:05d}-{_plan_hash(group, hashes)}.bin" for number, group in enumerate(groups)]
     _remove_others(out, names)

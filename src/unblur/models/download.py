@@ -10,7 +10,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from unblur.errors import UnblurError
-from unblur.safety.atomic import UNFINISHED
+from unblur.safety.atomic import UNFINISHED, put_in_place
 from unblur.safety.hashing import sha256_file
 
 CHUNK = 1 << 18
@@ -45,7 +45,7 @@ def download(url: str, target: Path, size: int, sha256: str, progress: Progress 
         unfinished.unlink()
         msg = f"{url}: gave a file of SHA-256 {found}, expected {sha256}; it was removed, run the command again"
         raise UnblurError(msg)
-    unfinished.replace(target)
+    put_in_place(unfinished, target)
 
 
 def _transfer(url: str, unfinished: Path, have: int, size: int, progress: Progress) -> None:

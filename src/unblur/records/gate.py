@@ -52,8 +52,27 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class StratumRow:
+    """Pairs that have something in common: means in the profile's unit, and [mean, low, high] of two differences.
+
+    `gain` is that of the candidate to the blurred input, `against` that to the champion; None where there is no
+    champion, or too few pairs for an interval.
+    """
+
+    name: str
+    pairs: int
+    blurred: float
+    candidate: float
+    gain: list[float] | None = None
+    against: list[float] | None = None
+
+
+@dataclass(frozen=True)
 class GateRecord:
-    """A verdict with every rule and its figure; `means` are the means of the profile over the test pairs."""
+    """A verdict with every rule and its figure; `means` are the means of the profile over the test pairs.
+
+    `of_champion` is True where the champion itself was judged once more, as the test data or the rules had changed.
+    """
 
     subject: Subject
     passed: bool
@@ -62,6 +81,8 @@ class GateRecord:
     means: dict[str, float] = field(default_factory=dict)
     machine: str = ""
     when: str = ""
+    strata: list[StratumRow] = field(default_factory=list)
+    of_champion: bool = False
 
     @property
     def verdict(self) -> str:
@@ -77,6 +98,8 @@ class GateRecord:
         if not self.passed:
             failed = "; ".join(result.shortfall() for result in self.results if not result.passed)
             msg = f"The gate refuses {self.subject.model} v{self.subject.candidate}. {failed}"
+            if self.of_champion:
+                msg += ". It is the champion, and stays until you act: promote a better one, or `unblur rollback`"
             raise GateRefusedError(msg)
 
 

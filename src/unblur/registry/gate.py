@@ -1,10 +1,11 @@
 """The promotion gate: load candidate and champion as a user would, score both on the same pairs, judge by the rules."""
 
+import math
 import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from unblur.config.tracking import store_errors, tracking_client
 from unblur.data.manifest import PairRow, read_manifest
 from unblur.data.pictures import check_task, require_unchanged
 from unblur.errors import UnblurError
+from unblur.evaluation.bootstrap import Interval
 from unblur.evaluation.score_table import guarded
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.records.gate import FILE, GateRecord, Subject, differences, is_record, write_record
@@ -26,7 +28,8 @@ from unblur.records.parity import Parity, read_onnx_parity
 from unblur.records.scores import Score
 from unblur.registry.lock import registry_lock
 from unblur.registry.record import find_record, publish
-from unblur.registry.rules import Measured, Values, judge
+from unblur.registry.rules import Measured, explain, judge
+from unblur.registry.strata import Values, strata_masks
 from unblur.registry.versions import (
     CHALLENGER,
     CHAMPION,
@@ -48,6 +51,9 @@ Batch = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 MANIFEST = "manifest.csv"
 LATENCY_RUNS = 5
+UNBLURRED_PX = 1.0  # a point-spread function of a pixel is no blur
+OF_CHAMPION = ("candidate_sha256", "data_md5", "pairs_sha256", "rules")
+"""What of a verdict about the champion may not have changed since."""
 
 
 @store_errors()
@@ -65,7 +71,8 @@ def run_gate(
         track: takes a description and returns a wrapper of the pairs, for a progress bar.
 
     Returns:
-        The verdict, favourable or not; None when the candidate is the champion already.
+        The verdict, favourable or not; None when the candidate is the champion already, and was judged by these rules
+        on these pairs. Where either has changed since, the champion is judged once more.
 
     Raises:
         UnblurError: there is no candidate, no test pair, the champion is for another task, or a file has changed since
@@ -75,18 +82,17 @@ def run_gate(
     name = cfg.registry.model_name
     aliases = read_aliases(client, name)
     candidate = candidate_version(client, name, aliases)
-    if aliases.get(CHAMPION) == candidate.number:
-        return None
-    champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
+    again = aliases.get(CHAMPION) == candidate.number
+    champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases and not again else None
     require_same_task(candidate, candidate.tags.get("task"), champion)
     prepared, folder = root / cfg.paths.prepared, root / cfg.paths.registry
     check_replaceable(folder / FILE, is_record)
     subject = _subject(cfg, root, prepared, candidate, champion)
-    record = _known_verdict(client, candidate, subject, folder)
+    record = _known_verdict(client, candidate, subject, folder, of_champion=again)
     if record is not None:
         write_record(record, folder)
-        return record
-    record = _verdict(cfg, subject, _measure(cfg, root, candidate, champion, track))
+        return None if again and record.passed else record
+    record = replace(_verdict(cfg, subject, _measure(cfg, root, candidate, champion, track)), of_champion=again)
     with registry_lock(client, name):
         publish(client, candidate, write_record(record, folder), record, read_aliases(client, name).get(CHALLENGER))
     return record
@@ -97,15 +103,22 @@ def latency_ms(restorer: Restorer, height: int, width: int, runs: int = LATENCY_
 
     Of video and bursts it is four frames at once.
     """
+    return statistics.median(rounds_ms([restorer], height, width, runs)[0])
+
+
+def rounds_ms(restorers: Sequence[Restorer], height: int, width: int, runs: int = LATENCY_RUNS) -> list[list[float]]:
+    """Return the times in ms of each restorer, one a round; in every round they run in turn, after one to warm up."""
     batch = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
-    run = in_sequences(restorer, restorer.task)
-    run(batch)
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
+    calls = [in_sequences(restorer, restorer.task) for restorer in restorers]
+    for run in calls:
         run(batch)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1000
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(runs):
+        for run, taken in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            run(batch)
+            taken.append((time.perf_counter() - start) * 1000)
+    return times
 
 
 def _subject(cfg: PipelineConfig, root: Path, prepared: Path, candidate: Version, champion: Version | None) -> Subject:
@@ -125,13 +138,18 @@ def _subject(cfg: PipelineConfig, root: Path, prepared: Path, candidate: Version
     )
 
 
-def _known_verdict(client: "MlflowClient", candidate: Version, subject: Subject, folder: Path) -> GateRecord | None:
+def _known_verdict(
+    client: "MlflowClient", candidate: Version, subject: Subject, folder: Path, *, of_champion: bool
+) -> GateRecord | None:
     """Return the verdict that the registry knows of, if it is about this very subject."""
     try:
         record = find_record(client, candidate, folder)
     except UnblurError:
         return None  # written by another version of unblur, so it is judged anew
-    return None if record is None or differences(record.subject, subject) else record
+    if record is None:
+        return None
+    changed = set(differences(record.subject, subject))
+    return None if changed & set(OF_CHAMPION) or (changed and not of_champion) else record
 
 
 def _measure(
@@ -154,23 +172,51 @@ def _measure(
     restorer = load_restorer(candidate.uri, cfg.benchmark.threads)
     check_task(rows, prepared, restorer.task)
     of_candidate = scored("candidate", restorer)
-    height, width = cfg.gate.latency_size
+    best = load_restorer(champion.uri, cfg.benchmark.threads) if champion else None
+    brightness: list[float] = []
+
+    def unchanged(batch: Batch) -> Batch:
+        brightness.append(float(batch.mean()))
+        return batch
+
+    blurred = values(scored("blurred", unchanged))
+    latency, ratio = _latency(cfg, restorer, best)
     size_mb = len(fetched_graph(candidate.uri).content) / 1e6
     return Measured(
         unit=get_profile(profile).unit,
-        blurred=values(scored("blurred", lambda batch: batch)),
+        blurred=blurred,
         candidate=values(of_candidate),
-        champion=values(scored("champion", load_restorer(champion.uri, cfg.benchmark.threads))) if champion else None,
+        champion=values(scored("champion", best)) if best else None,
         nearly_sharp=np.array([strength_bin(row.kind, row.strength) == NEARLY_SHARP for row in rows]),
         parity=_parity(root / cfg.paths.export, candidate),
-        latency_ms=latency_ms(restorer, height, width) if cfg.gate.max_latency_ms is not None else None,
+        latency_ms=latency,
         size_mb=size_mb,
         guarded=guarded(of_candidate, "candidate"),
+        unblurred=np.array([row.kind == "identity" or row.strength < UNBLURRED_PX for row in rows]),
+        strata=strata_masks(rows, brightness, blurred),
+        latency_ratio=ratio,
     )
+
+
+def _latency(cfg: PipelineConfig, restorer: Restorer, best: Restorer | None) -> tuple[float | None, Interval | None]:
+    """Return the candidate's ms, and its time over the champion's, as far as rules ask for them."""
+    from unblur.benchmark.choice import ratio_interval
+
+    height, width = cfg.gate.latency_size
+    timed = [restorer, best] if best is not None and cfg.gate.max_latency_ratio is not None else [restorer]
+    if cfg.gate.max_latency_ms is None and len(timed) == 1:
+        return None, None
+    rounds = rounds_ms(timed, height, width)
+    ms = statistics.median(rounds[0])
+    if len(rounds) == 1:
+        return ms, None
+    low, high = ratio_interval(rounds[0], rounds[1])
+    return ms, Interval(math.sqrt(low * high), low, high)  # the middle, as the interval is one of logarithms
 
 
 def _verdict(cfg: PipelineConfig, subject: Subject, measured: Measured) -> GateRecord:
     results = judge(cfg.gate, measured, cfg.seed)
+    finite = bool(np.isfinite(measured.candidate).all() and np.isfinite(measured.blurred).all())
     means = {"blurred": measured.blurred, "candidate": measured.candidate}
     if measured.champion is not None:
         means["champion"] = measured.champion
@@ -182,6 +228,7 @@ def _verdict(cfg: PipelineConfig, subject: Subject, measured: Measured) -> GateR
         means={name: float(values.mean()) for name, values in means.items() if np.isfinite(values).all()},
         machine=f"{platform.machine()}, {cfg.benchmark.threads} threads",
         when=datetime.now(UTC).isoformat(timespec="seconds"),
+        strata=explain(cfg.gate, measured, cfg.seed) if finite else [],
     )
 
 

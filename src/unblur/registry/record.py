@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def publish(client: "MlflowClient", version: Version, path: Path, record: GateRecord, challenger: int | None) -> None:
     """Log gate.json with the candidate's run, tag the version, and give or take away the alias `challenger`."""
     client.log_artifact(version.run_id, str(path), _artifact_folder(version))
-    if record.passed:
+    if record.of_champion:
+        pass  # it is more than a challenger already
+    elif record.passed:
         client.set_registered_model_alias(version.name, CHALLENGER, str(version.number))
     elif challenger == version.number:
         client.delete_registered_model_alias(version.name, CHALLENGER)

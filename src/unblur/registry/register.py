@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from unblur.config.descent import require_descent
 from unblur.config.schema import PipelineConfig
@@ -37,6 +39,7 @@ from unblur.registry.versions import (
     suppress_existing,
 )
 from unblur.runtimes.mlflow_reference import fetched_graph, logged_model_id
+from unblur.safety.atomic import sync_folder, sync_tree
 from unblur.safety.hashing import sha256_file
 from unblur.safety.owned import check_replaceable
 
@@ -128,9 +131,11 @@ def _create(
         with one_try():
             logged = _log_model(model, lineage)
         undo.callback(client.delete_logged_model, logged.model_id)
+        _sync_stored(client.get_logged_model(logged.model_id).artifact_location)
         client.log_artifact(run_id, str(card))
         if report.is_file():
             client.log_artifact(run_id, str(report))
+        _sync_stored(client.get_run(run_id).info.artifact_uri)
         made = client.create_model_version(
             name, logged.model_uri, run_id=run_id, tags=tags, description=describe(facts), model_id=logged.model_id
         )
@@ -180,8 +185,19 @@ def _heal(client: "MlflowClient", version: Version, model: Path) -> bool:
         about = Model(run_id=version.run_id, model_id=model_id)
         mlflow.onnx.save_model(loaded, f"{folder}/model", mlflow_model=about, metadata=metadata, **how)
         client.log_model_artifacts(model_id, f"{folder}/model")
+    _sync_stored(client.get_logged_model(model_id).artifact_location)
     fetched_graph(version.uri)
     return True
+
+
+def _sync_stored(location: str) -> None:
+    """Bring what is stored to the disk before a version says that it is there; MLflow copies files and no more."""
+    place = urlsplit(location)
+    if place.scheme in ("", "file"):
+        folder = Path(url2pathname(place.path))
+        sync_tree(folder)
+        for above in folder.parents[:3]:  # of the model, the experiment and the store, which may all be new
+            sync_folder(above)
 
 
 def _as_logged(model: Path) -> "tuple[ModelProto, dict[str, Any]]":

@@ -1,25 +1,28 @@
 """The rules of the promotion gate: figures in, one verdict a rule out. No files, no MLflow."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unblur.config.schema import GateConfig
-from unblur.evaluation.bootstrap import paired_bootstrap
-from unblur.records.gate import RuleResult
+from unblur.evaluation.bootstrap import Interval, paired_bootstrap
+from unblur.records.gate import RuleResult, StratumRow
 from unblur.records.parity import Parity
+from unblur.registry.strata import FEWEST, Mask, Values, strata_rows
 
-Values = NDArray[np.float64]
+NO_CHAMPION = "there is no other champion to compare with"
 
 
 @dataclass(frozen=True)
 class Measured:
     """What the gate has measured. The arrays hold one value a test pair, in the same order: (N,).
 
-    `nearly_sharp` tells the pairs whose input is hardly blurred (evaluation/strata.py). `parity` is how
-    far the ONNX file is from the PyTorch network; None where nobody has compared them. `guarded` are the places of all
-    outputs that the guard of `unblur restore` would put back.
+    `nearly_sharp` tells the pairs whose input is hardly blurred (evaluation/strata.py), `unblurred` those with no blur
+    to speak of, `strata` the pairs of every stratum. `parity` is how far the ONNX file is from the PyTorch one, None
+    where nobody has compared them. `guarded` are the places of all outputs that the guard of `unblur restore` would put
+    back. `latency_ratio` is the candidate's time over the champion's: mean and interval, of rounds in turn.
     """
 
     unit: str
@@ -31,6 +34,9 @@ class Measured:
     latency_ms: float | None
     size_mb: float
     guarded: int
+    unblurred: Mask = field(default_factory=lambda: np.zeros(0, bool))
+    strata: Mapping[str, Mask] = field(default_factory=dict)
+    latency_ratio: Interval | None = None
 
 
 def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResult]:
@@ -38,13 +44,18 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
 
     - min_psnr: the candidate's mean over the test pairs.
     - min_gain: that mean less the mean of the blurred inputs.
+    - min_gain_low: the lower end of the confidence interval of that gain, a paired bootstrap over the pairs. So a
+      candidate is refused unless the test pairs show that it gains at all.
     - max_sharp_loss: what nearly sharp inputs (blur under 2 pixels) lose on average.
+    - max_unblurred_loss: what the worst of the inputs without blur loses. A mean would hide it.
     - max_regression: passes when the lower end of the confidence interval of (candidate - champion), a paired
       bootstrap over the pairs, is not below -max_regression. So a candidate is refused unless the test pairs show
       that it is not worse than that. Without a champion there is nothing to regress from: it passes.
+    - max_stratum_regression: what a stratum certainly loses against the champion: the upper end of its interval, and
+      all intervals hold together. Strata of under three pairs are left out.
     - max_parity: of the difference to the PyTorch network; of a model of fewer bits it is max_lost_db, by the PSNR that
       it loses on the validation pairs.
-    - max_latency_ms, max_size_mb: ceilings.
+    - max_latency_ms, max_size_mb: ceilings. max_latency_ratio: of the champion's time, measured in turn.
     - max_guarded: places of the outputs that the guard of `unblur restore` would put back to the input.
     """
     results = [
@@ -56,14 +67,39 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
             measured.unit,
             f"over the blurred input at {measured.blurred.mean():.4g} {measured.unit}",
         ),
+        _gain_low(rules, measured, seed),
         _sharp_loss(rules.max_sharp_loss, measured),
+        _unblurred_loss(rules.max_unblurred_loss, measured),
         _regression(rules, measured, seed),
+        _stratum_regression(rules, measured, seed),
         _parity(rules, measured.parity),
         _verdict("max_latency_ms", rules.max_latency_ms, measured.latency_ms, "ms", _size_note(rules)),
+        _latency_ratio(rules.max_latency_ratio, measured),
         _verdict("max_size_mb", rules.max_size_mb, measured.size_mb, "MB", "the ONNX file, 1 MB = 10^6 bytes"),
         _verdict("max_guarded", rules.max_guarded, measured.guarded, "", "places that the guard would put back"),
     ]
     return [result for result in results if result is not None]
+
+
+def explain(rules: GateConfig, measured: Measured, seed: int = 0) -> list[StratumRow]:
+    """Return what the verdict is about, stratum by stratum."""
+    return strata_rows(
+        measured.strata,
+        measured.blurred,
+        measured.candidate,
+        measured.champion,
+        confidence=rules.confidence,
+        samples=rules.bootstrap_samples,
+        seed=seed,
+    )
+
+
+def _gain_low(rules: GateConfig, measured: Measured, seed: int) -> RuleResult | None:
+    limit, gain = rules.min_gain_low, measured.candidate - measured.blurred
+    if limit is None or not np.isfinite(gain).all():
+        return _verdict("min_gain_low", limit, float("nan"), measured.unit, "")
+    found = paired_bootstrap(gain, rules.confidence, rules.bootstrap_samples, seed)
+    return _verdict("min_gain_low", limit, found.low, measured.unit, _interval(found, measured.unit, rules.confidence))
 
 
 def _sharp_loss(limit: float | None, measured: Measured) -> RuleResult | None:
@@ -74,18 +110,60 @@ def _sharp_loss(limit: float | None, measured: Measured) -> RuleResult | None:
     return _verdict("max_sharp_loss", limit, loss, measured.unit, f"mean of {count} pairs with blur under 2 px")
 
 
+def _unblurred_loss(limit: float | None, measured: Measured) -> RuleResult | None:
+    count = int(measured.unblurred.sum())
+    if count == 0:
+        return _verdict("max_unblurred_loss", limit, None, measured.unit, "no pair without blur among the test pairs")
+    loss = (measured.blurred - measured.candidate)[measured.unblurred]
+    worst = float(loss.max()) if np.isfinite(loss).all() else float("nan")
+    note = f"the worst of {count} pairs with blur under 1 px, {-loss.mean():+.3f} {measured.unit} on average"
+    return _verdict("max_unblurred_loss", limit, worst, measured.unit, note)
+
+
 def _regression(rules: GateConfig, measured: Measured, seed: int) -> RuleResult | None:
     limit = rules.max_regression
     if limit is None:
         return None
     if measured.champion is None:
-        return RuleResult("max_regression", None, limit, measured.unit, True, "the first: there is no champion yet")
+        return RuleResult("max_regression", None, limit, measured.unit, True, NO_CHAMPION)
     difference = measured.candidate - measured.champion
     if not np.isfinite(difference).all():
         return _verdict("max_regression", limit, float("nan"), measured.unit, "")
     found = paired_bootstrap(difference, rules.confidence, rules.bootstrap_samples, seed)
-    note = f"{found.mean:+.3f} {measured.unit}, {rules.confidence:.0%} interval [{found.low:+.3f}, {found.high:+.3f}]"
+    note = _interval(found, measured.unit, rules.confidence)
     return _verdict("max_regression", limit, -found.low, measured.unit, note)
+
+
+def _stratum_regression(rules: GateConfig, measured: Measured, seed: int) -> RuleResult | None:
+    rule, limit, unit = "max_stratum_regression", rules.max_stratum_regression, measured.unit
+    if limit is None:
+        return None
+    if measured.champion is None:
+        return RuleResult(rule, None, limit, unit, True, NO_CHAMPION)
+    rows = explain(rules, measured, seed)
+    lost = {row.name: (-row.against[2], row.against) for row in rows if row.name != "all" and row.against}
+    if not lost or not np.isfinite(measured.candidate - measured.champion).all():
+        return _verdict(rule, limit, None, unit, f"no stratum has {FEWEST} pairs with figures")
+    worst = max(lost, key=lambda name: lost[name][0])
+    figure, (mean, low, high) = lost[worst]
+    note = f"{worst}: {mean:+.3f} {unit}, [{low:+.3f}, {high:+.3f}]; {len(lost)} strata, intervals that hold together"
+    return _verdict(rule, limit, figure, unit, note)
+
+
+def _latency_ratio(limit: float | None, measured: Measured) -> RuleResult | None:
+    rule, found = "max_latency_ratio", measured.latency_ratio
+    if limit is None:
+        return None
+    if measured.champion is None:
+        return RuleResult(rule, None, limit, "", True, NO_CHAMPION)
+    if found is None:
+        return _verdict(rule, limit, None, "", "the champion was not timed")
+    note = f"times the champion's, in turn; 95% interval [{found.low:.3f}, {found.high:.3f}]"
+    return _verdict(rule, limit, found.mean, "", note)
+
+
+def _interval(found: Interval, unit: str, confidence: float) -> str:
+    return f"{found.mean:+.3f} {unit}, {confidence:.0%} interval [{found.low:+.3f}, {found.high:+.3f}]"
 
 
 def _parity(rules: GateConfig, parity: Parity | None) -> RuleResult | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unblur.errors import UnblurError
-from unblur.safety.atomic import UNFINISHED, replacing
+from unblur.safety.atomic import UNFINISHED, make_folder, rename_folder, replacing, sync_tree
 
 MARKER = ".unblur.json"
 REPORTS = "report"
@@ -69,10 +69,11 @@ def owned_folder(
             raise UnblurError(msg)
     check_owned(folder, command, settings if keeps else None, overwrite)
     unfinished = place.with_name(f".{secrets.token_hex(4)}{UNFINISHED}")
-    unfinished.mkdir(parents=True)
+    make_folder(unfinished)
     try:
         yield unfinished
         _mark(unfinished, Marker(command, fingerprint(settings), tuple(_files(unfinished))))
+        sync_tree(unfinished)
         _exchange(unfinished, place, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -181,8 +182,8 @@ def _exchange(unfinished: Path, place: Path, folder: Path) -> None:
     former = _former(place)
     try:
         if place.exists():
-            place.rename(former)
-        unfinished.rename(place)
+            rename_folder(place, former)
+        rename_folder(unfinished, place)
     except OSError as error:
         _put_back(place)
         msg = f"{folder}: cannot be replaced ({error.strerror}); give a folder that can be renamed, such as one in it"
@@ -194,5 +195,5 @@ def _put_back(place: Path) -> None:
     """Finish or undo an exchange that was killed."""
     former = _former(place)
     if former.is_dir() and not place.exists():
-        former.rename(place)
+        rename_folder(former, place)
     shutil.rmtree(former, ignore_errors=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from unblur.safety.atomic import make_folder, sync_folder, sync_stream
 from unblur.safety.hashing import sha256_file
 
 LIST = ".unblur.jsonl"
@@ -51,7 +52,7 @@ def state(target: Path, made: Made, lines: "list[dict[str, Any]] | None" = None)
 @contextmanager
 def recorded(target: Path, made: Made) -> Iterator[None]:
     """Write down before and after the block that the file `target`, which the block writes, is ours."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     _append(target, made, None)
     try:
         yield
@@ -85,9 +86,14 @@ def _plain(made: Made) -> Any:  # noqa: ANN401 (JSON)
 
 def _append(target: Path, made: Made, sha256: str | None) -> None:
     line = json.dumps({"file": target.name, "sha256": sha256, "made": _plain(made)})
-    with (target.parent / LIST).open("a+b") as stream:
+    listed = target.parent / LIST
+    is_new = not listed.exists()
+    with listed.open("a+b") as stream:
         stream.seek(0, os.SEEK_END)
         if stream.tell():
             stream.seek(-1, os.SEEK_END)
             line = line if stream.read(1) == b"\n" else "\n" + line  # after one that was cut off
         stream.write(line.encode() + b"\n")
+        sync_stream(stream)
+    if is_new:
+        sync_folder(target.parent)

@@ -25,13 +25,8 @@ class KeptCheckpoints(TorchCheckpointIO):
     ) -> None:
         """Write `path`; what was there becomes `previous.ckpt`."""
         whole = Path(path)
-        with replacing(whole) as unfinished:
-            with unfinished.open("wb") as stream:
-                torch.save(checkpoint, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if whole.exists():
-                whole.replace(whole.with_name(PREVIOUS))
+        with replacing(whole, keep=whole.with_name(PREVIOUS)) as unfinished, unfinished.open("wb") as stream:
+            torch.save(checkpoint, stream)
 
 
 def newest_readable(folder: Path) -> Path | None:

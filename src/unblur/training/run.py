@@ -16,6 +16,7 @@ from unblur.config.root import project_root
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import ensure_experiment, is_active, tracking_client, tracking_uri
 from unblur.errors import StoreSilentError
+from unblur.safety.atomic import replacing
 from unblur.training.tracking_logger import TrackingLogger
 from unblur.training.unsent import UNSENT, send_unsent, waiting
 
@@ -60,8 +61,8 @@ def make_logger(cfg: PipelineConfig, training_hash: str, checkpoints: Path) -> L
     if isinstance(logger, TrackingLogger):
         goes_on = run_id is not None or (silent is not None and unsent in waiting(project_root()))
         logger.open(unsent, silent)
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(logger.run_id or "", encoding="utf-8")
+        with replacing(note) as unfinished:
+            unfinished.write_text(logger.run_id or "", encoding="utf-8")
         if not goes_on:
             whole = asdict(cfg)
             logger.log_hyperparams({key: whole[key] for key in TRAINING_KEYS})
