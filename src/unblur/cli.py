@@ -45,6 +45,9 @@ COMMANDS = {
     "models": Command("unblur.commands.models", "list the models that can be had by name; get one, check those here"),
     "doctor": Command("unblur.commands.doctor", "say what this machine has; --models lists every network and its cost"),
     "summary": Command("unblur.commands.summary", "show what the pipeline has reached"),
+    "explain": Command(
+        "unblur.commands.explain", "say why a model restored a photograph so, with maps that are tested"
+    ),
     "restore": Command("unblur.commands.restore", "take the blur out of a photograph or a folder of them"),
 }
 

@@ -1,4 +1,4 @@
-"""unblur in a program: `unblur.load`, `unblur.restore` and `unblur.evaluate`, the same code as the commands."""
+"""unblur in a program: `unblur.load`, `unblur.restore`, `unblur.evaluate` and `unblur.explain`, the same code as the commands."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +21,7 @@ from unblur.runtimes.tiles import plan_axis
 
 if TYPE_CHECKING:
     from unblur.evaluation.pair_scores import PairScore, Summary
+    from unblur.explaining.explanation import Explanation
 
 Reference = str | os.PathLike[str]
 Strength = float | Literal["auto"]
@@ -292,6 +293,52 @@ def evaluate(
     folder = None if panels is None else Path(panels)
     scores = score_pairs(loaded.restorer, Path(pairs), profile, tile=tile, overlap=overlap, panels=folder, track=track)
     return Evaluation(profile, tuple(scores), summarize(scores))
+
+
+def explain(
+    photo: Image.Image | NDArray[Any] | Reference,
+    model: Model | Reference | None = None,
+    *,
+    at: tuple[int, int] | None = None,
+    size: int = 32,
+    maps: Sequence[str] | None = None,
+    tests: bool = True,
+    track: Track = iter,
+) -> "Explanation":
+    """Explain a model's answer to a photograph, as `unblur explain` does. Needs `unblur[train]`.
+
+    Args:
+        photo: what `Model` takes; a path may be a burst's folder or a video, where the model is for those.
+        model: what `load` returns or takes; a folder with model.safetensors has gradients, and with them all maps.
+        at: middle of the region that is explained, as (x, y); None takes where the model corrects most.
+        size: side of the region in pixels.
+        maps: lam, integrated_gradients, input_gradients, occlusion, lime, intervention; None takes all that the model
+            allows.
+        tests: measure each map.
+        track: wraps the list of maps, for a progress bar.
+
+    Returns:
+        `sentences` in plain words, `fidelity` of each map, `figures`, `maps` as arrays, `pictures` as PNG;
+        `write(folder)` writes the page.
+
+    Raises:
+        UsageError: the region does not lie in the picture.
+        UnblurError: what is given does not fit the model's task, or a map is asked for that the model does not allow.
+        MissingPackageError: what is explained with is not installed.
+    """
+    with told():
+        from unblur.explaining.photo import Asked, explain_frames
+        from unblur.explaining.source import Source, as_floats, find_calibration, read_source
+
+    loaded = model if isinstance(model, Model) else load(model)
+    if isinstance(photo, str | os.PathLike):
+        source, name = read_source(Path(photo), loaded.restorer), Path(photo).name
+    else:
+        _require_images(loaded)
+        source, name = Source(as_floats(take(photo).pixels)[None]), "photograph"
+    asked = Asked(at, size, None if maps is None else tuple(maps), tests, source.reference)
+    calibration = find_calibration(None, loaded.sha256)
+    return explain_frames(loaded.restorer, source.frames, name, asked, calibration=calibration, track=track)
 
 
 def _require_images(model: Model) -> None:
