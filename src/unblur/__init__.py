@@ -1,7 +1,7 @@
 """unblur trains, compresses, ships and serves models that take blur out of photographs, bursts and video.
 
-In a program: `unblur.load`, `unblur.restore`, `unblur.evaluate` and `unblur.explain` (docs/python.md). They are imported when they are
-first asked for, so that `import unblur` alone takes no time.
+In a program: `unblur.load`, `restore`, `evaluate` and `explain` (docs/python.md). They are imported when they are first
+asked for, so that `import unblur` alone takes no time.
 """
 
 import importlib

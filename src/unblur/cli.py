@@ -28,6 +28,7 @@ COMMANDS = {
     "quantize": Command("unblur.stages.quantize", "store networks in fewer bits, within a budget in dB"),
     "export": Command("unblur.stages.export", "write ONNX and torch.export files, checked against PyTorch"),
     "benchmark": Command("unblur.stages.benchmark", "measure latency, memory and size of every variant"),
+    "explain-pairs": Command("unblur.stages.explain", "bound the model's errors, and explain a few test pairs"),
     "report": Command("unblur.stages.report", "write the HTML report and the metrics that DVC compares"),
     "why": Command("unblur.commands.why", "say which stages are stale, because of which module, key or file"),
     "register": Command("unblur.commands.register", "put the exported model into the MLflow registry"),

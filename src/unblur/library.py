@@ -1,4 +1,4 @@
-"""unblur in a program: `unblur.load`, `unblur.restore`, `unblur.evaluate` and `unblur.explain`, the same code as the commands."""
+"""unblur in a program: `unblur.load`, `restore`, `evaluate` and `explain`, the same code as the commands."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -305,40 +305,29 @@ def explain(
     tests: bool = True,
     track: Track = iter,
 ) -> "Explanation":
-    """Explain a model's answer to a photograph, as `unblur explain` does. Needs `unblur[train]`.
+    """Explain a model's answer to a photograph, as `unblur explain` does (docs/explain.md). Needs `unblur[train]`.
 
     Args:
         photo: what `Model` takes; a path may be a burst's folder or a video, where the model is for those.
         model: what `load` returns or takes; a folder with model.safetensors has gradients, and with them all maps.
-        at: middle of the region that is explained, as (x, y); None takes where the model corrects most.
-        size: side of the region in pixels.
-        maps: lam, integrated_gradients, input_gradients, occlusion, lime, intervention; None takes all that the model
-            allows.
+        at: middle (x, y) of the region; None takes where the model corrects most.
+        size: side of the region.
+        maps: their names; None takes all that the model allows.
         tests: measure each map.
         track: wraps the list of maps, for a progress bar.
 
-    Returns:
-        `sentences` in plain words, `fidelity` of each map, `figures`, `maps` as arrays, `pictures` as PNG;
-        `write(folder)` writes the page.
-
     Raises:
-        UsageError: the region does not lie in the picture.
-        UnblurError: what is given does not fit the model's task, or a map is asked for that the model does not allow.
-        MissingPackageError: what is explained with is not installed.
+        UnblurError: region, photograph and maps do not fit each other or the model, or a package is missing.
     """
     with told():
         from unblur.explaining.photo import Asked, explain_frames
-        from unblur.explaining.source import Source, as_floats, find_calibration, read_source
+        from unblur.explaining.source import find_calibration, take_source
 
-    loaded = model if isinstance(model, Model) else load(model)
-    if isinstance(photo, str | os.PathLike):
-        source, name = read_source(Path(photo), loaded.restorer), Path(photo).name
-    else:
-        _require_images(loaded)
-        source, name = Source(as_floats(take(photo).pixels)[None]), "photograph"
+    restorer = (model if isinstance(model, Model) else load(model)).restorer
+    source, name = take_source(photo, restorer)
     asked = Asked(at, size, None if maps is None else tuple(maps), tests, source.reference)
-    calibration = find_calibration(None, loaded.sha256)
-    return explain_frames(loaded.restorer, source.frames, name, asked, calibration=calibration, track=track)
+    calibration = find_calibration(None, restorer.sha256)
+    return explain_frames(restorer, source.frames, name, asked, calibration=calibration, track=track)
 
 
 def _require_images(model: Model) -> None:

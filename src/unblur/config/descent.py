@@ -24,7 +24,14 @@ READS = {
     "quantize": (TRAINED, PRUNED, PAIRS),
     "export": (TRAINED, PRUNED, "quantize/*/model.onnx", PAIRS),
     "benchmark": (TRAINED, PRUNED, f"export/*/{LISTING}", PAIRS),
-    "report": (TRAINED, "evaluate/metrics.json", "export/parity.csv", "benchmark/latency.csv"),
+    "explain": (TRAINED, PAIRS),
+    "report": (
+        TRAINED,
+        "evaluate/metrics.json",
+        "export/parity.csv",
+        "benchmark/latency.csv",
+        "explain/summary.json",
+    ),
     "register": (TRAINED, "evaluate/metrics.json", f"export/*/{LISTING}", "benchmark/chosen.json"),
 }
 """Stage -> the files that it reads of other stages: the key of their folder in `paths`, then where they lie in it."""

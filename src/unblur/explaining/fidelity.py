@@ -24,7 +24,7 @@ from unblur.records.explanation import Fidelity
 CELLS = 24  # along a side: the order of deletion is that of cells, as single pixels would leave a pattern
 SHARES = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5)  # of the window that is taken away or put in
 ORDERS = 5  # random ones
-NOISE = 2 / 255  # standard deviation
+NOISE = 1 / 255  # standard deviation: what rounding and compression add
 ACTIVE = 0.9  # of a map's absolute value lies in its active area
 # Bounds of the verdict.
 LEAST_RANK, LEAST_STABILITY, MOST_UNCHANGED, MOST_INCOMPLETE = 0.5, 0.5, 0.5, 0.1

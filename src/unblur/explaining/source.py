@@ -1,5 +1,6 @@
 """What is explained, read: a photograph, the shots of a burst, the frames of a clip around one; and a calibration."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError
 from unblur.explaining.conformal import Calibration
+from unblur.images.in_memory import take
 from unblur.images.photo import read_photo
 from unblur.records.files import read_json
 from unblur.runtimes.restorer import Restorer
@@ -63,6 +65,20 @@ def read_source(path: Path, restorer: Restorer, frame: int | None = None) -> Sou
     chosen = _checked(len(shots) // 2 if frame is None else frame, len(shots), path)
     first = max(chosen - BEFORE, 0)
     return Source(shots[first : chosen + AFTER + 1], chosen - first)
+
+
+def take_source(photo: object, restorer: Restorer) -> tuple[Source, str]:
+    """Take a path, as `read_source` does, or a photograph that a program holds (see `take`); return its name too.
+
+    Raises:
+        UnblurError: it is of another kind than the model takes, or cannot be read.
+    """
+    if isinstance(photo, str | os.PathLike):
+        return read_source(Path(photo), restorer), Path(photo).name
+    if restorer.task != "image":
+        msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; give a path"
+        raise UnblurError(msg)
+    return Source(as_floats(take(photo).pixels)[None]), "photograph"
 
 
 def as_floats(pixels: NDArray[Any]) -> NDArray[np.float32]:
