@@ -71,6 +71,13 @@ def features(subject: Subject, most: int = 12) -> list[Features]:
     return [_described(name, _first(held[name])) for name in kept if name in held]
 
 
+def border_ratio(energy: NDArray[np.float32], rim: int = 2) -> float:
+    """Return how many times as much energy (h, w) there is in the outer `rim` pixels as further in."""
+    inner = energy[rim:-rim, rim:-rim]
+    outside = (float(energy.sum()) - float(inner.sum())) / (energy.size - inner.size)
+    return outside / max(float(inner.mean()), 1e-12)
+
+
 def tuning(subject: Subject, most: int = 6) -> list[Tuning]:
     """Return the channels of the blocks that answer most to strength, and to direction, of blur.
 

@@ -45,7 +45,7 @@ def filters_that_deblur(
         seed: of the random masks.
     """
     layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
-    last = list(layers)[-1]  # its filters are the colours of the answer
+    last = _last(network, layers, learned[0].blurred)  # its filters are the colours of the answer
     gates = {name: torch.ones(module.out_channels) for name, module in layers.items() if name != last}
     effects = _effects(network, layers, gates, learned)
     names = [(name, i) for name, gate in gates.items() for i in range(len(gate))]
@@ -91,6 +91,17 @@ def _effects(
         for name, gradient in zip(gates, torch.autograd.grad(share, list(open_gates.values())), strict=True):
             total[name] += gradient.double().numpy()
     return total
+
+
+def _last(network: nn.Module, layers: dict[str, nn.Conv2d], picture: Tensor) -> str:
+    """Return the layer that runs last."""
+    ran: list[str] = []
+    handles = [layer.register_forward_hook(lambda *_, name=name: ran.append(name)) for name, layer in layers.items()]
+    with torch.no_grad():
+        network(picture)
+    for handle in handles:
+        handle.remove()
+    return ran[-1]
 
 
 def _gain(network: nn.Module, pairs: Sequence[Example]) -> float:

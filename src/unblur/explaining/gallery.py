@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from unblur.explaining import pictures
 from unblur.explaining.activations import Features
+from unblur.explaining.attention import Attention
 from unblur.explaining.blur_map import BlurMap
 from unblur.explaining.explanation import Picture
 from unblur.explaining.gradients import Map
@@ -103,3 +104,27 @@ def feature_pictures(held: Sequence[Features]) -> list[Picture]:
                     pictures.draw_map(each.component, "component", signed=True))
         )  # fmt: skip
     return shown
+
+
+def attention_pictures(found: Sequence[Attention]) -> list[Picture]:
+    """Return the maps of attention."""
+    shown = []
+    for each in found:
+        if each.kind == "pixels":
+            about = "how much the pixel in the middle of the region looks at each of its window"
+        elif len(each.values) == 1:
+            about = "the factor of each channel"
+        else:
+            about = "how much each channel (row) looks at each other, in the first head"
+        values = each.values
+        if len(values) == 1:
+            values = np.repeat(values, max(values.shape[1] // 8, 1), axis=0)
+        png = pictures.draw_map(values, "weight", signed=bool((values < 0).any()))
+        shown.append(Picture(f"attention_{each.layer}", "features", f"{each.layer}: attention", about, png))
+    return shown
+
+
+def frame_pictures(strongest: NDArray[np.int64], count: int, region: Region) -> list[Picture]:
+    """Return from which of `count` frames each place of the window (h, w) takes most."""
+    png = pictures.draw_map(strongest.astype(np.float32), "frame", region=region, top=count - 1)
+    return [Picture("frames", "maps", "which frame counts", "the frame that adds most around each place", png)]

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from unblur.errors import UnblurError
 from unblur.explaining import blur_map, doubt, gallery, words
-from unblur.explaining.activations import features, tuning
+from unblur.explaining.activations import border_ratio, features, tuning
+from unblur.explaining.attention import attention_maps
 from unblur.explaining.conformal import Calibration, signs_of
 from unblur.explaining.explanation import Explanation
 from unblur.explaining.fidelity import measure, trial_of
+from unblur.explaining.frames import frame_effects, strongest_frame
 from unblur.explaining.gradients import Map, contribution_area, diffusion_index
 from unblur.explaining.intervention import grid
 from unblur.explaining.methods import METHODS, chosen, reference_of
@@ -104,8 +106,17 @@ def explain_frames(
     shown += gallery.doubt_pictures(spread, near, inner, bound) + gallery.invented_picture(invented, region)
     held = features(subject)
     shown += gallery.feature_pictures(held)
+    looked = attention_maps(subject)
+    shown += gallery.attention_pictures(looked)
+    if held:
+        found["border_energy_ratio_of_first_block"] = border_ratio(held[0].energy)
+    found |= {f"attention_spread_{each.layer}": each.spread for each in looked}
+    if count > 1:
+        found |= {f"lost_without_frame_{i}": effect for i, effect in enumerate(frame_effects(subject))}
 
     best = _best(names, fidelity)
+    if count > 1 and (of_frames := next((name for name in ("lam", "integrated_gradients") if name in maps), None)):
+        shown += gallery.frame_pictures(strongest_frame(maps[of_frames]), count, subject.region)
     figures = {
         **found,
         "blur_extent_by_correction_px": blur.typical,
