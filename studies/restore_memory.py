@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from seams import feathered, seam_jump
 
-from unblur.restoring.seams import feathered, seam_jump
 from unblur.runtimes.restorer import load_restorer
 from unblur.runtimes.tiles import restore_tiled
 

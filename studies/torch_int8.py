@@ -25,7 +25,7 @@ from unblur.config.compose import checked, compose
 from unblur.evaluation.fixed_pairs import read_pairs
 from unblur.metrics.profiles import get_profile
 from unblur.runtimes.restorer import load_restorer
-from unblur.training.datamodule import RestorationData
+from unblur.training.datamodule import restoration_data
 from unblur.training.weights import load_model
 
 SIDE = (720, 1280)
@@ -68,7 +68,7 @@ def main() -> None:
 def quantized(network: nn.Module) -> nn.Module:
     """Return the network in int8, to be compiled at its first call, for sizes that are multiples of 16."""
     cfg = checked(compose(["experiment=starter", "data.num_workers=0"]))
-    crops = [batch["blur"] for batch in itertools.islice(RestorationData(cfg).train_dataloader(), 4)]
+    crops = [batch["blur"] for batch in itertools.islice(restoration_data(cfg).train_dataloader(), 4)]
     free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     program = torch.export.export(network, (crops[0],), dynamic_shapes=(free,), strict=False)
     quantizer = x86.X86InductorQuantizer().set_global(x86.get_default_x86_inductor_quantization_config())

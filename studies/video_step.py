@@ -21,7 +21,7 @@ from unblur.config.compose import compose
 from unblur.config.instantiate import instantiate
 from unblur.export.formats import export_model
 from unblur.runtimes.graph import GraphStream
-from unblur.runtimes.session import open_session
+from unblur.runtimes.sessions import open_session
 
 WAYS = (("onnxruntime", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
 FRAMES = {64: 12, 256: 6}  # of a clip, by its side

@@ -30,6 +30,7 @@ COMMANDS = {
     "benchmark": Command("unblur.stages.benchmark", "measure latency, memory and size of every variant"),
     "explain-pairs": Command("unblur.stages.explain", "bound the model's errors, and explain a few test pairs"),
     "report": Command("unblur.stages.report", "write the HTML report and the metrics that DVC compares"),
+    "new": Command("unblur.commands.new", "write the files of a new network, layout or stage"),
     "why": Command("unblur.commands.why", "say which stages are stale, because of which module, key or file"),
     "register": Command("unblur.commands.register", "put the exported model into the MLflow registry"),
     "gate": Command("unblur.commands.gate", "hold the candidate against the rules and the champion"),

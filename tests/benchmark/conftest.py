@@ -53,7 +53,7 @@ def paths(artifacts):
 
 @pytest.fixture(scope="session")
 def entered(paths):
-    """The entrants by name."""
-    from unblur.benchmark.entrants import entrants, named
+    """The candidates by name."""
+    from unblur.benchmark.candidates import candidates, named
 
-    return named(entrants(paths))
+    return named(candidates(paths))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unblur.benchmark.entrants import REFERENCE
+from unblur.benchmark.candidates import REFERENCE
 from unblur.benchmark.quality import measure_quality
 from unblur.data.manifest import PairRow
 from unblur.data.pictures import write_pictures

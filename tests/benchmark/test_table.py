@@ -1,6 +1,6 @@
 import csv
 
-from unblur.benchmark.entrants import Entrant, named
+from unblur.benchmark.candidates import Candidate, named
 from unblur.benchmark.latency import Latency
 from unblur.benchmark.memory import FreshStart
 from unblur.benchmark.quality import Quality
@@ -36,8 +36,8 @@ def test_rows_join_what_belongs_together_and_reach_the_file(tmp_path):
     }
     model = ModelVariant("trained", tmp_path / "model")
     entered = named([
-        Entrant(model, RUNTIMES["pytorch"], tmp_path / "model"),
-        Entrant(model, RUNTIMES["onnxruntime"], tmp_path / "model.onnx"),
+        Candidate(model, RUNTIMES["pytorch"], tmp_path / "model"),
+        Candidate(model, RUNTIMES["onnxruntime"], tmp_path / "model.onnx"),
     ])  # fmt: skip
     found = {"trained pytorch": quality(0.0), "trained onnxruntime": quality(0.02)}
     rows = join(latencies, fresh, entered, 2, {"test": found, "val": found})

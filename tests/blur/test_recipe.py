@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from unblur.blur.device import expose
+from unblur.blur.camera import expose
 from unblur.blur.light import to_linear, to_srgb
 from unblur.blur.optics import Defocus
 from unblur.blur.recipe import BlurRecipe, Drawn, SeverityRamp, Stratum

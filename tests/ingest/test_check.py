@@ -151,7 +151,7 @@ def test_a_list_that_is_missing_or_broken(sound):
     assert found(sound) == {("error", "no list", "SOURCES.json")}
 
 
-def test_twins_of_another_size_or_without_a_partner(tmp_path, make_photo):
+def test_pairs_of_another_size_or_without_a_partner(tmp_path, make_photo):
     root = tmp_path / "data"
     for seed, name in enumerate(["same/1.png", "same/2.png", "3.png"]):
         write_png(root / "test" / "sharp" / name, make_photo(seed=seed))
@@ -169,7 +169,7 @@ def test_twins_of_another_size_or_without_a_partner(tmp_path, make_photo):
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_twins_that_lie_otherwise(tmp_path, make_photo, turn):
+def test_pairs_that_lie_otherwise(tmp_path, make_photo, turn):
     sharp = make_photo(160, 128, seed=4)
     write_png(tmp_path / "data" / "train" / "sharp" / "1.png", sharp)
     blurred = upright(np.ascontiguousarray(cv2.blur(sharp, (9, 9))), turn)

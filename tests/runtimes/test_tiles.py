@@ -9,7 +9,6 @@ from torch import nn
 
 from unblur.errors import UnblurError, UsageError
 from unblur.networks.nafnet import NAFNet
-from unblur.restoring.seams import feathered, seam_jump
 from unblur.runtimes.tiles import feather, plan_axis, restore_tiled, thrown_away
 
 
@@ -129,18 +128,18 @@ def test_border_effects_do_not_reach_the_result_unless_the_overlap_is_too_small(
     assert np.abs(restore_tiled(as_restorer(blur), image, tile=96, overlap=0) - whole).max() > 0.01
 
 
-def test_nafnet_has_no_measurable_seam(make_photo):
+def test_nafnet_has_no_measurable_seam(make_photo, seams):
     restore = as_restorer(nafnet())
     image = make_photo(288, 320).astype(np.float32) / 255
     whole = restore_tiled(restore, image, tile=512)
     tiled = restore_tiled(restore, image, tile=160, overlap=64)
     difference = (tiled - whole) * 255
     assert np.abs(difference).max() < 8  # channel attention sees the tile instead of the image
-    seam, elsewhere = seam_jump(difference, feathered(320, 160, 64), axis=1)
+    seam, elsewhere = seams.seam_jump(difference, seams.feathered(320, 160, 64), axis=1)
     assert seam < 0.1  # grey levels
     assert seam < 2 * elsewhere
     hard = (restore_tiled(restore, image, tile=160, overlap=0) - whole) * 255
-    hard_seam, _ = seam_jump(hard, feathered(320, 160, 0), axis=1)
+    hard_seam, _ = seams.seam_jump(hard, seams.feathered(320, 160, 0), axis=1)
     assert hard_seam > 5 * seam
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from unblur.config.compose import checked, compose
 from unblur.ingest.pack import pack
-from unblur.training.datamodule import RestorationData
+from unblur.training.datamodule import restoration_data
 from unblur.training.fit import hash_training
 from unblur.training.module import RestorationModule
 from unblur.training.schedule import WarmupCosine
@@ -83,7 +83,7 @@ def run(cfg, keys, folder, resume=None):
         accelerator="cpu", max_epochs=3, logger=False, callbacks=[keys, saver], enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
     )  # fmt: skip
-    trainer.fit(module, datamodule=RestorationData(cfg), ckpt_path=resume, weights_only=True)
+    trainer.fit(module, datamodule=restoration_data(cfg), ckpt_path=resume, weights_only=True)
     return module.network.weight
 
 
@@ -106,7 +106,7 @@ def test_a_training_goes_on_from_the_middle_of_an_epoch(project, shards, tiny, s
 @pytest.mark.parametrize("source", ["data.shards=shards", "data.shards=null"])
 def test_batches_are_mixed_only_if_asked_for(project, shards, tiny, source):
     def batches(*options):
-        return list(RestorationData(checked(compose([*tiny, source, *options]))).train_dataloader())
+        return list(restoration_data(checked(compose([*tiny, source, *options]))).train_dataloader())
 
     rich = ("augment=rich", "augment.cutblur=1.0")
     usual, mixed = batches(*rich, "augment.cutblur=0", "augment.mixup=0"), batches(*rich, "augment.mixup=0")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unblur.benchmark.entrants import Entrant
+from unblur.benchmark.candidates import Candidate
 from unblur.benchmark.runtimes import RUNTIMES
 from unblur.errors import UnblurError
 from unblur.export.variants import TRAINED, WEIGHTS, ModelVariant
@@ -11,18 +11,18 @@ from unblur.records.latency import LatencyRow
 from unblur.safety.hashing import sha256_file
 
 
-def chosen(entrant: Entrant, row: LatencyRow, models: dict[str, ModelVariant]) -> Chosen:
-    """Return what is told about the entrant that won."""
-    model = entrant.model
-    runtime, precision = entrant.runtime.restored_by or ("", "")
+def chosen(candidate: Candidate, row: LatencyRow, models: dict[str, ModelVariant]) -> Chosen:
+    """Return what is told about the candidate that won."""
+    model = candidate.model
+    runtime, precision = candidate.runtime.restored_by or ("", "")
     parent = models[model.parent].source / WEIGHTS if model.parent else None
     return Chosen(
         model.name,
         model.kind,
         runtime,
         precision,
-        f"{model.name}/{entrant.file.name}",
-        sha256_file(entrant.file),
+        f"{model.name}/{candidate.file.name}",
+        sha256_file(candidate.file),
         sha256_file(parent) if parent else "",
         sha256_file(models[TRAINED].source / WEIGHTS),
         row.lost_db,

@@ -24,7 +24,7 @@ PAUSE = 0.02  # seconds between two calls: the last one's idle threads stop spin
 class Latency:
     """Milliseconds for one image, RGB float32 in and out: the median and the interquartile range of the rounds.
 
-    `rounds_ms` are those of each round, in the same order for every entrant of that size.
+    `rounds_ms` are those of each round, in the same order for every candidate of that size.
     """
 
     name: str
@@ -42,7 +42,7 @@ def measure_latency(
     warmup: int,
     track: Track[tuple[int, ...]] = lambda items: items,
 ) -> list[Latency]:
-    """Time every entrant at every size.
+    """Time every candidate at every size.
 
     Each round runs all of them once, in an order that rotates: a machine that slows down for a while slows all of
     them alike, and none always follows the same neighbour. The first `warmup` rounds are not counted.

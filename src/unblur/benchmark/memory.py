@@ -1,6 +1,6 @@
 """What a fresh process needs: time to load, time of the first image, peak memory.
 
-Each entrant gets a process of its own (`python -m unblur.benchmark.memory`): in a shared one the peak would be that
+Each candidate gets a process of its own (`python -m unblur.benchmark.memory`): in a shared one the peak would be that
 of the largest, and the first call would find everything warm.
 """
 

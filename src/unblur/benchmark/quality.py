@@ -1,4 +1,4 @@
-"""What each entrant loses against the trained network in PyTorch in float32, on the pairs that training did not see."""
+"""What each candidate loses against the trained network in PyTorch in float32, on pairs that training did not see."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unblur.benchmark.entrants import REFERENCE
+from unblur.benchmark.candidates import REFERENCE
 from unblur.benchmark.runtimes import Restores
 from unblur.data.manifest import PairRow
 from unblur.evaluation.fidelity import colour_shift, mean_score
@@ -37,7 +37,7 @@ class Quality:
 def measure_quality(
     restorers: Mapping[str, Restores], rows: Sequence[PairRow], prepared: Path, track: Track = lambda rows: rows
 ) -> dict[str, Quality]:
-    """Restore every pair with every entrant and compare it with the truth, and with the reference.
+    """Restore every pair with every candidate and compare it with the truth, and with the reference.
 
     Args:
         restorers: by name; `REFERENCE` is among them.
@@ -46,7 +46,7 @@ def measure_quality(
         track: wraps `rows`, for a progress bar.
 
     Raises:
-        UnblurError: a pair cannot be read, or an entrant gives values that are not finite.
+        UnblurError: a pair cannot be read, or an candidate gives values that are not finite.
     """
     figures: dict[str, list[tuple[float, float, float]]] = {name: [] for name in restorers}
     names = [REFERENCE, *(name for name in restorers if name != REFERENCE)]

@@ -53,13 +53,14 @@ class Eager:
     def __init__(self, folder: Path, threads: int, channels_last: bool = False, bf16: bool = False) -> None:
         import torch
 
+        from unblur.networks.description import describe
         from unblur.training.weights import load_model
 
         torch.set_num_threads(threads)
         self._memory = torch.channels_last if channels_last else torch.contiguous_format
         self._bf16 = bf16
         network = load_model(folder)
-        self.task = str(getattr(network, "task", "image"))
+        self.task = describe(network).task
         self._network = network.to(memory_format=self._memory)  # type: ignore[call-overload]  # the stub wants a device
 
     def __call__(self, batch: Images) -> Images:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from unblur.benchmark.entrants import REFERENCE, Entrant
+from unblur.benchmark.candidates import REFERENCE, Candidate
 from unblur.benchmark.latency import Latency
 from unblur.benchmark.memory import FreshStart
 from unblur.benchmark.quality import Quality
@@ -13,29 +13,29 @@ from unblur.records.latency import LatencyRow
 def join(
     latencies: Sequence[Latency],
     fresh: Mapping[str, Sequence[FreshStart]],
-    entered: Mapping[str, Entrant],
+    entered: Mapping[str, Candidate],
     threads: int,
     quality: Mapping[str, Mapping[str, Quality]],
 ) -> list[LatencyRow]:
-    """Put together what was measured for each entrant and size.
+    """Put together what was measured for each candidate and size.
 
     Args:
-        latencies: of every entrant and size.
-        fresh: by the entrant's name.
-        entered: the entrants by name.
+        latencies: of every candidate and size.
+        fresh: by the candidate's name.
+        entered: the candidates by name.
         threads: that were used.
-        quality: by split, "test" and "val", and by the entrant's name.
+        quality: by split, "test" and "val", and by the candidate's name.
     """
     test, validation = quality["test"], quality["val"]
     starts = {(name, start.height, start.width): start for name, found in fresh.items() for start in found}
     rows = []
     for timed in latencies:
-        entrant = entered[timed.name]
+        candidate = entered[timed.name]
         start = starts[timed.name, timed.height, timed.width]
         rows.append(
             LatencyRow(
-                entrant.model.name,
-                entrant.runtime.name,
+                candidate.model.name,
+                candidate.runtime.name,
                 timed.height,
                 timed.width,
                 threads,
@@ -44,7 +44,7 @@ def join(
                 round(start.load_ms, 1),
                 round(start.first_ms, 2),
                 round(start.peak_mb, 1),
-                round(_megabytes(entrant.file), 3),
+                round(_megabytes(candidate.file), 3),
                 round(test[timed.name].psnr, 4),
                 round(test[timed.name].ssim, 5),
                 round(test[timed.name].colour_shift, 4),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from unblur.blur.jpeg import compress
+from unblur.blur.camera import compress
 from unblur.blur.operator import Parameters, check_range
 from unblur.errors import UnblurError
 

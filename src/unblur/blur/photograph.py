@@ -7,14 +7,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from unblur.blur.averaging import Averaging
-from unblur.blur.device import Device, expose
+from unblur.blur.camera import Device, compress, expose, tone_srgb, tone_srgb8, undo_tone
 from unblur.blur.exposure import Exposure, Highlights, relight
-from unblur.blur.jpeg import compress
 from unblur.blur.light import Linear
 from unblur.blur.operator import Parameters
 from unblur.blur.origin import Origin
 from unblur.blur.sensor import SensorNoise
-from unblur.blur.tone import tone_srgb, tone_srgb8, undo_tone
 
 Step = SensorNoise | Device | Exposure | Highlights | Averaging | Origin
 

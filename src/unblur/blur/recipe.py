@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from unblur.blur.averaging import Averaging, light_of_values, values_of_light
-from unblur.blur.device import Device
+from unblur.blur.camera import Device
 from unblur.blur.exposure import Exposure, Highlights
 from unblur.blur.light import P
 from unblur.blur.operator import Operator

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from unblur.blur.camera import Device
 from unblur.blur.camera_motion import CameraMotion
 from unblur.blur.camera_path import Poses, View, mean_picture, pictures, resampled, steps, with_fourth_channel
-from unblur.blur.device import Device
 from unblur.blur.exposure import Exposure, Highlights
 from unblur.blur.light import Linear
 from unblur.blur.operator import between

@@ -1,43 +1,22 @@
 """`unblur restore`: take the blur out of a photograph, a folder of them, a video or a burst."""
 
 import argparse
-import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unblur.commands.restore_options import load_named, making_of, parse
 from unblur.config.entry import command
 from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
-    from unblur.restoring.folder import Making, Outcome
-    from unblur.runtimes.restorer import Restorer
-
-DESCRIPTION = """Take the blur out of a photograph, or of every photograph (JPEG, PNG, WebP, TIFF) in a folder.
-Names, tree, EXIF, colour profile, transparency and 16 bits are kept; EXIF orientation is baked into the pixels.
-What is done already, of the same photograph with the same model and options, is skipped; nothing that unblur did not
-write is overwritten. Of a video, frame times, sound, rotation and colour tags are kept. With --burst, IN is
-a folder of shots of one scene. Exit code 1 if any file or frame failed."""
-
-RUNTIME = "default: what `unblur benchmark` measured fastest here, else OpenVINO if installed; torch for its own files"
-PRECISION = "of what is not quantized (default: bf16 where the processor has it; give f32 for 16-bit photographs)"
-
-STRENGTH = "share of the restoration, 0 to 1 (default: 1), or auto: what is sharp already and intended bokeh stay"
-STEADY = "let a video flicker as an image model makes it; default: where the picture stands still, no more than it did"
-
-# Options that leave the pixels as they are.
-SAME_PIXELS = {
-    *("source", "sources", "target", "into", "model", "fast"),
-    *("batch", "threads", "max_megapixels", "overwrite", "compare"),
-}
+    from unblur.restoring.folder import Outcome
 
 
 @command
 def main(argv: list[str]) -> int:
     """Plan the work, load the model, restore file after file, say what went wrong."""
-    options = _parse(argv)
-    options.source, options.model = options.sources[0], _model(options)
+    options = parse(argv)
     if options.burst and len(options.sources) > 1:
         msg = f"--burst: got {len(options.sources)} folders or files; give the one folder of the shots"
         raise UsageError(msg)
@@ -102,88 +81,6 @@ def main(argv: list[str]) -> int:
             print(f"note: {job.source}: {note}", file=sys.stderr, flush=True)
     _report(outcomes, len(jobs) - len(todo), restorer.name, time.perf_counter() - start, options)
     return 1 if any(outcome.error for outcome in outcomes) else 0
-
-
-def load_named(options: argparse.Namespace) -> "Restorer":
-    """Load the model that the options name, and say so where none is named and there is no champion."""
-    from unblur.models.catalogue import BOX, CHAMPION
-    from unblur.models.loading import load_chosen
-
-    restorer = load_chosen(
-        options.model, options.threads, runtime=options.runtime, precision=options.precision, device=options.device
-    )
-    if options.model is None and restorer.name == BOX:
-        print(f"note: no {CHAMPION}: {BOX} is taken, the model that comes with unblur", file=sys.stderr, flush=True)
-    return restorer
-
-
-def making_of(options: argparse.Namespace, restorer: "Restorer") -> "Making":
-    """Return what decides the pixels: the model, and all options but those that do not change them."""
-    from unblur.restoring.folder import Making
-
-    return Making(restorer.sha256, {name: value for name, value in vars(options).items() if name not in SAME_PIXELS})
-
-
-def _model(options: argparse.Namespace) -> str | None:
-    """Return the model that the options name, if any."""
-    from unblur.models.catalogue import FAST
-
-    if options.fast and options.model is not None:
-        msg = f"--fast takes {FAST}, and --model {options.model} another model; give one of them"
-        raise UsageError(msg)
-    return FAST if options.fast else options.model
-
-
-def _parse(argv: list[str]) -> argparse.Namespace:
-    from unblur.models.catalogue import BOX, CHAMPION, FAST
-
-    parser = argparse.ArgumentParser(prog="unblur restore", description=DESCRIPTION)
-    about = "photographs, folders of them, or a video"
-    parser.add_argument("sources", type=Path, nargs="+", metavar="IN", help=about)
-    parser.add_argument("target", metavar="OUT", help="the file or folder to write, of several IN a folder; never IN")
-    parser.add_argument(
-        "--model",
-        help="a name that `unblur models` lists, an .onnx, .xml or .pt2 file, a folder with model.safetensors, or "
-        f"models:/NAME@ALIAS (default: {CHAMPION}, else {BOX})",
-    )
-    parser.add_argument("--fast", action="store_true", help=f"with {FAST}, the quick model that comes with unblur")
-    parser.add_argument("--tile", type=int, default=512, help="largest side of a tile in pixels (default: %(default)s)")
-    parser.add_argument("--overlap", type=int, default=64, help="overlap of tiles in pixels (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=1, help="tiles that go through together; more suit a GPU")
-    parser.add_argument("--runtime", default="auto", choices=("auto", "onnxruntime", "openvino", "torch"), help=RUNTIME)
-    parser.add_argument("--precision", default="auto", choices=("auto", "f32", "bf16"), help=PRECISION)
-    parser.add_argument("--device", choices=("cpu", "cuda", "tensorrt"), help="default: a GPU where there is one")
-    parser.add_argument("--threads", type=int, help="threads of the runtime (default: its own choice)")
-    parser.add_argument("--max-megapixels", type=float, default=250.0, help="refuse larger photographs (default: 250)")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="restore again what is done, and replace what unblur did not write"
-    )
-    parser.add_argument("--burst", action="store_true", help="IN is a folder of shots of one scene, OUT a photograph")
-    parser.add_argument("--reference", help="name of the shot that a burst is aligned to (default: the first by name)")
-    parser.add_argument("--strength", type=_strength, default=1.0, metavar="S", help=STRENGTH)
-    parser.add_argument(
-        "--no-guard", dest="guard", action="store_false", help="write what the model answers, unchecked"
-    )
-    parser.add_argument("--no-steady", dest="steady", action="store_false", help=STEADY)
-    parser.add_argument("--compare", action="store_true", help="write NAME.compare.png beside it: before and after")
-    options = parser.parse_args(argv)
-    options.into = options.target.endswith(("/", os.sep))
-    options.target = Path(options.target)
-    return options
-
-
-def _strength(text: str) -> float | None:
-    """Return a share, or None for auto."""
-    if text == "auto":
-        return None
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        msg = f"{text!r} is no strength; expected a number from 0 to 1, or auto"
-        raise argparse.ArgumentTypeError(msg)
-    return share
 
 
 def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float, options: argparse.Namespace) -> None:

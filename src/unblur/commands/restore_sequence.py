@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unblur.commands.restore_options import load_named, making_of
 from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ def restore_video_command(options: argparse.Namespace) -> int:
         TimeRemainingColumn,
     )
 
-    from unblur.commands.restore import load_named
     from unblur.console import console, show_table, what_next
     from unblur.restoring.video import check_video_target, restore_video
     from unblur.safety.videos import check_video_header
@@ -91,7 +91,6 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     import numpy as np
     from rich.markup import escape
 
-    from unblur.commands.restore import load_named
     from unblur.console import console, show_table, tracker, what_next
     from unblur.restoring.answer import finish
     from unblur.restoring.burst import check_burst_target, find_shots, read_burst, restore_burst
@@ -140,7 +139,6 @@ def _outstanding(
     Raises:
         UnblurError: a file is there that unblur did not write, or that was changed since.
     """
-    from unblur.commands.restore import making_of
     from unblur.safety.written import state
 
     target: Path = options.target.resolve() if options.target.is_symlink() else options.target

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unblur.compression.graph_parts import released
 from unblur.evaluation.fidelity import colour_shift, mean_score
 from unblur.runtimes.graph import GraphRestorer, GraphStream
-from unblur.runtimes.session import open_session
+from unblur.runtimes.sessions import open_session
 
 Images = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from unblur.config.schema import PipelineConfig
 from unblur.runtimes.graph import GraphRestorer, GraphStream
-from unblur.runtimes.session import Session, open_session
+from unblur.runtimes.session import Session
+from unblur.runtimes.sessions import open_session
 
 Inputs = dict[str, NDArray[Any]]
 
@@ -31,13 +32,13 @@ def calibration(cfg: PipelineConfig, graph: Path, count: int) -> Calibration:
         graph: an .onnx file of `unblur.export.onnx`.
         count: of batches.
     """
-    from unblur.training.datamodule import RestorationData
+    from unblur.training.datamodule import restoration_data
 
     recorder = Recorder(open_session(graph, graph.name, runtime="onnxruntime", threads=1))
     kind = GraphStream if "hidden" in recorder.inputs else GraphRestorer
     restorer = kind(recorder, graph.name, "")
     samples: list[str] = []
-    for batch in itertools.islice(RestorationData(cfg).train_dataloader(), count):
+    for batch in itertools.islice(restoration_data(cfg).train_dataloader(), count):
         restorer(batch["blur"].numpy())
         samples += batch["key"]
     return Calibration(recorder.seen, samples)

@@ -9,10 +9,11 @@ import numpy as np
 from torch import nn
 
 from unblur.export.onnx import export_onnx
+from unblur.networks.description import describe
 from unblur.networks.folding import fold
 from unblur.runtimes.graph import GraphRestorer, GraphStream
 from unblur.runtimes.openvino import has_bf16
-from unblur.runtimes.session import open_session
+from unblur.runtimes.sessions import open_session
 
 FRAMES = 4
 """Of the clip or burst that is timed."""
@@ -31,7 +32,7 @@ def deployed_latency(
         precision = "bf16" if has_bf16() else "f32"
         session = open_session(file, file.name, runtime="openvino", threads=threads, precision=precision)
     restorer = (GraphStream if "hidden" in session.inputs else GraphRestorer)(session, "network", "")
-    frames = () if getattr(network, "task", "image") == "image" else (FRAMES,)
+    frames = () if describe(network).task == "image" else (FRAMES,)
     image = np.random.default_rng(0).random((1, *frames, 3, height, width), dtype=np.float32)
     taken = []
     for _ in range(2 + runs):

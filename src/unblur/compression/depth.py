@@ -26,7 +26,7 @@ def shallower(network: nn.Module, count: int, loss: Callable[[nn.Module], float]
     """
     slimmer = copy.deepcopy(network)
     for _ in range(count):
-        blocks = {name: module for name, module in slimmer.named_modules() if getattr(module, "skippable", False)}
+        blocks = {name: module for name, module in slimmer.named_modules() if is_skippable(module)}
         if len(blocks) < 2:
             msg = f"prune.blocks is {count}, but {type(network).__name__} has no more blocks to take out; lower it"
             raise UnblurError(msg)
@@ -39,6 +39,11 @@ def shallower(network: nn.Module, count: int, loss: Callable[[nn.Module], float]
             slimmer.set_submodule(name, block)
         slimmer.set_submodule(min(hurts, key=lambda name: hurts[name]), nn.Identity())
     return slimmer
+
+
+def is_skippable(module: nn.Module) -> bool:
+    """Return whether a module is a block that its class says may be left out."""
+    return bool(getattr(module, "skippable", False))
 
 
 def _values(network: nn.Module, blocks: dict[str, nn.Module]) -> dict[str, int]:

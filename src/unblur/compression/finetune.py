@@ -13,7 +13,7 @@ from unblur.config.instantiate import instantiate
 from unblur.config.schema import FinetuneConfig, PipelineConfig
 from unblur.safety.hashing import sha256_file
 from unblur.training.callbacks import History
-from unblur.training.datamodule import RestorationData
+from unblur.training.datamodule import restoration_data
 from unblur.training.distillation import DistillationModule
 from unblur.training.fit import hash_training, make_trainer
 
@@ -58,7 +58,7 @@ def finetune(
     last = checkpoints / "last.ckpt"
     resumed = cfg.train.resume and last.is_file()
     student.train()
-    trainer.fit(module, datamodule=RestorationData(cfg), ckpt_path=str(last) if resumed else None, weights_only=True)
+    trainer.fit(module, datamodule=restoration_data(cfg), ckpt_path=str(last) if resumed else None, weights_only=True)
     student.eval()
     if trainer.is_global_zero:
         shutil.rmtree(checkpoints, ignore_errors=True)

@@ -22,7 +22,7 @@ from unblur.errors import UnblurError
 from unblur.evaluation.fixed_pairs import read_pairs
 from unblur.export.onnx import export_onnx
 from unblur.networks.folding import fold
-from unblur.training.datamodule import RestorationData
+from unblur.training.datamodule import restoration_data
 
 KINDS = ("int8", "int8_weights", "fp16")
 Track = Callable[[Sequence[Any]], Iterable[Any]]
@@ -82,7 +82,7 @@ def quantize_network(
         return found
     say(f"{name}: int8 loses {found.costs['int8'].lost_db:.3f} dB; training with quantization in the loop")
     student = copy.deepcopy(network)
-    loader = RestorationData(cfg).train_dataloader()
+    loader = restoration_data(cfg).train_dataloader()
     batches = [batch["blur"] for batch in itertools.islice(loader, cfg.quantize.batches)]
     with fake_quantized(student, batches, cfg.quantize.ends):
         finetune(cfg, student, network, cfg.quantize.finetune, f"quantize {name}")

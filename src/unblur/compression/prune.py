@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from unblur.compression.depth import shallower
+from unblur.compression.depth import is_skippable, shallower
 from unblur.compression.finetune import finetune
 from unblur.compression.importance import importance
 from unblur.compression.slimming import Limits, slim
-from unblur.compression.units import example
+from unblur.compression.units import example, find_units
 from unblur.config.instantiate import instantiate
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
 from unblur.records.training import Step
-from unblur.training.datamodule import RestorationData
+from unblur.training.datamodule import restoration_data
 from unblur.training.module import as_images
 
 Batches = list[tuple[Tensor, Tensor]]
@@ -38,7 +38,7 @@ def prune(
     cost: Callable[[nn.Module], float],
     say: Callable[[str], None] = lambda _: None,
 ) -> Pruned:
-    """Return a smaller network that was taught by `network`.
+    """Return a smaller network that was taught by `network`; the same where it says of nothing that it may go.
 
     Args:
         cfg: `prune` says how far and how; everything else is the training's.
@@ -55,6 +55,12 @@ def prune(
     if target is None or not 0 < target < 1 or settings.rounds < 1 or training.epochs < settings.rounds:
         msg = f"prune.target={target}, prune.rounds={settings.rounds}, prune.finetune.epochs={training.epochs}: "
         raise UnblurError(msg + "expected a share between 0 and 1, and at least as many epochs as rounds")
+    if not can_be_pruned(network, settings.blocks):
+        say(
+            f"{type(network).__name__} says of nothing that it may be pruned, and goes on as it is "
+            "(see unblur.networks.description)"
+        )
+        return Pruned(network, [], [], [])
     loss = instantiate(cfg.loss)
     batches = _batches(cfg, settings.batches)
     whole = cost(network)
@@ -94,7 +100,12 @@ def prune(
     return Pruned(student.eval(), shares, psnr, rows)
 
 
+def can_be_pruned(network: nn.Module, blocks: int) -> bool:
+    """Return whether a network says of anything that it may go: channels, heads, or blocks if those are asked for."""
+    return bool(find_units(network)) or (blocks > 0 and any(is_skippable(module) for module in network.modules()))
+
+
 def _batches(cfg: PipelineConfig, count: int) -> Batches:
     """Return the first batches that a training with this seed would see."""
-    loader = RestorationData(cfg).train_dataloader()
+    loader = restoration_data(cfg).train_dataloader()
     return [(batch["blur"], batch["sharp"]) for batch in itertools.islice(loader, count)]

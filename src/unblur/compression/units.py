@@ -1,8 +1,8 @@
 """What can be taken out of a network: channels that belong together, and heads of attention.
 
 Which tensors a channel runs through is found by following the graph (DepGraph, Fang et al. 2023, CVPR). Each network
-says where to begin: its class lists name patterns of layers in `inner` (channels inside a block) and `stream` (the
-features that blocks hand on: one group a level).
+says where to begin: its class has patterns of layers in `inner` (channels inside a block) and `stream_units` (the
+features that blocks hand on: one group a level). What the graph cannot tell, a block declares (`removable`).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +14,8 @@ import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
-from unblur.errors import UnblurError
-from unblur.networks.estrnn import ResidualDenseBlock
+from unblur.networks.description import SaysWhatIsRemovable, channel_scales, describe
 from unblur.networks.layers import LayerNorm2d, SubpixelUp
-from unblur.networks.maxim import ChannelMlp, ResidualAttention
-from unblur.networks.restormer import ChannelAttention, GatedFeedForward
 
 SIDE = 32
 """Of the images with which a network is followed."""
@@ -48,38 +45,25 @@ class Unit:
 
 
 def find_units(network: nn.Module) -> list[Unit]:
-    """Return the units of a network, in the order of its layers.
-
-    Raises:
-        UnblurError: the network does not say where its units begin.
-    """
-    inner, stream = getattr(network, "inner", ()), getattr(network, "stream_units", ())
-    graph = _graph(network) if inner or stream else None
+    """Return the units of a network, in the order of its layers; none if it does not say where they begin."""
+    said = describe(network)
+    kinds = ((False, said.inner), (True, said.stream_units))
+    graph = _graph(network) if said.inner or said.stream_units else None
     units = []
     for name, module in network.named_modules():
-        if isinstance(module, ChannelAttention) and len(module.temperature) > 1:
-            units.append(_heads(name, module))
-        elif isinstance(module, GatedFeedForward):
-            units.append(_gates(name, module))
-        elif isinstance(module, ResidualAttention):
-            units.append(_between(f"{name}.conv1", module.conv1, module.conv2))
-        elif isinstance(module, ChannelMlp):
-            units.append(_between(f"{name}.expand", module.expand, module.project))
-        elif isinstance(module, ResidualDenseBlock):
-            units += [_growth(name, module, place) for place in range(len(module.dense_layers))]
-        kinds = [kind for kind, patterns in ((False, inner), (True, stream)) if _matches(name, patterns)]
-        if kinds:
-            units.append(_channels(graph, network, name, module, stream=kinds[0]))
-    if not units:
-        msg = f"{type(network).__name__} does not say what can be pruned: its class has no `inner`"
-        raise UnblurError(msg)
+        if isinstance(module, SaysWhatIsRemovable):
+            units += [_declared(name, module, index) for index in range(len(module.removable()))]
+        streams = [stream for stream, patterns in kinds if _matches(name, patterns)]
+        if streams:
+            units.append(_channels(graph, network, name, module, stream=streams[0]))
     return units
 
 
 def example(network: nn.Module) -> Tensor:
     """Return an input small enough to follow or to count with: (1, 3, H, W), or a clip or burst of two."""
-    shape = (1, 3) if getattr(network, "task", "image") == "image" else (1, 2, 3)
-    side = max(SIDE, int(getattr(network, "multiple", 1)))
+    said = describe(network)
+    shape = (1, 3) if said.task == "image" else (1, 2, 3)
+    side = max(SIDE, said.multiple)
     return torch.rand(*shape, side, side)
 
 
@@ -88,13 +72,12 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _graph(network: nn.Module) -> tp.DependencyGraph:
-    scales = [p for name, p in network.named_parameters() if name.endswith((".beta", ".gamma"))]
     with torch.enable_grad():
         graph: tp.DependencyGraph = tp.DependencyGraph().build_dependency(
             network,
             example(network),
             customized_pruners={LayerNorm2d: _NormPruner(), SubpixelUp: _SubpixelPruner()},
-            unwrapped_parameters=[(scale, 1) for scale in scales],
+            unwrapped_parameters=[(scale, 1) for scale in channel_scales(network)],
             verbose=False,
         )
     return graph
@@ -132,84 +115,41 @@ def _axis(dependency: Any, layer: nn.Module) -> int | None:  # noqa: ANN401 (tor
     return int(out) if isinstance(layer, nn.ConvTranspose2d) else int(not out)
 
 
-def _heads(name: str, attention: ChannelAttention) -> Unit:
-    heads = len(attention.temperature)
-    each = attention.project_out.in_channels // heads
-
-    def rows(chosen: Sequence[int], thirds: int) -> list[int]:
-        width = heads * each
-        return [t * width + h * each + i for t in range(thirds) for h in chosen for i in range(each)]
-
-    every = list(range(heads))
-    owners = [h for h in every for _ in range(each)]
-    parts: list[Part] = [
-        (f"{name}.qkv", attention.qkv.weight, 0, rows(every, 3), owners * 3),
-        (f"{name}.project_out", attention.project_out.weight, 1, rows(every, 1), owners),
-    ]
+def _declared(name: str, block: SaysWhatIsRemovable, index: int) -> Unit:
+    """Return the unit that a block declares in its place `index`."""
+    size, places, heads = block.removable()[index]
+    parts = []
+    for layer, side, owners in places:
+        if side in ("out", "in"):
+            weight = cast("nn.Conv2d", cast("nn.Module", block).get_submodule(layer)).weight
+            there = [place for place, owner in enumerate(owners) if owner >= 0]
+            parts.append((_joined(name, layer), weight, int(side == "in"), there, [owners[place] for place in there]))
 
     def remove(chosen: Sequence[int]) -> None:
-        tp.prune_conv_out_channels(attention.qkv, rows(chosen, 3))
-        tp.prune_depthwise_conv_out_channels(attention.qkv_dwconv, rows(chosen, 3))
-        tp.prune_conv_in_channels(attention.project_out, rows(chosen, 1))
-        kept = [h for h in every if h not in set(chosen)]
-        attention.temperature = nn.Parameter(attention.temperature.detach()[kept])
+        for layer, side, owners in block.removable()[index].places:  # anew: places move when other units lose some
+            _take_out(cast("nn.Module", block), layer, side, [i for i, owner in enumerate(owners) if owner in chosen])
 
-    return Unit(name, heads, stream=False, parts=parts, remove=remove, heads=True)
+    return Unit(_joined(name, places[0][0]), size, stream=False, parts=parts, remove=remove, heads=heads)
 
 
-def _gates(name: str, ffn: GatedFeedForward) -> Unit:
-    """Return the unit of a gated feed-forward's hidden channels: one of each half goes together."""
-    size = ffn.project_out.in_channels
-    every = list(range(size))
-
-    def remove(chosen: Sequence[int]) -> None:
-        both = [half * size + i for half in range(2) for i in chosen]
-        tp.prune_conv_out_channels(ffn.project_in, both)
-        tp.prune_depthwise_conv_out_channels(ffn.dwconv, both)
-        tp.prune_conv_in_channels(ffn.project_out, list(chosen))
-
-    parts: list[Part] = [
-        (f"{name}.project_in", ffn.project_in.weight, 0, list(range(2 * size)), every * 2),
-        (f"{name}.project_out", ffn.project_out.weight, 1, every, every),
-    ]
-    return Unit(f"{name}.project_in", size, stream=False, parts=parts, remove=remove)
+def _take_out(block: nn.Module, layer: str, side: str, places: list[int]) -> None:
+    if side == "values":
+        around, _, own = layer.rpartition(".")
+        holder = block.get_submodule(around)
+        values = getattr(holder, own).detach()
+        kept = [i for i in range(len(values)) if i not in set(places)]
+        setattr(holder, own, nn.Parameter(values[kept]))
+        return
+    prune = {
+        "out": tp.prune_conv_out_channels,
+        "in": tp.prune_conv_in_channels,
+        "each": tp.prune_depthwise_conv_out_channels,
+    }
+    prune[side](block.get_submodule(layer), places)
 
 
-def _between(name: str, first: nn.Conv2d, second: nn.Conv2d) -> Unit:
-    """Return the unit of the channels between two convolutions that only the second takes in.
-
-    MAXIM's blocks cannot be followed by the graph, which loses count where positions become channels.
-    """
-    every = list(range(first.out_channels))
-
-    def remove(chosen: Sequence[int]) -> None:
-        tp.prune_conv_out_channels(first, list(chosen))
-        tp.prune_conv_in_channels(second, list(chosen))
-
-    parts: list[Part] = [(name, first.weight, 0, every, every), (name, second.weight, 1, every, every)]
-    return Unit(name, len(every), stream=False, parts=parts, remove=remove)
-
-
-def _growth(name: str, block: ResidualDenseBlock, place: int) -> Unit:
-    """Return the unit of one dense layer's outputs: every later layer of the block and its end take them in."""
-    convs = [cast("nn.Conv2d", layer.conv) for layer in block.dense_layers]
-    later = [*convs[place + 1 :], block.conv1x1]
-    own = convs[place]
-    every = list(range(own.out_channels))
-
-    def start() -> int:  # of these outputs among what later layers take in; moves when other units lose something
-        return convs[0].in_channels + sum(conv.out_channels for conv in convs[:place])
-
-    parts: list[Part] = [(f"{name}.dense_layers.{place}.conv", own.weight, 0, every, every)]
-    parts += [(name, conv.weight, 1, [start() + i for i in every], every) for conv in later]
-
-    def remove(chosen: Sequence[int]) -> None:
-        first = start()
-        tp.prune_conv_out_channels(own, list(chosen))
-        for conv in later:
-            tp.prune_conv_in_channels(conv, [first + i for i in chosen])
-
-    return Unit(f"{name}.dense_layers.{place}.conv", len(every), stream=False, parts=parts, remove=remove)
+def _joined(name: str, inner: str) -> str:
+    return f"{name}.{inner}" if name else inner
 
 
 class _NormPruner(tp.BasePruningFunc):  # type: ignore[misc]

@@ -6,7 +6,7 @@ inputs give the same bytes.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from unblur.config.schema import PathsConfig
@@ -37,14 +37,17 @@ READS = {
 """Stage -> the files that it reads of other stages: the key of their folder in `paths`, then where they lie in it."""
 
 
-def write_lineage(paths: PathsConfig, stage: str, folder: Path) -> None:
-    """Write down in `folder` what the stage reads, as it is now."""
-    content = {"stage": stage, "read": {name: sha256_file(file) for name, file in _read_by(paths, Path(), stage)}}
+def write_lineage(paths: PathsConfig, stage: str, folder: Path, reads: Sequence[str] | None = None) -> None:
+    """Write down in `folder` what the stage reads, as it is now; `reads` are its files if `READS` does not have it."""
+    files = _files(paths, Path(), READS[stage] if reads is None else reads)
+    content = {"stage": stage, "read": {name: sha256_file(file) for name, file in files}}
     with replacing(folder / FILE) as unfinished:
         unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def require_descent(paths: PathsConfig, stage: str, root: Path | None = None) -> None:
+def require_descent(
+    paths: PathsConfig, stage: str, reads: Sequence[str] | None = None, root: Path | None = None
+) -> None:
     """Do nothing if all that the stages before this one have made is made of what lies there now.
 
     What has no record passes: weights that were imported, and what an earlier version wrote. A trained model may be
@@ -53,20 +56,21 @@ def require_descent(paths: PathsConfig, stage: str, root: Path | None = None) ->
     Args:
         paths: where the stages have written.
         stage: that will read.
+        reads: its files if `READS` does not have it.
         root: what `paths` are relative to; None is the working folder.
 
     Raises:
         UnblurError: something was made of another file; both are named, and the stage to run again.
     """
     base = root or Path()
-    for before in _before(stage):
+    for before in _before(READS[stage] if reads is None else reads):
         if before != "train" and Path(getattr(paths, before)) == Path(paths.train):
             continue  # a pruned network that is taken for the trained one: a beginning, whatever it came from
         place = base / _folder(paths, before) / FILE
         recorded = _recorded(place)
         if recorded is None:
             continue
-        there = dict(_read_by(paths, base, before))
+        there = dict(_files(paths, base, READS[before]))
         for name in sorted(recorded.keys() | there.keys()):
             if (before, name) == ("train", PAIRS) or not (base / getattr(paths, name.partition("/")[0])).is_dir():
                 continue
@@ -80,10 +84,10 @@ def require_descent(paths: PathsConfig, stage: str, root: Path | None = None) ->
                 raise UnblurError(msg)
 
 
-def _before(stage: str) -> list[str]:
-    """Return the stages whose results this one reads, at once or through others, the earliest first."""
-    direct = {name.partition("/")[0] for name in READS[stage]} & READS.keys()
-    found = {earlier for each in direct for earlier in (*_before(each), each)}
+def _before(reads: Sequence[str]) -> list[str]:
+    """Return the stages whose results these files are, at once or through others, the earliest first."""
+    direct = {name.partition("/")[0] for name in reads} & READS.keys()
+    found = {earlier for each in direct for earlier in (*_before(READS[each]), each)}
     return [name for name in READS if name in found]
 
 
@@ -92,9 +96,9 @@ def _folder(paths: PathsConfig, stage: str) -> Path:
     return Path(getattr(paths, stage)) / ("model" if stage == "train" else "")
 
 
-def _read_by(paths: PathsConfig, base: Path, stage: str) -> Iterator[tuple[str, Path]]:
+def _files(paths: PathsConfig, base: Path, reads: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Yield what is there of the files that a stage reads, by their names in `READS`."""
-    for pattern in READS[stage]:
+    for pattern in reads:
         key, _, inner = pattern.partition("/")
         folder = base / getattr(paths, key)
         for file in sorted(folder.glob(inner)):

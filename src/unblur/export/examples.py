@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from unblur.networks.estrnn import ESTRNN
-from unblur.networks.stream_step import StreamStep
+from unblur.errors import UnblurError
+from unblur.networks.description import describe
+from unblur.networks.streaming import StreamingNetwork, StreamStep
 
 HEIGHT, WIDTH = 41, 54
 STATE = ("hidden", "features", "frames")
@@ -30,14 +31,21 @@ class Traced(NamedTuple):
 
 
 def traced(network: nn.Module) -> Traced:
-    """Return what to export of a network: itself, or, of one for video, a step with its state in and out."""
-    task = getattr(network, "task", "image")
+    """Return what to export of a network: itself, or, of one for video, a step with its state in and out.
+
+    Raises:
+        UnblurError: a network for video cannot take a stream frame by frame.
+    """
+    task = describe(network).task
     free: Free = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     if task == "burst":
         shots: Free = dict.fromkeys((0, 1, 3, 4), Dim.DYNAMIC)
         burst = torch.rand(2, 3, 3, HEIGHT, WIDTH)
         return Traced(network, (burst,), (shots,), ("blur",), ("restored",), {"task": task})
-    if isinstance(network, ESTRNN):
+    if task == "video":
+        if not isinstance(network, StreamingNetwork):
+            msg = f"{type(network).__name__}: a network for video is to be a unblur.networks.streaming.StreamingNetwork"
+            raise UnblurError(msg)
         step = StreamStep(network)
         shape = step.shape()
         height, width = -(-HEIGHT // shape.multiple), -(-WIDTH // shape.multiple)

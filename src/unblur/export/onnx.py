@@ -13,6 +13,7 @@ from torch import nn
 
 from unblur.errors import UnblurError
 from unblur.export.examples import traced
+from unblur.networks.description import describe
 from unblur.safety.atomic import replacing
 
 FREE = {
@@ -27,7 +28,7 @@ def export_onnx(network: nn.Module, path: Path, opset: int = 18) -> None:
     """Write `network` as an ONNX model from `blur` to `restored`, (batch, 3, height, width).
 
     A burst is (batch, shots, 3, height, width). Of a video network it is one step: more inputs and outputs carry its
-    state (`unblur.networks.stream_step`).
+    state (`unblur.networks.streaming`).
 
     The weights are inside the file. What the exporter notes about source files on this machine is left out.
 
@@ -40,7 +41,7 @@ def export_onnx(network: nn.Module, path: Path, opset: int = 18) -> None:
         UnblurError: the network does something that ONNX at this opset cannot, or the result is not valid ONNX.
     """
     name = type(network).__name__
-    task, trace = getattr(network, "task", "image"), traced(network)
+    task, trace = describe(network).task, traced(network)
     try:
         with _quiet():
             program = torch.onnx.export(

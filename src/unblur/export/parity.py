@@ -11,6 +11,7 @@ from torch import nn
 
 from unblur.errors import UnblurError
 from unblur.evaluation.fidelity import mean_score
+from unblur.networks.description import describe
 from unblur.records.parity import ParityRow
 from unblur.runtimes.restorer import Restorer, load_restorer
 
@@ -48,7 +49,7 @@ def check_parity(
     Raises:
         UnblurError: a size does not have three numbers of at least 1, or a file cannot be loaded.
     """
-    task = getattr(network, "task", "image")
+    task = describe(network).task
     images = [_random_batch(size, task) for size in sizes]
     expected = [_restored(network, image) for image in images]
     rows = []

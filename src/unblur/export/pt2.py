@@ -20,6 +20,7 @@ from torch.export import ExportedProgram
 
 from unblur.errors import UnblurError
 from unblur.export.examples import traced
+from unblur.networks.description import describe
 from unblur.safety.atomic import replacing
 
 
@@ -47,7 +48,7 @@ def traced_program(network: nn.Module) -> ExportedProgram:
         UnblurError: torch.export cannot trace the network, or it is one for video.
     """
     name = type(network).__name__
-    if getattr(network, "task", "image") == "video":
+    if describe(network).task == "video":
         msg = f"{name} is a video network, which goes to ONNX and OpenVINO alone; set export.formats=[onnx,openvino]"
         raise UnblurError(msg)
     trace = traced(network)

@@ -71,7 +71,7 @@ def check_data(
     track: Track = iter,
     limits: CheckConfig | None = None,
 ) -> DataReport:
-    """Check every file below `data_root`: hashes and splits as SOURCES.json says, pixels, and blur/ and sharp/ twins.
+    """Check every file below `data_root`: hashes and splits as SOURCES.json says, pixels, partners in blur/ and sharp/.
 
     Args:
         data_root: the dataset's folder.
@@ -88,8 +88,8 @@ def check_data(
     if not any(name != SOURCES for name in names):
         msg = f"{data_root} holds no data: build it with `unblur data starter`, or fetch it with `dvc pull`"
         raise UnblurError(msg)
-    twins = _twins(names)
-    entries, findings = _listed(data_root, names, exclude, has_twins=bool(twins))
+    partners = _partners(names)
+    entries, findings = _listed(data_root, names, exclude, has_partners=bool(partners))
     pictures: dict[str, _Picture] = {}
     to_open = [name for name in names if PurePosixPath(name).suffix.lower() in PICTURES]
     for name in track(to_open):
@@ -98,9 +98,9 @@ def check_data(
         if picture is not None:
             pictures[name] = picture
     findings += _scene_leaks(entries)
-    findings += _duplicates(pictures, entries, twins)
+    findings += _duplicates(pictures, entries, partners)
     findings += _alike(pictures, entries, limits)
-    findings += _mismatched(pictures, to_open, twins, limits)
+    findings += _mismatched(pictures, to_open, partners, limits)
     findings.sort(key=lambda finding: (finding.severity, finding.file, finding.problem))
     splits = Counter(entries[name].split or "none" for name in to_open if name in entries)
     others = len(names) - len(to_open) - (SOURCES in names)
@@ -158,12 +158,12 @@ def write_report(report: DataReport, path: Path) -> None:
 
 
 def _listed(
-    data_root: Path, names: Sequence[str], exclude: Sequence[str], *, has_twins: bool
+    data_root: Path, names: Sequence[str], exclude: Sequence[str], *, has_partners: bool
 ) -> tuple[dict[str, Entry], list[Finding]]:
     """Compare SOURCES.json with what is there. Twins in folders need no such list: their folders say what they are."""
     if SOURCES not in names:
         lack = Finding("error", "no list", SOURCES, "it says which split each photo belongs to")
-        return {}, [] if has_twins else [lack]
+        return {}, [] if has_partners else [lack]
     try:
         listed = read_entries(data_root / SOURCES)
     except UnblurError as error:
@@ -221,9 +221,9 @@ def _scene_leaks(entries: Mapping[str, Entry]) -> list[Finding]:
 
 
 def _duplicates(
-    pictures: Mapping[str, _Picture], entries: Mapping[str, Entry], twins: Mapping[str, str]
+    pictures: Mapping[str, _Picture], entries: Mapping[str, Entry], partners: Mapping[str, str]
 ) -> list[Finding]:
-    """Find pictures with the same pixels; a blurred picture may equal its own sharp twin (nothing moved)."""
+    """Find pictures with the same pixels; a blurred picture may equal its own sharp partner (nothing moved)."""
     by_pixels: dict[str, list[str]] = defaultdict(list)
     for name, picture in pictures.items():
         by_pixels[picture.pixels].append(name)
@@ -235,7 +235,7 @@ def _duplicates(
         if len(splits) > 1:
             detail = f"in {' and '.join(splits)}; the same pixels as {', '.join(others)}"
             findings.append(Finding("error", "same photo in two splits", first, detail))
-        elif others and not (len(others) == 1 and twins.get(first) == others[0]):
+        elif others and not (len(others) == 1 and partners.get(first) == others[0]):
             findings.append(Finding("warning", "duplicate", first, f"the same pixels as {', '.join(others)}"))
     return findings
 
@@ -254,10 +254,10 @@ def _used(entry: Entry) -> bool:
     return entry.split is not None
 
 
-def _twins(names: Sequence[str]) -> dict[str, str]:
-    """Map each picture in a blur/ folder that stands beside a sharp/ folder to its twin there, and the other way.
+def _partners(names: Sequence[str]) -> dict[str, str]:
+    """Map each picture in a blur/ folder that stands beside a sharp/ folder to its partner there, and the other way.
 
-    A picture whose twin is missing maps to "".
+    A picture whose partner is missing maps to "".
     """
     sides: dict[tuple[str, ...], dict[str, dict[str, str]]] = defaultdict(lambda: {"blur": {}, "sharp": {}})
     for name in names:
@@ -267,30 +267,30 @@ def _twins(names: Sequence[str]) -> dict[str, str]:
         if side is not None and path.suffix.lower() in PICTURES:
             below = PurePosixPath(*path.parts[side + 1 :]).with_suffix("").as_posix()
             sides[folders[:side]][folders[side]][below] = name
-    twins: dict[str, str] = {}
+    partners: dict[str, str] = {}
     for pair in sides.values():
         if pair["blur"] and pair["sharp"]:
-            twins |= {name: pair["sharp"].get(key, "") for key, name in pair["blur"].items()}
-            twins |= {name: pair["blur"].get(key, "") for key, name in pair["sharp"].items()}
-    return twins
+            partners |= {name: pair["sharp"].get(key, "") for key, name in pair["blur"].items()}
+            partners |= {name: pair["blur"].get(key, "") for key, name in pair["sharp"].items()}
+    return partners
 
 
 def _mismatched(
-    pictures: Mapping[str, _Picture], names: Sequence[str], twins: Mapping[str, str], limits: CheckConfig
+    pictures: Mapping[str, _Picture], names: Sequence[str], partners: Mapping[str, str], limits: CheckConfig
 ) -> list[Finding]:
     findings = []
     for name in names:
-        twin = twins.get(name, name)  # of no pair: its own twin, and not above itself
-        if twin == "":
+        partner = partners.get(name, name)  # of no pair: its own partner, and not above itself
+        if partner == "":
             findings.append(
                 Finding("error", "no partner", name, "a blur/ and a sharp/ picture of one name were expected")
             )
-        elif twin in pictures and name in pictures and name < twin:  # blur/ comes before sharp/
-            a, b = pictures[name], pictures[twin]
+        elif partner in pictures and name in pictures and name < partner:  # blur/ comes before sharp/
+            a, b = pictures[name], pictures[partner]
             sizes = ((a.width, a.height), (b.width, b.height))
             if turned := find_turned(name, (a.print, b.print), sizes, limits):
-                findings += [replace(found, other=twin) for found in turned]
+                findings += [replace(found, other=partner) for found in turned]
             elif sizes[0] != sizes[1]:
-                detail = f"{a.width} x {a.height}, but {twin} is {b.width} x {b.height}"
+                detail = f"{a.width} x {a.height}, but {partner} is {b.width} x {b.height}"
                 findings.append(Finding("error", "mismatched pair", name, detail))
     return findings

@@ -1,27 +1,17 @@
 """ESTRNN: recurrent video deblurring with global spatio-temporal attention (Zhong et al. 2020, ECCV)."""
 
-from collections.abc import Iterable, Iterator
-from typing import ClassVar, NamedTuple
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unblur.networks.description import Place, Removable
 from unblur.networks.layers import crop, pad_to_multiple
+from unblur.networks.streaming import StreamingNetwork
 
 
-class ClipState(NamedTuple):
-    """What a stream remembers: all that a step needs besides its frame."""
-
-    hidden: Tensor
-    """(B, n, h, w): the recurrent state."""
-    features: Tensor
-    """(B, past + 1 + future, 5n, h, w): of the last frames, the newest last."""
-    frames: Tensor
-    """(B, future + 1, 3, H, W): the last frames themselves, the newest last."""
-
-
-class ESTRNN(nn.Module):
+class ESTRNN(StreamingNetwork):
     """Restores a clip (B, T, 3, H, W) to (B, T, 3, H, W), both RGB in [0, 1]; any T, H and W from 1 on.
 
     A recurrent cell goes through the whole clip; each frame is then made of its own features and those of `past`
@@ -42,8 +32,6 @@ class ESTRNN(nn.Module):
         centred: frames lie in [-0.5, 0.5] inside, as in the paper.
         residual: the output corrects the blurred frame; the paper's is the frame itself.
     """
-
-    task: ClassVar[str] = "video"
 
     def __init__(
         self,
@@ -67,19 +55,15 @@ class ESTRNN(nn.Module):
             for parameter in self.recons.model[-1].parameters():
                 nn.init.zeros_(parameter)  # a new network returns its input
 
-    def forward(self, blur: Tensor) -> Tensor:
-        """Return every frame restored; values may leave [0, 1] a little."""
-        hidden = None
-        features = []
-        for frame in blur.unbind(1):
-            encoded, hidden = self.encode(frame, hidden)
-            features.append(encoded)
-        last = len(features) - 1
-        restored = []
-        for t, frame in enumerate(blur.unbind(1)):
-            seen = [features[min(max(t + k, 0), last)] for k in range(-self.past, self.future + 1)]
-            restored.append(self.decode(torch.stack(seen, dim=1), frame))
-        return torch.stack(restored, dim=1)
+    @property
+    def hidden_channels(self) -> int:
+        """Channels of the hidden state."""
+        return self.cell.width
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of a frame's features."""
+        return 5 * self.cell.width
 
     def encode(self, frame: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the features (B, 5n, h, w) of a frame (B, 3, H, W), and the state after it; None is the start."""
@@ -91,44 +75,6 @@ class ESTRNN(nn.Module):
         picture = self.recons(self.fusion(features, self.past)) + self.offset
         restored = crop(picture, *frame.shape[-2:])
         return frame + restored - self.offset if self.residual else restored
-
-    def start(self, frame: Tensor) -> ClipState:
-        """Return the state of a stream before its first frame, which is `frame` (B, 3, H, W)."""
-        encoded, hidden = self.encode(frame)
-        window = torch.stack([encoded] * (self.past + 1 + self.future), dim=1)
-        return ClipState(torch.zeros_like(hidden), window, torch.stack([frame] * (self.future + 1), dim=1))
-
-    def step(self, frame: Tensor, state: ClipState) -> tuple[Tensor, ClipState]:
-        """Take the next frame (B, 3, H, W); return the one `future` frames before it, restored, and the state.
-
-        The first `future` results of a stream come before its first frame and mean nothing.
-        """
-        encoded, hidden = self.encode(frame, state.hidden)
-        return self._next(encoded, hidden, frame, state)
-
-    def drain(self, state: ClipState) -> tuple[Tensor, ClipState]:
-        """Return the next restored frame when there are no more to take; `future` times at the end of a stream."""
-        return self._next(state.features[:, -1], state.hidden, state.frames[:, -1], state)
-
-    def stream(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Yield every frame (B, 3, H, W) restored, `future` frames later than it is taken."""
-        state, taken = None, 0
-        for frame in frames:
-            restored, state = self.step(frame, self.start(frame) if state is None else state)
-            taken += 1
-            if taken > self.future:
-                yield restored
-        for late in range(1, self.future + 1):
-            if state is None:
-                return
-            restored, state = self.drain(state)
-            if taken + late > self.future:
-                yield restored
-
-    def _next(self, encoded: Tensor, hidden: Tensor, frame: Tensor, state: ClipState) -> tuple[Tensor, ClipState]:
-        features = torch.cat([state.features[:, 1:], encoded[:, None]], dim=1)
-        frames = torch.cat([state.frames[:, 1:], frame[:, None]], dim=1)
-        return self.decode(features, frames[:, 0]), ClipState(hidden, features, frames)
 
 
 class RecurrentCell(nn.Module):
@@ -245,6 +191,21 @@ class ResidualDenseBlock(nn.Module):
             seen = torch.cat([seen, layer(seen)], dim=1)
         out: Tensor = x + self.conv1x1(seen)
         return out
+
+    def removable(self) -> list[Removable]:
+        """Return the outputs of each dense layer: every later layer of the block and its end take them in."""
+        convs = [(f"dense_layers.{i}.conv", cast("DenseLayer", each).conv) for i, each in enumerate(self.dense_layers)]
+        start, found = convs[0][1].in_channels, []
+        for index, (name, conv) in enumerate(convs):
+            every = list(range(conv.out_channels))
+            later = [*convs[index + 1 :], ("conv1x1", self.conv1x1)]
+            places: list[Place] = [(name, "out", every)]
+            for taker, layer in later:
+                after = layer.in_channels - start - len(every)
+                places.append((taker, "in", [-1] * start + every + [-1] * after))
+            found.append(Removable(len(every), places))
+            start += len(every)
+        return found
 
 
 class DenseLayer(nn.Module):

@@ -9,14 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.networks.folding import Standardise, after_affine, convolution
-from unblur.networks.maxim import (
+from unblur.networks.maxim_blocks import (
     LEVELS,
     ChannelMlp,
     Features,
     Gather,
     Level,
     ResidualAttention,
-    Stage,
 )
 from unblur.networks.multi_axis import MultiAxisBlock, gelu
 from unblur.networks.multi_axis_folded import FoldedCrossGate, FoldedMultiAxisBlock, FoldedNorm, transposed_then
@@ -26,7 +25,7 @@ from unblur.networks.resampling import resize_by
 class FoldedStage(nn.Module):
     """A Stage whose skips go straight into the layers that take them."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: nn.Module) -> None:
         super().__init__()
         parts: Any = stage  # whose lists hold modules of known kinds
         self.inputs, self.downs, self.images = parts.inputs, parts.downs, parts.images

@@ -116,6 +116,7 @@ class NAFBlock(nn.Module):
     """
 
     skippable: ClassVar[bool] = True
+    channel_scales: ClassVar = ("beta", "gamma")
 
     def __init__(self, channels: int, window: int = 0) -> None:
         super().__init__()

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from unblur.errors import UnblurError
-from unblur.networks.maxim import LEVELS, MAXIM
+from unblur.networks.maxim import MAXIM
+from unblur.networks.maxim_blocks import LEVELS
 from unblur.safety.archives import check_zip, read_tar
 
 Array = npt.NDArray[np.float32]

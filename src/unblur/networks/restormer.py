@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
+from unblur.networks.description import Removable
 from unblur.networks.folding import Standardise, after_affine, parts
 from unblur.networks.layers import LayerNorm2d, SubpixelUp, crop, pad_to_multiple
 
@@ -138,6 +139,20 @@ class ChannelAttention(nn.Module):
         out: Tensor = self.project_out((attention @ v).reshape(batch, -1, height, width))
         return out
 
+    def removable(self) -> list[Removable]:
+        """Return its heads, if there are several; each has a share of the queries, keys and values."""
+        count = len(self.temperature)
+        if count < 2:
+            return []
+        owners = [head for head in range(count) for _ in range(self.project_out.in_channels // count)]
+        places = [
+            ("qkv", "out", owners * 3),
+            ("project_out", "in", owners),
+            ("qkv_dwconv", "each", owners * 3),
+            ("temperature", "values", list(range(count))),
+        ]
+        return [Removable(count, places, heads=True)]
+
 
 class GatedFeedForward(nn.Module):
     """Gated-Dconv feed-forward (GDFN): GELU(x1) x2 of two depthwise branches."""
@@ -153,6 +168,12 @@ class GatedFeedForward(nn.Module):
         first, second = self.dwconv(self.project_in(x)).chunk(2, dim=1)
         out: Tensor = self.project_out(F.gelu(first) * second)
         return out
+
+    def removable(self) -> list[Removable]:
+        """Return its hidden channels; one of each half of the gate goes together."""
+        every = list(range(self.project_out.in_channels))
+        places = [("project_in", "out", every * 2), ("project_out", "in", every), ("dwconv", "each", every * 2)]
+        return [Removable(len(every), places)]
 
 
 class FoldedTransformerBlock(nn.Module):

@@ -95,7 +95,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
         )
         raise UnblurError(msg)
     training = noted_training(root / cfg.paths.train)
-    require_descent(cfg.paths, "register", root)
+    require_descent(cfg.paths, "register", root=root)
     require_one_training(cfg.paths, root, training, chosen)
     check_replaceable(root / cfg.paths.registry / CARD, is_card)
     client = tracking_client()

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
+from unblur.networks.description import describe
 from unblur.safety.hashing import sha256_file
 from unblur.training.weights import WEIGHTS, load_model
 
@@ -31,7 +32,7 @@ class TorchRestorer:
         self._bf16 = bf16
         # torch's stub of Module.to does not know that a memory format alone is allowed together with a device.
         self._network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.task = str(getattr(self._network, "task", "image"))
+        self.task = describe(self._network).task
 
     @property
     def network(self) -> torch.nn.Module:

@@ -107,7 +107,7 @@ def _graph(path: Path, threads: int | None, choices: tuple[str, str, str | None]
     from unblur.runtimes.choice import choose
     from unblur.runtimes.foreign_layout import is_foreign, read_layout
     from unblur.runtimes.graph import GraphRestorer, GraphStream
-    from unblur.runtimes.session import open_session
+    from unblur.runtimes.sessions import open_session
 
     check_listed(path)
     weights = path.with_suffix(".bin") if path.suffix == ".xml" else path

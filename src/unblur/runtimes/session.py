@@ -1,17 +1,9 @@
-"""What runs a model's graph: arrays in, arrays out. One protocol over ONNX Runtime and OpenVINO."""
+"""What runs a model's graph: arrays in, arrays out. One protocol over ONNX Runtime and OpenVINO (see `sessions`)."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
-
-from unblur.config.extras import install, is_installed
-from unblur.errors import MissingPackageError, UnblurError
-
-RUNTIMES = ("onnxruntime", "openvino")
-PRECISIONS = ("f32", "bf16")
-DEVICES = ("cpu", "cuda", "tensorrt")
 
 Shape = tuple[int | None, ...]
 
@@ -40,50 +32,3 @@ class Session(Protocol):
             SessionError: the runtime cannot compute this.
         """
         ...
-
-
-def open_session(
-    path: Path, name: str, *, runtime: str, threads: int | None, precision: str = "f32", device: str | None = None
-) -> Session:
-    """Load a graph.
-
-    Args:
-        path: an .onnx file, or, with OpenVINO, an .xml beside its .bin.
-        name: what errors call it.
-        runtime: one of RUNTIMES.
-        threads: of one operation; None leaves it to the runtime.
-        precision: of what is not quantized; bf16 with OpenVINO alone.
-        device: one of DEVICES; None takes CUDA where ONNX Runtime has it, else the CPU.
-
-    Raises:
-        UnblurError: the choices do not go together, or the file is no model.
-    """
-    for choice, known, what in (
-        (runtime, RUNTIMES, "runtime"),
-        (precision, PRECISIONS, "precision"),
-        (device or "cpu", DEVICES, "device"),
-    ):
-        if choice not in known:
-            msg = f"unknown {what} {choice!r}; known: {', '.join(known)}"
-            raise UnblurError(msg)
-    try:
-        if runtime == "openvino":
-            if device not in (None, "cpu"):
-                msg = f"OpenVINO runs on the CPU here, not on {device}; choose the runtime onnxruntime"
-                raise UnblurError(msg)
-            if not is_installed("openvino"):
-                msg = f"{name}: needs OpenVINO, which is not installed: {install('openvino')}"
-                raise MissingPackageError(msg)
-            from unblur.runtimes.openvino import OpenVinoSession
-
-            return OpenVinoSession(path, threads, precision)
-        if precision != "f32":
-            msg = f"ONNX Runtime computes in the file's own precision, not in {precision}; choose the runtime openvino"
-            raise UnblurError(msg)
-        from unblur.runtimes.onnx import OnnxSession
-
-        return OnnxSession(path, threads, device)
-    except SessionError as error:
-        kind = "ONNX" if path.suffix == ".onnx" else "OpenVINO"
-        msg = f"{name}: not an {kind} model that can be run ({error}); export it again"
-        raise UnblurError(msg) from error

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @stage
 def main(cfg: PipelineConfig) -> None:
     """Write latency.csv, complexity.json, chosen.json and pareto.png to artifacts/benchmark; remember the fastest."""
+    from unblur.benchmark.candidates import candidates, named
     from unblur.benchmark.choice import choose
     from unblur.benchmark.chosen import chosen, last_choice
     from unblur.benchmark.complexity import complexity
-    from unblur.benchmark.entrants import entrants, named
     from unblur.benchmark.latency import measure_latency
     from unblur.benchmark.memory import measure_fresh_start
     from unblur.benchmark.runtimes import in_sequences
@@ -38,7 +38,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.training.weights import load_model
 
     settings, folder = cfg.benchmark, Path(cfg.paths.benchmark)
-    entered = named(entrants(cfg.paths))
+    entered = named(candidates(cfg.paths))
     models = {model.name: model for model in all_models(cfg.paths)}
     require_descent(cfg.paths, "benchmark")
 
@@ -54,9 +54,9 @@ def main(cfg: PipelineConfig) -> None:
             runs, settings.sizes, settings.rounds, settings.warmup, tracker("interleaved rounds")
         )
         rows = join(latencies, fresh, entered, settings.threads, _quality(cfg, restorers))
-        candidates = [(each.model.name, each.runtime.name) for each in entered.values() if each.runtime.restored_by]
+        deployable = [(each.model.name, each.runtime.name) for each in entered.values() if each.runtime.restored_by]
         choice = choose(
-            rows, latencies, candidates, settings.max_lost_db, margin=settings.margin, last=last_choice(folder)
+            rows, latencies, deployable, settings.max_lost_db, margin=settings.margin, last=last_choice(folder)
         )
         rows = choice.mark(rows)
         write_latency(rows, new)

@@ -22,6 +22,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.export.openvino import convert_onnx
     from unblur.export.parity import check_budget, check_parity, require_parity, shown
     from unblur.export.variants import all_models
+    from unblur.networks.description import describe
     from unblur.records.parity import write_parity
     from unblur.safety.hashing import check_listed, write_listing
     from unblur.training.weights import load_model
@@ -40,7 +41,7 @@ def main(cfg: PipelineConfig) -> None:
             with console.status(f"exporting {model.name} (up to a minute)"):
                 if model.kind == "float":
                     network = load_model(model.source)
-                    task = getattr(network, "task", task)
+                    task = describe(network).task
                     files = [export_model(network, name, own, cfg.export.opset) for name in cfg.export.formats]
                 else:  # of the network before it, which is its parent
                     check_listed(model.source)

@@ -52,7 +52,7 @@ def main(cfg: PipelineConfig) -> None:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         write_history(new / HISTORY, pruned.history)
     show_table(
-        "Pruned" if pruned.shares else "Nothing pruned: prune.target is null",
+        "Pruned" if pruned.shares else f"Nothing pruned: {_why_not(cfg)}",
         ["", "trained", "pruned", "share"],
         [
             _row("parameters, M", before.parameters / 1e6, after.parameters / 1e6),
@@ -85,6 +85,10 @@ def cost_of(cfg: PipelineConfig) -> "Callable[[nn.Module], float]":
         return lambda network: deployed_latency(network, cfg.benchmark.threads)
     msg = f"prune.cost={cfg.prune.cost}; known: macs, latency"
     raise UnblurError(msg)
+
+
+def _why_not(cfg: PipelineConfig) -> str:
+    return "prune.target is null" if cfg.prune.target is None else "the network says of nothing that it may go"
 
 
 def _row(name: str, before: float, after: float) -> list[str]:

@@ -14,8 +14,10 @@ from unblur.data.shards import ShardedCrops, Shards
 from unblur.errors import UnblurError
 from unblur.ingest.imported import read_imported
 
+Crops = SharpCrops | PairedCrops | ShardedCrops
 
-def training_crops(cfg: PipelineConfig) -> SharpCrops | PairedCrops | ShardedCrops:
+
+def training_crops(cfg: PipelineConfig) -> Crops:
     """Return crops of the training split: out of `data.shards`, of imported pairs, or of sharp photographs.
 
     Raises:

@@ -1,5 +1,6 @@
 """The DataModule: training crops that are drawn anew each time, validation pairs that never change."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +16,38 @@ from unblur.data.pictures import check_task
 from unblur.data.progressive import AnyPatch, ProgressiveBatches
 from unblur.data.sampling import StatelessSampler
 from unblur.errors import UnblurError
-from unblur.training.crops import training_crops
+from unblur.training.crops import Crops, training_crops
 
 
 class RestorationData(L.LightningDataModule):
     """Serves the training and validation splits; the test split is evaluation's alone.
 
     Args:
-        cfg: data, blur, augment, paths and seed are read.
+        crops: of the training split; item i is a function of i alone. See `unblur.training.crops`.
+        pairs: of the validation split, whole images.
+        batch_size: crops of a step on each process.
+        steps_per_epoch: steps of an epoch.
+        num_workers: processes that read crops ahead; 0 reads them where the training runs.
+        seed: of what mixes the crops of a batch.
+        progressive: (until, patch, batch) of `ProgressiveBatches`: patches that grow; None leaves them as they are.
     """
 
-    def __init__(self, cfg: PipelineConfig) -> None:
+    def __init__(
+        self,
+        crops: Crops,
+        pairs: Pairs,
+        *,
+        batch_size: int = 8,
+        steps_per_epoch: int = 100,
+        num_workers: int = 0,
+        seed: int = 0,
+        progressive: tuple[Sequence[int], Sequence[int], Sequence[int]] | None = None,
+    ) -> None:
         super().__init__()
-        self.cfg = cfg
+        self.crops, self.pairs = crops, pairs
+        self.batch_size, self.steps_per_epoch, self.num_workers = batch_size, steps_per_epoch, num_workers
+        self.seed, self.progressive = seed, progressive
         self._stopped = {"epoch": 0, "steps": 0}
-        prepared = Path(cfg.paths.prepared)
-        rows = [row for row in read_manifest(prepared) if row.split == "val"]
-        if not rows:
-            msg = f"{prepared / 'manifest.csv'}: no pair of the split val; see data.pairs_per_photo, or import again"
-            raise UnblurError(msg)
-        check_task(rows, prepared, cfg.data.task)
-        self.pairs = Pairs(rows, prepared)
-        self.crops = training_crops(cfg)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of crops; an epoch is `steps_per_epoch` steps on each process.
@@ -44,15 +55,15 @@ class RestorationData(L.LightningDataModule):
         A training that goes on from the middle of an epoch gets the rest of it.
         """
         world, rank = self._world()
-        samples = self.cfg.data.steps_per_epoch * self.cfg.data.batch_size * world
-        workers = self.cfg.data.num_workers
-        if self.cfg.data.progressive.until:
-            return self._progressive(rank, world)
+        samples = self.steps_per_epoch * self.batch_size * world
+        workers = self.num_workers
+        if self.progressive is not None:
+            return self._progressive(*self.progressive, rank=rank, world=world)
         sampler = StatelessSampler(samples, rank=rank, world_size=world)
-        sampler.skip(self._stopped["epoch"], self._stopped["steps"] * self.cfg.data.batch_size)
+        sampler.skip(self._stopped["epoch"], self._stopped["steps"] * self.batch_size)
         return DataLoader(
             self.crops,
-            batch_size=self.cfg.data.batch_size,
+            batch_size=self.batch_size,
             sampler=sampler,
             num_workers=workers,
             collate_fn=self._collate(),
@@ -63,11 +74,12 @@ class RestorationData(L.LightningDataModule):
             drop_last=True,
         )
 
-    def _progressive(self, rank: int, world: int) -> DataLoader[Any]:
-        stages = self.cfg.data.progressive
-        steps, workers = self.cfg.data.steps_per_epoch, self.cfg.data.num_workers
+    def _progressive(
+        self, until: Sequence[int], patch: Sequence[int], batch: Sequence[int], *, rank: int, world: int
+    ) -> DataLoader[Any]:
+        workers = self.num_workers
         batches = ProgressiveBatches(
-            stages.until, stages.patch, stages.batch, steps_per_epoch=steps, rank=rank, world_size=world
+            until, patch, batch, steps_per_epoch=self.steps_per_epoch, rank=rank, world_size=world
         )
         batches.skip(self._stopped["epoch"], self._stopped["steps"])
         return DataLoader(
@@ -100,10 +112,35 @@ class RestorationData(L.LightningDataModule):
     def _collate(self) -> MixingCollate | None:
         augment = self.crops.augment
         mixes = augment.cutblur or augment.mixup
-        return MixingCollate(augment.cutblur, augment.mixup, self.cfg.seed) if mixes else None
+        return MixingCollate(augment.cutblur, augment.mixup, self.seed) if mixes else None
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+def restoration_data(cfg: PipelineConfig) -> RestorationData:
+    """Return the data that a configuration names: data, blur, augment, paths and seed are read.
+
+    Raises:
+        UnblurError: there are no validation pairs, or no training crops, or they are not for `data.task`.
+    """
+    prepared = Path(cfg.paths.prepared)
+    rows = [row for row in read_manifest(prepared) if row.split == "val"]
+    if not rows:
+        msg = f"{prepared / 'manifest.csv'}: no pair of the split val; see data.pairs_per_photo, or import again"
+        raise UnblurError(msg)
+    check_task(rows, prepared, cfg.data.task)
+    pairs = Pairs(rows, prepared)
+    stages = cfg.data.progressive
+    return RestorationData(
+        training_crops(cfg),
+        pairs,
+        batch_size=cfg.data.batch_size,
+        steps_per_epoch=cfg.data.steps_per_epoch,
+        num_workers=cfg.data.num_workers,
+        seed=cfg.seed,
+        progressive=(stages.until, stages.patch, stages.batch) if stages.until else None,
+    )
 
 
 def _one_thread(worker: int) -> None:

@@ -22,6 +22,7 @@ from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
+from unblur.networks.description import describe
 from unblur.records.training import HISTORY, RECORD, Training, write_training
 from unblur.safety.atomic import require_writable
 from unblur.safety.hashing import sha256_file
@@ -29,7 +30,7 @@ from unblur.safety.owned import MARKER, check_owned, check_replaceable, owned_fo
 from unblur.training.callbacks import History, SamplePanels, StopsAtOnce
 from unblur.training.checkpoints import KeptCheckpoints, newest_readable
 from unblur.training.crops import shard_store
-from unblur.training.datamodule import RestorationData
+from unblur.training.datamodule import restoration_data
 from unblur.training.distillation import DistillationModule
 from unblur.training.module import RestorationModule
 from unblur.training.precision import resolve_precision
@@ -53,7 +54,7 @@ def fit(cfg: PipelineConfig) -> Training:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.train.threads:
         torch.set_num_threads(cfg.train.threads)
-    data = RestorationData(cfg)
+    data = restoration_data(cfg)
     manifest = sha256_file(Path(cfg.paths.prepared) / "manifest.csv")
     training_hash = hash_training(cfg, manifest)
     checkpoints = Path(cfg.paths.checkpoints) / training_hash[:16]
@@ -62,7 +63,7 @@ def fit(cfg: PipelineConfig) -> Training:
 
     network, model = make_network(cfg)
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if cfg.train.init_share else {}
-    task = getattr(network, "task", "image")
+    task = describe(network).task
     if task != cfg.data.task:
         name = type(network).__name__
         msg = f"{name} is a network for {task}, data.task is {cfg.data.task}: choose another model, or another data"

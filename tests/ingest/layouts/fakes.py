@@ -177,3 +177,13 @@ MAKERS: dict[str, Callable[[Path], Counts]] = {
     "averaged": averaged,
 }
 """Layout -> what writes its fake into a folder and returns the number of entries in each split."""
+
+
+def _of_file(path: Path) -> Callable[[Path], Counts]:
+    """Return the maker that a file `fake_LAYOUT.py` beside this one defines."""
+    content: dict[str, Callable[[Fake], Counts]] = {}
+    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), content)
+    return lambda root: content["make"](Fake(root))
+
+
+MAKERS |= {path.stem.removeprefix("fake_"): _of_file(path) for path in Path(__file__).parent.glob("fake_*.py")}

@@ -6,7 +6,7 @@ Three parts differ in exposure of truth and blur: BSD_1ms8ms, BSD_2ms16ms, BSD_3
 from collections.abc import Iterator
 from pathlib import Path
 
-from unblur.ingest.layouts.layout import Layout, LayoutEntry, folders, twins
+from unblur.ingest.layouts.layout import Layout, LayoutEntry, folders, partners
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
 
@@ -18,7 +18,7 @@ def entries(root: Path) -> Iterator[LayoutEntry]:
         for folder, split in SPLITS.items():
             for sequence in folders(part / folder):
                 scene = "/".join((*part.relative_to(root).parts, split, sequence.name))
-                yield from twins(root, sequence / "Blur" / "RGB", sequence / "Sharp" / "RGB", split, scene)
+                yield from partners(root, sequence / "Blur" / "RGB", sequence / "Sharp" / "RGB", split, scene)
 
 
 BSD = Layout(

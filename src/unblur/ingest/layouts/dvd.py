@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from unblur.ingest.layouts.layout import Layout, LayoutEntry, folders, twins
+from unblur.ingest.layouts.layout import Layout, LayoutEntry, folders, partners
 
 # As the authors answered in DeepVideoDeblurring's second issue on GitHub.
 TEST = frozenset(
@@ -17,7 +17,7 @@ def entries(root: Path) -> Iterator[LayoutEntry]:
     for sequence in folders(base if base.is_dir() else root):
         if (sequence / "input").is_dir():
             split = "test" if sequence.name in TEST else "train"
-            yield from twins(root, sequence / "input", sequence / "GT", split, sequence.name)
+            yield from partners(root, sequence / "input", sequence / "GT", split, sequence.name)
 
 
 DVD = Layout("dvd", "DVD, hand-held video", "quantitative_datasets/SEQUENCE/{input,GT}/NNNNN.jpg", "video", entries)

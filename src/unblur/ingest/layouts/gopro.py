@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from unblur.ingest.layouts.layout import Layout, LayoutEntry, folders, twins
+from unblur.ingest.layouts.layout import Layout, LayoutEntry, folders, partners
 
 
 def entries(root: Path, blur: str) -> Iterator[LayoutEntry]:
@@ -15,7 +15,7 @@ def entries(root: Path, blur: str) -> Iterator[LayoutEntry]:
     for split in ("train", "test"):
         for sequence in folders(root / split):
             if (sequence / blur).is_dir():
-                yield from twins(root, sequence / blur, sequence / "sharp", split, sequence.name)
+                yield from partners(root, sequence / blur, sequence / "sharp", split, sequence.name)
 
 
 GOPRO, GOPRO_GAMMA = (

@@ -1,20 +1,17 @@
-"""Every layout by its name."""
+"""Every layout by its name: what the modules of this folder define."""
 
-from unblur.ingest.layouts.averaged import AVERAGED
-from unblur.ingest.layouts.bsd import BSD
-from unblur.ingest.layouts.dvd import DVD
-from unblur.ingest.layouts.gopro import GOPRO, GOPRO_GAMMA
-from unblur.ingest.layouts.hide import HIDE
-from unblur.ingest.layouts.koehler import KOEHLER
+from importlib import import_module
+from pkgutil import iter_modules
+
+from unblur.ingest import layouts
 from unblur.ingest.layouts.layout import Layout
-from unblur.ingest.layouts.pairs import PAIRS
-from unblur.ingest.layouts.photos import PHOTOS
-from unblur.ingest.layouts.realblur import REALBLUR_J, REALBLUR_R
-from unblur.ingest.layouts.reds import REDS
-from unblur.ingest.layouts.rsblur import RSBLUR
-from unblur.ingest.layouts.videos import VIDEO_FILES
 
-_PUBLISHED = (GOPRO, GOPRO_GAMMA, HIDE, REALBLUR_J, REALBLUR_R, RSBLUR, REDS, DVD, BSD, KOEHLER)
-_OWN = (PAIRS, PHOTOS, VIDEO_FILES, AVERAGED)
+_MODULES = [
+    import_module(f"{layouts.__name__}.{found.name}")
+    for found in iter_modules(layouts.__path__)
+    if found.name != "known"
+]
 
-LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (*_PUBLISHED, *_OWN)}
+LAYOUTS: dict[str, Layout] = {
+    each.name: each for module in _MODULES for each in vars(module).values() if isinstance(each, Layout)
+}

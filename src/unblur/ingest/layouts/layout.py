@@ -80,7 +80,7 @@ class Layout:
         return found
 
 
-def twins(root: Path, blur: Path, sharp: Path, split: str, scene: str) -> Iterator[LayoutEntry]:
+def partners(root: Path, blur: Path, sharp: Path, split: str, scene: str) -> Iterator[LayoutEntry]:
     """Yield the frames of a sequence: pictures of one name in the folders `blur` and `sharp`, in order.
 
     Raises:

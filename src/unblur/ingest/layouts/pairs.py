@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from unblur.ingest.layouts.layout import Layout, LayoutEntry, is_picture, twins
+from unblur.ingest.layouts.layout import Layout, LayoutEntry, is_picture, partners
 from unblur.ingest.layouts.photos import split_folders
 
 SIDES = (("blur", "sharp"), ("input", "target"), ("blur", "gt"), ("input", "GT"), ("lq", "gt"))
@@ -24,7 +24,7 @@ def entries(root: Path) -> Iterator[LayoutEntry]:
         below |= {blur / path.parent.relative_to(sharp) for path in sharp.rglob("*") if is_picture(path)}
         for folder in sorted(below):
             inner = folder.relative_to(blur)
-            found = list(twins(root, folder, sharp / inner, split, inner.as_posix()))
+            found = list(partners(root, folder, sharp / inner, split, inner.as_posix()))
             numbered = inner != Path() and all(entry.sharp.stem.isdecimal() for entry in found)
             for entry in found:
                 scene = f"{split}/{entry.sharp.stem}" if inner == Path() else inner.as_posix()

@@ -6,7 +6,7 @@ The truth of its test sequences was never published, so there is none here.
 from collections.abc import Iterator
 from pathlib import Path
 
-from unblur.ingest.layouts.layout import Layout, LayoutEntry, folders, twins
+from unblur.ingest.layouts.layout import Layout, LayoutEntry, folders, partners
 
 
 def entries(root: Path) -> Iterator[LayoutEntry]:
@@ -16,7 +16,7 @@ def entries(root: Path) -> Iterator[LayoutEntry]:
         for sequence in folders(base / f"{split}_blur"):
             # Sequence 000 of train and of val are two scenes.
             scene = f"{split}/{sequence.name}"
-            yield from twins(root, sequence, base / f"{split}_sharp" / sequence.name, split, scene)
+            yield from partners(root, sequence, base / f"{split}_sharp" / sequence.name, split, scene)
 
 
 REDS = Layout(

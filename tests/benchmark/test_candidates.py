@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unblur.benchmark.entrants import REFERENCE, entrants
+from unblur.benchmark.candidates import REFERENCE, candidates
 from unblur.benchmark.latency import random_image
 from unblur.errors import UnblurError
 from unblur.runtimes.openvino import has_bf16
@@ -26,9 +26,9 @@ def test_all_compute_the_same_image(entered):
 
 
 def test_the_reference_comes_first(paths):
-    assert entrants(paths)[0].name == REFERENCE
+    assert candidates(paths)[0].name == REFERENCE
 
 
 def test_what_was_not_exported_is_told(paths, tmp_path):
     with pytest.raises(UnblurError, match=r"trained/model\.onnx is not there; run `unblur export` first"):
-        entrants(replace(paths, export=str(tmp_path)))
+        candidates(replace(paths, export=str(tmp_path)))

@@ -1,15 +1,22 @@
 import numpy as np
 import pytest
 
-from unblur.blur.bayer import demosaic, mosaic
-from unblur.blur.device import Device, expose
+from unblur.blur.camera import (
+    Device,
+    IsoNoise,
+    Jpeg,
+    ToneCurve,
+    WhiteBalance,
+    compress,
+    demosaic,
+    expose,
+    mosaic,
+    tone_srgb8,
+    undo_tone,
+)
 from unblur.blur.exposure import Exposure, Highlights, relight
-from unblur.blur.iso import IsoNoise
-from unblur.blur.jpeg import Jpeg, compress
 from unblur.blur.recipe import BlurRecipe
-from unblur.blur.tone import ToneCurve, tone_srgb8, undo_tone
 from unblur.blur.trajectory import CameraShake
-from unblur.blur.white_balance import WhiteBalance
 from unblur.errors import UnblurError
 
 

@@ -11,7 +11,7 @@ from unblur.export.variants import TRAINED, ModelVariant, all_models
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Candidate:
     """One model in one runtime, and the file or folder that it is loaded from."""
 
     model: ModelVariant
@@ -28,7 +28,7 @@ REFERENCE = f"{TRAINED} {EAGER}"
 """The trained network in PyTorch in float32: what speed and quality are told against."""
 
 
-def entrants(paths: PathsConfig) -> list[Entrant]:
+def candidates(paths: PathsConfig) -> list[Candidate]:
     """Return every model in every runtime, the reference first.
 
     Raises:
@@ -44,10 +44,10 @@ def entrants(paths: PathsConfig) -> list[Entrant]:
             if not file.exists():
                 msg = f"{file} is not there; run `unblur export` first, with onnx among export.formats"
                 raise UnblurError(msg)
-            found.append(Entrant(model, runtime, file))
+            found.append(Candidate(model, runtime, file))
     return found
 
 
-def named(found: Sequence[Entrant]) -> dict[str, Entrant]:
+def named(found: Sequence[Candidate]) -> dict[str, Candidate]:
     """Return them by their names."""
-    return {entrant.name: entrant for entrant in found}
+    return {candidate.name: candidate for candidate in found}
