@@ -18,6 +18,7 @@ MADE = {
     "quantize": ["trained_int8/model.onnx", "pruned_int8/model.onnx"],
     "export": ["trained/sha256.json", "trained_int8/sha256.json", "parity.csv"],
     "benchmark": ["latency.csv", "chosen.json"],
+    "explain": ["summary.json"],
 }
 
 
@@ -79,6 +80,7 @@ def test_one_pass_belongs_together_and_its_records_are_the_same_bytes_again(path
         ("export", {"report", "register"}, "benchmark"),
         ("evaluate", set(), ""),
         ("benchmark", set(), ""),
+        ("explain", set(), ""),
         ("prepared", {"quantize", "export", "benchmark", "report", "register"}, "prune"),
     ],
 )

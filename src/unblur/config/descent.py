@@ -35,6 +35,8 @@ READS = {
     "register": (TRAINED, "evaluate/metrics.json", f"export/*/{LISTING}", "benchmark/chosen.json"),
 }
 """Stage -> the files that it reads of other stages: the key of their folder in `paths`, then where they lie in it."""
+COMMANDS = {"explain": "explain-pairs"}
+"""Stage -> its command, where that is called otherwise."""
 
 
 def write_lineage(paths: PathsConfig, stage: str, folder: Path, reads: Sequence[str] | None = None) -> None:
@@ -79,7 +81,7 @@ def require_descent(
             if was != now:
                 msg = (
                     f"{place} was made of {_told(was)}, but {file} is {_told(now)}: they do not belong together. Run "
-                    f"`unblur {before}` again, or bring everything up to date: `dvc repro`."
+                    f"`unblur {COMMANDS.get(before, before)}` again, or bring everything up to date: `dvc repro`."
                 )
                 raise UnblurError(msg)
 

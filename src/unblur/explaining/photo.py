@@ -131,7 +131,7 @@ def explain_frames(
     sentences = (
         words.where_blurred(spectrum, blur),
         words.what_counted(METHODS[best].title, maps[best], subject.region),
-        words.where_not_to_trust(spread, invented[around.rows, around.columns], _ninth(bound)),
+        words.where_not_to_trust(spread, invented[around.rows, around.columns], bound),
     )
     return Explanation(
         about={
@@ -227,10 +227,6 @@ def _called(restorer: Restorer, reference: int) -> Callable[[Tensor], Tensor]:
 def _cut(frames: Field, place: Region) -> Tensor:
     """Return the window (K, 3, h, w) of frames (K, H, W, 3)."""
     return torch.from_numpy(np.ascontiguousarray(frames[:, place.rows, place.columns].transpose(0, 3, 1, 2)))
-
-
-def _ninth(bound: Field | None) -> float | None:
-    return None if bound is None else float(np.quantile(bound, 0.9))
 
 
 def _check_task(restorer: Restorer, count: int) -> None:

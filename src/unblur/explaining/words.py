@@ -37,17 +37,19 @@ def what_counted(title: str, attribution: NDArray[np.float64], region: Region) -
     )
 
 
-def where_not_to_trust(spread: NDArray[np.float32], invented: NDArray[np.float32], bound: float | None) -> str:
-    """Return the sentence about doubt: the spread (H, W) of turned answers and the invented share (H, W)."""
-    place = strongest_place(spread)
+def where_not_to_trust(
+    spread: NDArray[np.float32], invented: NDArray[np.float32], bound: NDArray[np.float32] | None
+) -> str:
+    """Return the sentence about doubt: spread of turned answers, invented share, bound on errors, each (H, W)."""
+    place = strongest_place(spread if bound is None else bound)
     worst = 255 * float(np.quantile(spread, 0.999))
-    promise = (
-        "" if bound is None else f"; nine of ten pixels of its answer are wrong by at most {255 * bound:.0f} steps"
-    )
-    return (
-        f"Trust it least {place}: there answers to turned copies of the photograph differ by up to {worst:.1f} of 255 "
-        f"steps, and {100 * float(invented.mean()):.1f} % of all detail is invented, not in the photograph{promise}."
-    )
+    drawn = f"answers to turned copies of the photograph differ by up to {worst:.1f} of 255 steps"
+    made_up = f"{100 * float(invented.mean()):.1f} % of the detail is invented, not in the photograph"
+    if bound is None:
+        return f"Trust it least {place}, where {drawn}; {made_up}."
+    high = 255 * float(np.median(bound[bound >= np.quantile(bound, 0.9)]))
+    promise = f"errors, for nine pixels of ten, stay below {255 * float(np.median(bound)):.0f} steps at the median"
+    return f"Trust it least {place}: {promise}, and below {high:.0f} in the worst tenth; {drawn}; {made_up}."
 
 
 def strongest_place(values: NDArray[np.float32]) -> str:
