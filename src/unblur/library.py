@@ -200,9 +200,9 @@ def restore(
         model: what `load` returns or takes.
         strength: see `Model`.
         guard: see `Model`.
-        tile: see `Model`.
-        overlap: see `Model`.
-        batch_size: see `Model`.
+        tile: of all of these see `Model`.
+        overlap: of tiles.
+        batch_size: of tiles.
         compare: write NAME.compare.png beside each: before and after.
         overwrite: restore again what is done, and replace what unblur did not write.
         max_megapixels: larger photographs are refused; Pillow's own limit, `PIL.Image.MAX_IMAGE_PIXELS`, holds too.
@@ -305,29 +305,26 @@ def explain(
     tests: bool = True,
     track: Track = iter,
 ) -> "Explanation":
-    """Explain a model's answer to a photograph, as `unblur explain` does (docs/explain.md). Needs `unblur[train]`.
+    """Explain a model's answer, as `unblur explain` does (docs/explain.md). Needs `unblur[train]`.
 
     Args:
         photo: what `Model` takes; a path may be a burst's folder or a video, where the model is for those.
-        model: what `load` returns or takes; a folder with model.safetensors has gradients, and with them all maps.
+        model: what `load` returns or takes; a folder with model.safetensors allows all maps.
         at: middle (x, y) of the region; None takes where the model corrects most.
-        size: side of the region.
+        size: side of the region in pixels.
         maps: their names; None takes all that the model allows.
         tests: measure each map.
-        track: wraps the list of maps, for a progress bar.
+        track: wraps the list of maps.
 
     Raises:
         UnblurError: region, photograph and maps do not fit each other or the model, or a package is missing.
     """
     with told():
-        from unblur.explaining.photo import Asked, explain_frames
-        from unblur.explaining.source import find_calibration, take_source
+        from unblur.explaining.photo import Asked, explain_photo
 
     restorer = (model if isinstance(model, Model) else load(model)).restorer
-    source, name = take_source(photo, restorer)
-    asked = Asked(at, size, None if maps is None else tuple(maps), tests, source.reference)
-    calibration = find_calibration(None, restorer.sha256)
-    return explain_frames(restorer, source.frames, name, asked, calibration=calibration, track=track)
+    asked = Asked(at, size, tuple(maps) if maps else None, tests)
+    return explain_photo(restorer, photo, asked, track)
 
 
 def _require_images(model: Model) -> None:

@@ -208,5 +208,5 @@ def test_explanations_are_a_section_where_they_were_made(explained, html):
 def test_explanations_of_another_model_are_refused(explained):
     path = Path(explained.explain) / SUMMARY
     path.write_text(path.read_text().replace("a" * 64, "b" * 64))
-    with pytest.raises(UnblurError, match="explains another model than .*run.json; run `unblur explain-pairs` again"):
+    with pytest.raises(UnblurError, match=r"explains another model than .*run\.json; run `unblur explain-pairs` again"):
         read_artifacts(explained)

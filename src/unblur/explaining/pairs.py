@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from unblur.explaining.blur_map import from_correction, from_spectrum
 from unblur.explaining.conformal import Calibration, calibrate, coverage, error_of, signs_of
 from unblur.explaining.filters import Example
 from unblur.records.explanation import Coverage
-from unblur.runtimes.restorer import Restorer
+
+if TYPE_CHECKING:
+    from unblur.runtimes.restorer import Restorer
 
 Field = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
@@ -48,7 +50,7 @@ class Pair:
         return strength_bin(self.row.kind, self.row.strength)
 
 
-def answered(restorer: Restorer, rows: Sequence[PairRow], root: Path, track: Track = iter) -> list[Pair]:
+def answered(restorer: "Restorer", rows: Sequence[PairRow], root: Path, track: Track = iter) -> list[Pair]:
     """Return pairs with the model's answers; of a clip the middle frame counts."""
     pairs = []
     for row in track(list(rows)):

@@ -1,8 +1,8 @@
 """From a photograph, burst or clip and a model to the explanation of the model's answer."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,10 +21,13 @@ from unblur.explaining.gradients import Map, contribution_area, diffusion_index
 from unblur.explaining.intervention import grid
 from unblur.explaining.methods import METHODS, chosen, reference_of
 from unblur.explaining.region import Region, most_corrected, region_at, window_around
+from unblur.explaining.source import find_calibration, take_source
 from unblur.explaining.subject import Subject, restorer_of, subject_of
 from unblur.records.explanation import Fidelity
-from unblur.runtimes.restorer import Restorer
 from unblur.runtimes.tiles import restore_tiled
+
+if TYPE_CHECKING:
+    from unblur.runtimes.restorer import Restorer
 
 Field = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
@@ -49,8 +52,16 @@ class Asked:
     seed: int = 0
 
 
+def explain_photo(restorer: "Restorer", photo: object, asked: Asked, track: Track = iter) -> Explanation:
+    """Explain the answer to what a program holds or names (see `take_source`), with the pipeline's bounds on errors."""
+    source, name = take_source(photo, restorer)
+    asked = replace(asked, reference=source.reference)
+    bounds = find_calibration(None, restorer.sha256)
+    return explain_frames(restorer, source.frames, name, asked, calibration=bounds, track=track)
+
+
 def explain_frames(
-    restorer: Restorer,
+    restorer: "Restorer",
     frames: Field,
     name: str,
     asked: Asked | None = None,
@@ -154,7 +165,7 @@ def explain_frames(
     )
 
 
-def network_of(restorer: Restorer) -> nn.Module | None:
+def network_of(restorer: "Restorer") -> nn.Module | None:
     """Return what a restorer runs as a network with gradients for its input, on the CPU; None where it has none."""
     network: nn.Module | None = getattr(restorer, "network", None)
     return None if network is None else network.cpu().requires_grad_(False)
@@ -188,7 +199,7 @@ def _best(names: Sequence[str], fidelity: dict[str, Fidelity]) -> str:
     return max(fidelity, key=lambda name: fidelity[name].rank_correlation)
 
 
-def _notes(subject: Subject, restorer: Restorer, calibration: Calibration | None) -> tuple[str, ...]:
+def _notes(subject: Subject, restorer: "Restorer", calibration: Calibration | None) -> tuple[str, ...]:
     notes = []
     if subject.network is None:
         notes.append(
@@ -213,7 +224,7 @@ def _whole(restore: Callable[[Tensor], Tensor], frames: Field) -> Field:
     return np.asarray(np.clip(restore_tiled(call, joined, channels=3), 0, 1), np.float32)
 
 
-def _called(restorer: Restorer, reference: int) -> Callable[[Tensor], Tensor]:
+def _called(restorer: "Restorer", reference: int) -> Callable[[Tensor], Tensor]:
     """Return a restorer of any runtime as a function of tensors (B, K, 3, h, w) -> (B, 3, h, w)."""
 
     def restore(inputs: Tensor) -> Tensor:
@@ -229,7 +240,7 @@ def _cut(frames: Field, place: Region) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames[:, place.rows, place.columns].transpose(0, 3, 1, 2)))
 
 
-def _check_task(restorer: Restorer, count: int) -> None:
+def _check_task(restorer: "Restorer", count: int) -> None:
     if restorer.task == "image" and count > 1:
         msg = f"{restorer.name}: explains single photographs, and got {count} frames; give one photograph"
         raise UnblurError(msg)

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from unblur.explaining.conformal import Calibration
 from unblur.images.in_memory import take
 from unblur.images.photo import read_photo
 from unblur.records.files import read_json
-from unblur.runtimes.restorer import Restorer
+
+if TYPE_CHECKING:
+    from unblur.runtimes.restorer import Restorer
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 BEFORE, AFTER = 4, 2  # frames of a clip around the one that is explained
@@ -28,7 +30,7 @@ class Source:
     reference: int = 0
 
 
-def read_source(path: Path, restorer: Restorer, frame: int | None = None) -> Source:
+def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> Source:
     """Read what a model of this task takes.
 
     Args:
@@ -67,7 +69,7 @@ def read_source(path: Path, restorer: Restorer, frame: int | None = None) -> Sou
     return Source(shots[first : chosen + AFTER + 1], chosen - first)
 
 
-def take_source(photo: object, restorer: Restorer) -> tuple[Source, str]:
+def take_source(photo: object, restorer: "Restorer") -> tuple[Source, str]:
     """Take a path, as `read_source` does, or a photograph that a program holds (see `take`); return its name too.
 
     Raises:
