@@ -100,7 +100,7 @@ def test_what_was_made_anew_is_not_joined_with_what_was_made_of_the_old(paths, a
 
 def test_bringing_everything_up_to_date_mends_it(paths):
     make(paths, "train", "second")
-    for stage in ("evaluate", "prune", "quantize", "export", "benchmark"):
+    for stage in ("evaluate", "prune", "quantize", "export", "benchmark", "explain"):
         require_descent(paths, stage)
         make(paths, stage, "second")
     assert refused(paths) == {}
