@@ -1,7 +1,7 @@
 """unblur trains, compresses, ships and serves models that take blur out of photographs, bursts and video.
 
-In a program: `unblur.load`, `unblur.restore` and `unblur.evaluate` (docs/python.md). They are imported when they are
-first asked for, so that `import unblur` alone takes no time.
+In a program: `unblur.load`, `restore`, `evaluate` and `explain` (docs/python.md). They are imported when they are first
+asked for, so that `import unblur` alone takes no time.
 """
 
 import importlib
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unblur.errors import UnblurError
-    from unblur.library import Evaluation, Model, evaluate, load, restore
+    from unblur.library import Evaluation, Model, evaluate, explain, load, restore
 
 __version__ = "0.1.0"
-__all__ = ["Evaluation", "Model", "UnblurError", "__version__", "evaluate", "load", "restore"]
+__all__ = ["Evaluation", "Model", "UnblurError", "__version__", "evaluate", "explain", "load", "restore"]
 
 
 def __getattr__(name: str) -> object:

@@ -28,6 +28,7 @@ COMMANDS = {
     "quantize": Command("unblur.stages.quantize", "store networks in fewer bits, within a budget in dB"),
     "export": Command("unblur.stages.export", "write ONNX and torch.export files, checked against PyTorch"),
     "benchmark": Command("unblur.stages.benchmark", "measure latency, memory and size of every variant"),
+    "explain-pairs": Command("unblur.stages.explain", "bound the model's errors, and explain a few test pairs"),
     "report": Command("unblur.stages.report", "write the HTML report and the metrics that DVC compares"),
     "new": Command("unblur.commands.new", "write the files of a new network, layout or stage"),
     "why": Command("unblur.commands.why", "say which stages are stale, because of which module, key or file"),
@@ -46,6 +47,9 @@ COMMANDS = {
     "models": Command("unblur.commands.models", "list the models that can be had by name; get one, check those here"),
     "doctor": Command("unblur.commands.doctor", "say what is well and how to mend the rest: machine, stores, registry"),
     "summary": Command("unblur.commands.summary", "show what the pipeline has reached"),
+    "explain": Command(
+        "unblur.commands.explain", "say why a model restored a photograph so, with maps that are tested"
+    ),
     "restore": Command("unblur.commands.restore", "take the blur out of a photograph or a folder of them"),
     "serve": Command("unblur.commands.serve", "answer photographs over HTTP"),
 }

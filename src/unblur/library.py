@@ -1,4 +1,4 @@
-"""unblur in a program: `unblur.load`, `unblur.restore` and `unblur.evaluate`, the same code as the commands."""
+"""unblur in a program: `unblur.load`, `restore`, `evaluate` and `explain`, the same code as the commands."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +21,7 @@ from unblur.runtimes.tiles import plan_axis
 
 if TYPE_CHECKING:
     from unblur.evaluation.pair_scores import PairScore, Summary
+    from unblur.explaining.explanation import Explanation
 
 Reference = str | os.PathLike[str]
 Strength = float | Literal["auto"]
@@ -199,9 +200,9 @@ def restore(
         model: what `load` returns or takes.
         strength: see `Model`.
         guard: see `Model`.
-        tile: see `Model`.
-        overlap: see `Model`.
-        batch_size: see `Model`.
+        tile: of all of these see `Model`.
+        overlap: of tiles.
+        batch_size: of tiles.
         compare: write NAME.compare.png beside each: before and after.
         overwrite: restore again what is done, and replace what unblur did not write.
         max_megapixels: larger photographs are refused; Pillow's own limit, `PIL.Image.MAX_IMAGE_PIXELS`, holds too.
@@ -292,6 +293,38 @@ def evaluate(
     folder = None if panels is None else Path(panels)
     scores = score_pairs(loaded.restorer, Path(pairs), profile, tile=tile, overlap=overlap, panels=folder, track=track)
     return Evaluation(profile, tuple(scores), summarize(scores))
+
+
+def explain(
+    photo: Image.Image | NDArray[Any] | Reference,
+    model: Model | Reference | None = None,
+    *,
+    at: tuple[int, int] | None = None,
+    size: int = 32,
+    maps: Sequence[str] | None = None,
+    tests: bool = True,
+    track: Track = iter,
+) -> "Explanation":
+    """Explain a model's answer, as `unblur explain` does (docs/explain.md). Needs `unblur[train]`.
+
+    Args:
+        photo: what `Model` takes; a path may be a burst's folder or a video, where the model is for those.
+        model: what `load` returns or takes; a folder with model.safetensors allows all maps.
+        at: middle (x, y) of the region; None takes where the model corrects most.
+        size: side of the region in pixels.
+        maps: their names; None takes all that the model allows.
+        tests: measure each map.
+        track: wraps the list of maps.
+
+    Raises:
+        UnblurError: region, photograph and maps do not fit each other or the model, or a package is missing.
+    """
+    with told():
+        from unblur.explaining.photo import Asked, explain_photo
+
+    restorer = (model if isinstance(model, Model) else load(model)).restorer
+    asked = Asked(at, size, tuple(maps) if maps else None, tests)
+    return explain_photo(restorer, photo, asked, track)
 
 
 def _require_images(model: Model) -> None:

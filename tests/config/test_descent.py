@@ -19,6 +19,7 @@ MADE = {
     "quantize": ["trained_int8/model.onnx", "pruned_int8/model.onnx"],
     "export": ["trained/sha256.json", "trained_int8/sha256.json", "parity.csv"],
     "benchmark": ["latency.csv", "chosen.json"],
+    "explain": ["summary.json"],
 }
 
 
@@ -82,6 +83,7 @@ def test_one_pass_belongs_together_and_its_records_are_the_same_bytes_again(path
         ("data", {"train"}, "prepare"),
         ("evaluate", set(), ""),
         ("benchmark", set(), ""),
+        ("explain", set(), ""),
         ("prepared", {"quantize", "export", "benchmark", "report", "register"}, "prune"),
     ],
 )
@@ -101,7 +103,7 @@ def test_what_was_made_anew_is_not_joined_with_what_was_made_of_the_old(paths, a
 
 def test_bringing_everything_up_to_date_mends_it(paths):
     make(paths, "train", "second")
-    for stage in ("evaluate", "prune", "quantize", "export", "benchmark"):
+    for stage in ("evaluate", "prune", "quantize", "export", "benchmark", "explain"):
         require_descent(paths, stage)
         make(paths, stage, "second")
     assert refused(paths) == {}

@@ -83,7 +83,7 @@ def write_artifacts(make_scores: Callable) -> Callable[[Path], PathsConfig]:
 
 
 def _write_artifacts(folder: Path, scores: list[Score]) -> PathsConfig:
-    names = ("train", "evaluate", "export", "benchmark", "reports")
+    names = ("train", "evaluate", "export", "benchmark", "explain", "reports")
     paths = PathsConfig(**{name: str(folder / name) for name in names})
     found = strata(scores, "model", "psnr/literature")
     contents = {

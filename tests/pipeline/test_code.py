@@ -19,7 +19,7 @@ from unblur.pipeline.sources import Sources
 ROOT = Path(__file__).parents[2]
 PIPELINE: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 COMPOSED = "artifacts/config/pipeline.yaml"
-AFTER_TRAIN = {"train", "evaluate", "prune", "quantize", "export", "benchmark", "report"}
+AFTER_TRAIN = {"train", "evaluate", "prune", "quantize", "export", "benchmark", "explain", "report"}
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,14 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from unblur.errors import UnblurError
+from unblur.records.explanation import COVERAGE, FIDELITY, SUMMARY, Coverage, ExplainSummary, Filters, PairFidelity
+from unblur.records.files import write_json, write_table
 from unblur.records.scores import read_scores
 from unblur.reporting.artifacts import read_artifacts
 from unblur.reporting.report import render_report, write_report
@@ -170,3 +174,39 @@ def test_without_curve_and_panels_the_page_still_stands(artifacts_paths, tmp_pat
 def test_the_same_artifacts_give_the_same_bytes(artifacts_paths, tmp_path, html):
     write_report(tmp_path / "out" / "report.html", read_artifacts(artifacts_paths))
     assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8") == html
+
+
+@pytest.fixture
+def explained(artifacts_paths):
+    """The same files, and what `unblur explain-pairs` writes."""
+    folder = Path(artifacts_paths.explain)
+    write_table(folder / COVERAGE, Coverage, [Coverage("all", 6, 0.9, 0.8876), Coverage("nearly sharp", 2, 0.9, 0.961)])
+    tests = (0.5, 0.4, 0.6, 0.45, 0.4, 0.5)
+    rows = [
+        PairFidelity("lam", *tests, 0.02, 0.91, 0.8, 0.05, "", "p<1>", "nearly sharp"),
+        PairFidelity("lime", *tests, None, 0.3, 0.8, 0.7, "disagrees with intervention", "p2", "2 to 8 px"),
+    ]
+    write_table(folder / FIDELITY, PairFidelity, rows)
+    filters = Filters(6899, 69, 0.47, 0.03, 0.41, 0.2, 0.0, "first")
+    write_json(folder / SUMMARY, ExplainSummary("a" * 64, 6, 0.781, None, 4.3, 4.5, filters, ("p1",)))
+    return artifacts_paths
+
+
+def test_explanations_are_a_section_where_they_were_made(explained, html):
+    page = Page(render_report(read_artifacts(explained)))
+    assert 'id="explain"' not in html
+    assert "explain" in page.ids
+    rows = [cells for _, cells in page.rows]
+    assert ["all", "6", "90%", "88.8%"] in rows
+    assert ["lam", "p<1>", "+0.500", "+0.450", "0.91", "0.05", "passed"] in rows
+    assert ["lime", "p2", "+0.500", "+0.450", "0.30", "0.70", "failed: disagrees with intervention"] in rows
+    text = " ".join(page.text)
+    assert "gain without 69 of 6899 filters that deblur, dB" in text
+    assert "by correction, rank correlation" not in text  # None: it could not be told
+
+
+def test_explanations_of_another_model_are_refused(explained):
+    path = Path(explained.explain) / SUMMARY
+    path.write_text(path.read_text().replace("a" * 64, "b" * 64))
+    with pytest.raises(UnblurError, match=r"explains another model than .*run\.json; run `unblur explain-pairs` again"):
+        read_artifacts(explained)

@@ -21,7 +21,7 @@ BLURRED, GAINED = [40.0, 28.0, 25.0, 22.0], [-0.5, 1.0, 2.0, 0.5]
 @pytest.fixture
 def cfg(tmp_path, make_photo):
     """Artifacts of four pairs, as the stages before this one write them."""
-    names = ("train", "evaluate", "export", "benchmark", "reports")
+    names = ("train", "evaluate", "export", "benchmark", "explain", "reports")
     paths = PathsConfig(**{name: str(tmp_path / name) for name in names})
     blurs = [("identity", 0.0), ("shake", 5.0), ("defocus", 9.0), ("shake", 16.0)]
     scores = [

@@ -26,13 +26,22 @@ READS = {
     "quantize": (TRAINED, PRUNED, PAIRS),
     "export": (TRAINED, PRUNED, "quantize/*/model.onnx", PAIRS),
     "benchmark": (TRAINED, PRUNED, f"export/*/{LISTING}", PAIRS),
-    "report": (TRAINED, "evaluate/metrics.json", "export/parity.csv", "benchmark/latency.csv"),
+    "explain": (TRAINED, PAIRS),
+    "report": (
+        TRAINED,
+        "evaluate/metrics.json",
+        "export/parity.csv",
+        "benchmark/latency.csv",
+        "explain/summary.json",
+    ),
     "register": (TRAINED, "evaluate/metrics.json", f"export/*/{LISTING}", "benchmark/chosen.json"),
 }
 """Stage -> the files that it reads of other stages, and the list of photographs, which holds the SHA-256 of each: the
 key of their folder in `paths`, then where they lie in it."""
 IMPORTED = "data.manifest"
 """What the manifest of an imported dataset is called in a record; it holds the SHA-256 of each picture too."""
+COMMANDS = {"explain": "explain-pairs"}
+"""Stage -> its command, where that is called otherwise."""
 
 
 def write_lineage(
@@ -93,7 +102,7 @@ def require_descent(
             if was != now:
                 msg = (
                     f"{place} was made of {_told(was)}, but {file} is {_told(now)}: they do not belong together. Run "
-                    f"`unblur {before}` again, or bring everything up to date: `dvc repro`."
+                    f"`unblur {COMMANDS.get(before, before)}` again, or bring everything up to date: `dvc repro`."
                 )
                 raise UnblurError(msg)
 

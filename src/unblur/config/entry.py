@@ -281,6 +281,7 @@ def _apart(config: "PipelineConfig") -> "PipelineConfig":
             "quantize",
             "export",
             "benchmark",
+            "explain",
             "registry",
             "reports",
         ):

@@ -26,6 +26,7 @@ class PathsConfig:
     quantize: str = "artifacts/quantize"
     export: str = "artifacts/export"
     benchmark: str = "artifacts/benchmark"
+    explain: str = "artifacts/explain"
     registry: str = "artifacts/registry"
     reports: str = "reports"
 
@@ -160,6 +161,16 @@ class BenchmarkConfig:
 
 
 @dataclass
+class ExplainConfig:
+    """Which test pairs are explained, by which maps, and what the bounds on errors promise; see conf/explain."""
+
+    pairs: int = 1
+    size: int = 32
+    maps: list[str] = field(default_factory=lambda: ["lam", "integrated_gradients", "intervention"])
+    level: float = 0.9
+
+
+@dataclass
 class GateConfig:
     """Rules that a candidate has to pass before it may become champion. A null switches its rule off."""
 
@@ -228,6 +239,7 @@ class PipelineConfig:
     quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
+    explain: ExplainConfig = field(default_factory=ExplainConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     registry: RegistryConfig = field(default_factory=RegistryConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)

@@ -19,6 +19,7 @@ STAGES = {
     "quantize": ("augment", "blur", "callbacks", "loss", "model", "optimizer", "scheduler", "trainer"),
     "export": ("model",),
     "benchmark": ("model",),
+    "explain": ("blur", "model"),
     "report": (),
 }
 

@@ -11,10 +11,28 @@ from unblur.errors import UnblurError
 from unblur.evaluation.bootstrap import Interval, paired_bootstrap
 from unblur.evaluation.score_table import gains, guarded, mean_table
 from unblur.records.data_check import DataCheck, read_data_check
+from unblur.records.explanation import (
+    SUMMARY,
+    Coverage,
+    ExplainSummary,
+    PairFidelity,
+    read_coverage,
+    read_fidelity,
+    read_summary,
+)
 from unblur.records.latency import Complexities, LatencyRow, deployed, read_complexities, read_latency
 from unblur.records.parity import ParityRow, read_parity
 from unblur.records.scores import BLURRED, MODEL, Evaluation, Score, read_evaluation, read_scores
 from unblur.records.training import Step, Training, read_history, read_training
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What `unblur explain-pairs` has measured."""
+
+    summary: ExplainSummary
+    coverage: Sequence[Coverage]
+    fidelity: Sequence[PairFidelity]
 
 
 @dataclass(frozen=True)
@@ -30,6 +48,7 @@ class Artifacts:
     latency: Sequence[LatencyRow]
     complexity: Complexities
     data: DataCheck
+    explained: Explained | None = None
 
     @property
     def profiles(self) -> list[str]:
@@ -55,6 +74,7 @@ def read_artifacts(paths: PathsConfig) -> Artifacts:
         latency=read_latency(benchmark),
         complexity=read_complexities(benchmark),
         data=read_data_check(Path(paths.reports)),
+        explained=_explained(Path(paths.explain)),
     )
     trained, scored = artifacts.run.model_sha256, artifacts.metrics.model_sha256
     if trained != scored:
@@ -63,7 +83,17 @@ def read_artifacts(paths: PathsConfig) -> Artifacts:
             f"but {train / 'run.json'} is of {trained[:12]}; run `unblur evaluate` again"
         )
         raise UnblurError(msg)
+    if artifacts.explained is not None and artifacts.explained.summary.model_sha256 != trained:
+        msg = f"{paths.explain} explains another model than {train / 'run.json'}; run `unblur explain-pairs` again"
+        raise UnblurError(msg)
     return artifacts
+
+
+def _explained(folder: Path) -> Explained | None:
+    """Read the explanations, None where the stage was not run: stages may be run by hand."""
+    if not (folder / SUMMARY).is_file():
+        return None
+    return Explained(read_summary(folder), read_coverage(folder), read_fidelity(folder))
 
 
 def gain_interval(artifacts: Artifacts) -> Interval:

@@ -19,7 +19,7 @@ from unblur.evaluation.strata import describe_blur, strata
 from unblur.records.parity import ParityRow
 from unblur.records.scores import BLURRED, MODEL, Score
 from unblur.records.training import Training
-from unblur.reporting.artifacts import Artifacts, deployed_latency, gain_interval
+from unblur.reporting.artifacts import Artifacts, Explained, deployed_latency, gain_interval
 from unblur.reporting.figure import DARK, LIGHT
 from unblur.reporting.pareto import draw_pareto
 from unblur.reporting.plots import draw_gains, draw_strength_bins, draw_training
@@ -62,12 +62,48 @@ def render_report(artifacts: Artifacts) -> str:
         parameters=f"{artifacts.complexity.parameters / 1e6:.2f}",
         gigamacs=f"{artifacts.complexity.macs_256 / 1e9:.2f}",
         data=artifacts.data,
+        explained=_explained(artifacts.explained),
     )
 
 
 def _parity_cells(row: ParityRow) -> Cells:
     shown = f"{row.figure:+.3f} dB" if row.unit else f"{row.figure:.1e}"
     return {**asdict(row), "shown": shown}
+
+
+def _explained(found: Explained | None) -> Cells | None:
+    """Return the cells of the section on explanations; None leaves it out."""
+    if found is None:
+        return None
+    maps = [
+        {
+            **asdict(row),
+            "deleted": f"{row.deletion:+.3f}",
+            "inserted": f"{row.insertion:+.3f}",
+            "rank": f"{row.rank_correlation:.2f}",
+            "alike": "" if row.unchanged is None else f"{row.unchanged:.2f}",
+        }
+        for row in found.fidelity
+    ]
+    coverage = [
+        {"stratum": row.stratum, "pairs": row.pairs, "asked": f"{row.asked:.0%}", "reached": f"{row.reached:.1%}"}
+        for row in found.coverage
+    ]
+    summary = found.summary
+    shown = {
+        "blur map by spectrum, rank correlation with the known strength": summary.blur_rank_by_spectrum,
+        "blur map by correction, rank correlation with the known strength": summary.blur_rank_by_correction,
+        "answers blurred again, distance from the inputs in steps of 255": summary.reblur_residual,
+        "inputs blurred again, for comparison": summary.reblur_residual_unrestored,
+    }
+    if (filters := summary.filters) is not None:
+        shown |= {
+            f"gain without {filters.masked} of {filters.filters} filters that deblur, dB": filters.gain_without,
+            "gain without as many others, dB": filters.gain_without_random,
+            "gain of the whole network on the same crops, dB": filters.gain,
+        }
+    figures = [(name, f"{value:.2f}") for name, value in shown.items() if value is not None]
+    return {"maps": maps, "coverage": coverage, "figures": figures}
 
 
 def _provenance(run: Training) -> list[tuple[str, str]]:

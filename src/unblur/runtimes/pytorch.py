@@ -32,6 +32,12 @@ class TorchRestorer:
         self._network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.task = describe(self._network).task
 
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network itself, for what needs its gradients."""
+        network: torch.nn.Module = self._network
+        return network
+
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, 3, H, W) float32 in [0, 1], bursts (B, K, 3, H, W) or clips (B, T, 3, H, W)."""
         blur = torch.from_numpy(batch).to(self._device)

@@ -1,0 +1,77 @@
+"""What may be wrong in a restored picture: where turned inputs get other answers, and where detail is invented."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Field = NDArray[np.float32]
+TILE = 32
+ABOVE_NOISE = 4.0  # times the noise's power: below, the input's spectrum holds nothing
+
+
+def turned(restore: Callable[[Tensor], Tensor], inputs: Tensor) -> tuple[Field, Field]:
+    """Return mean (h, w, 3) and spread (h, w) of the answers to a window (K, 3, h, w) turned and mirrored in 8 ways.
+
+    What the scene is does not depend on how it lies; where the answers differ, the network guesses. The spread is the
+    standard deviation, root mean square over the colours, in units of white.
+    """
+    answers = []
+    for quarter in range(4):
+        for mirrored in (False, True):
+            given = torch.rot90(inputs, quarter, (-2, -1))
+            given = given.flip(-1) if mirrored else given
+            with torch.no_grad():
+                answer = restore(given[None].contiguous())[0]
+            answer = answer.flip(-1) if mirrored else answer
+            answers.append(torch.rot90(answer, -quarter, (-2, -1)))
+    stacked = torch.stack(answers)  # (8, 3, h, w)
+    spread = stacked.var(dim=0, unbiased=False).mean(dim=0).sqrt()
+    return stacked.mean(dim=0).permute(1, 2, 0).numpy(), spread.numpy()
+
+
+def invented(before: Field, after: Field) -> Field:
+    """Return (H, W), 0 to 1: the share of the restored detail at frequencies where the input holds noise alone.
+
+    In overlapping tiles the spectra are compared bin by bin. The noise is what the input's highest frequencies have in
+    the flattest tenth of the tiles.
+
+    Args:
+        before: the input (H, W, 3) in [0, 1].
+        after: the restored picture.
+    """
+    step = TILE // 2
+    one, other = (_padded(picture.mean(axis=2)) for picture in (before, after))
+    taper = np.outer(np.hanning(TILE + 2)[1:-1], np.hanning(TILE + 2)[1:-1])
+    fy, fx = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
+    radius = np.hypot(fy, fx)
+    detail = radius > 1.5 / TILE  # the mean and its leakage are no detail
+    rows, columns = (range(0, side - TILE + 1, step) for side in one.shape)
+    spectra = [
+        [np.abs(np.fft.rfft2(picture[i : i + TILE, j : j + TILE] * taper)) ** 2 for picture in (one, other)]
+        for i in rows
+        for j in columns
+    ]
+    highest = np.array([np.median(given[radius > 0.4]) for given, _ in spectra])
+    noise = max(float(np.quantile(highest, 0.1)) / np.log(2), 1e-8)  # the median of a power is ln 2 of its mean
+    shares = [_share(given, made, detail, noise) for given, made in spectra]
+    small = np.array(shares, np.float32).reshape(len(rows), len(columns))
+    size = one.shape[1], one.shape[0]
+    whole = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(whole[: before.shape[0], : before.shape[1]], np.float32)
+
+
+def _share(given: NDArray[np.float64], made: NDArray[np.float64], detail: NDArray[np.bool_], noise: float) -> float:
+    empty = detail & (given < ABOVE_NOISE * noise)
+    beyond = np.maximum(made - ABOVE_NOISE * noise, 0)
+    return float(beyond[empty].sum() / max(float(made[detail].sum()), 1e-12))
+
+
+def _padded(plane: Field) -> Field:
+    """Return a plane whose sides are multiples of half a tile, and at least a tile."""
+    step = TILE // 2
+    more = [max(-(-side // step) * step, TILE) - side for side in plane.shape]
+    return np.pad(plane, ((0, more[0]), (0, more[1])), mode="symmetric")

@@ -1,0 +1,76 @@
+"""Attribution by gradients: of the input, integrated from grey, and integrated along a path of decreasing blur.
+
+Integrated gradients are Sundararajan et al. 2017 (ICML), by captum. The path of decreasing blur is that of LAM, local
+attribution maps (Gu and Dong 2021, CVPR): its maps show which pixels take part in a region.
+"""
+
+import numpy as np
+import torch
+from captum.attr import InputXGradient, IntegratedGradients
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unblur.explaining.subject import BLUR_SIGMA, Subject, blurred
+
+Map = NDArray[np.float64]
+"""(K, h, w): what each pixel of each frame adds to the score; signed."""
+
+
+def input_gradients(subject: Subject) -> Map:
+    """Return the gradient times what a pixel has beyond the blurred picture: one step, by captum."""
+    method = InputXGradient(lambda beyond: subject.score(subject.missing + beyond))
+    return _summed(method.attribute((subject.window - subject.missing)[None].clone().requires_grad_())[0])
+
+
+def integrated_gradients(subject: Subject, steps: int = 16) -> Map:
+    """Return integrated gradients along the straight line from the blurred picture, by captum."""
+    method = IntegratedGradients(subject.score)
+    found = method.attribute(
+        subject.window[None], baselines=subject.missing[None], n_steps=steps, internal_batch_size=4
+    )
+    return _summed(found[0])
+
+
+def local_attribution(subject: Subject, steps: int = 16) -> Map:
+    """Return gradients integrated along a path of blur that decreases evenly to none (LAM).
+
+    Each step's gradient is taken at its middle, and multiplied by what the step changes.
+    """
+
+    def at(place: float) -> Tensor:
+        return blurred(subject.window, BLUR_SIGMA * (1 - place))
+
+    total = torch.zeros_like(subject.window)
+    before = at(0.0)
+    for step in range(steps):
+        after = at((step + 1) / steps)
+        total += _gradient(subject, at((step + 0.5) / steps)[None])[0] * (after - before)
+        before = after
+    return _summed(total)
+
+
+def diffusion_index(attribution: Map) -> float:
+    """Return LAM's diffusion index: (1 - Gini) * 100 of absolute attribution; larger where more pixels take part."""
+    values = np.sort(np.abs(attribution).ravel())
+    if values.sum() == 0:
+        return 0.0
+    count = len(values)
+    gini = 2 * float((np.arange(1, count + 1) * values).sum()) / (count * float(values.sum())) - (count + 1) / count
+    return 100 * (1 - gini)
+
+
+def contribution_area(attribution: Map, share: float = 0.9) -> int:
+    """Return how many pixels hold `share` of the absolute attribution, the strongest first."""
+    values = np.sort(np.abs(attribution).ravel())[::-1].cumsum()
+    return int(np.searchsorted(values, share * values[-1])) + 1 if values[-1] > 0 else 0
+
+
+def _gradient(subject: Subject, inputs: Tensor) -> Tensor:
+    inputs = inputs.detach().clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(subject.score(inputs).sum(), inputs)
+    return gradient
+
+
+def _summed(attribution: Tensor) -> Map:
+    """(K, 3, h, w) -> (K, h, w)."""
+    return attribution.detach().sum(dim=1).double().numpy()

@@ -1,0 +1,113 @@
+"""The maps that say what a model leans on, by name: what each needs, and how it is made."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.errors import UnblurError
+from unblur.explaining.gradients import Map, input_gradients, integrated_gradients, local_attribution
+from unblur.explaining.intervention import Blocks, exhaustive, refined
+from unblur.explaining.subject import Subject
+from unblur.explaining.superpixels import lime, occlusion
+
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The intervention that the maps are held to: what the score loses without each block."""
+
+    blocks: Blocks
+    across: int
+    effects: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A map (K, h, w), and what is to be said of how it was made, such as the R2 of LIME's fit."""
+
+    map: Map
+    notes: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a map is made.
+
+    `make` takes the subject, the reference intervention and a seed. `complete` says that the map promises to sum to
+    what the score loses when everything is taken away.
+    """
+
+    title: str
+    about: str
+    make: Callable[[Subject, Reference, int], Made]
+    gradients: bool = False
+    complete: bool = False
+    draws: bool = False
+
+
+def _lime(subject: Subject, reference: Reference, seed: int) -> Made:
+    found = lime(subject, seed=seed)
+    return Made(found.map, {"r2": found.r2, "superpixels": found.superpixels})
+
+
+METHODS = {
+    "lam": Method(
+        "local attribution (LAM)",
+        "gradients along a path of decreasing blur",
+        lambda subject, reference, seed: Made(local_attribution(subject)),
+        gradients=True,
+        complete=True,
+    ),
+    "integrated_gradients": Method(
+        "integrated gradients",
+        "gradients along the straight line from the blurred picture",
+        lambda subject, reference, seed: Made(integrated_gradients(subject)),
+        gradients=True,
+        complete=True,
+    ),
+    "input_gradients": Method(
+        "input gradients",
+        "the gradient at the photograph alone",
+        lambda subject, reference, seed: Made(input_gradients(subject)),
+        gradients=True,
+    ),
+    "occlusion": Method(
+        "occlusion",
+        "a square slides over the input and takes it away",
+        lambda subject, reference, seed: Made(occlusion(subject)),
+    ),
+    "lime": Method("LIME", "a linear model over superpixels", _lime, draws=True),
+    "intervention": Method(
+        "intervention",
+        "each block is taken away, then the parts of those that matter",
+        lambda subject, reference, seed: Made(refined(subject, reference.blocks, reference.across, reference.effects)),
+    ),
+}
+
+
+def chosen(names: Sequence[str] | None, subject: Subject, model: str) -> list[str]:
+    """Return the methods of these names; None takes all that the model allows.
+
+    Raises:
+        UnblurError: there is no such method, or it needs gradients and the model has none.
+    """
+    if names is None:
+        return [name for name, method in METHODS.items() if subject.network is not None or not method.gradients]
+    for name in names:
+        if name not in METHODS:
+            msg = f"{name}: no such map; there are {', '.join(METHODS)}"
+            raise UnblurError(msg)
+        if METHODS[name].gradients and subject.network is None:
+            free = ", ".join(other for other, method in METHODS.items() if not method.gradients)
+            msg = f"{model}: has no gradients, which {name} needs; take {free}, or a folder with model.safetensors"
+            raise UnblurError(msg)
+    return list(names)
+
+
+def reference_of(subject: Subject, blocks: Blocks, across: int, track: Track = iter) -> Reference:
+    """Return the intervention on every block."""
+    return Reference(blocks, across, exhaustive(subject, blocks, track))

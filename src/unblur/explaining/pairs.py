@@ -1,0 +1,158 @@
+"""Explanations over the pairs of a dataset: bounds on errors and what they reach, blur maps against the known blur."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from unblur.blur.recipe import Drawn
+from unblur.data.manifest import PairRow
+from unblur.evaluation.fixed_pairs import read_pair
+from unblur.evaluation.strata import strength_bin
+from unblur.explaining.blur_map import from_correction, from_spectrum
+from unblur.explaining.conformal import Calibration, calibrate, coverage, error_of, signs_of
+from unblur.explaining.filters import Example
+from unblur.records.explanation import Coverage
+
+if TYPE_CHECKING:
+    from unblur.runtimes.restorer import Restorer
+
+Field = NDArray[np.float32]
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+Apply = Callable[[NDArray[Any], Drawn], tuple[NDArray[Any], NDArray[Any]]]
+RIM = 24  # pixels: the border of a picture that is blurred again is mirrored, which the pair's was not
+FEW = 5  # pairs: fewer have no rank correlation
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair with the answer to it: `before`, `after` and `truth` (H, W, 3), `frames` (K, H, W, 3), all in [0, 1]."""
+
+    row: PairRow
+    frames: Field
+    reference: int
+    after: Field
+    truth: Field
+
+    @property
+    def before(self) -> Field:
+        """The frame that is restored."""
+        return np.asarray(self.frames[self.reference])
+
+    @property
+    def stratum(self) -> str:
+        """Its bin of strength."""
+        return strength_bin(self.row.kind, self.row.strength)
+
+
+def answered(restorer: "Restorer", rows: Sequence[PairRow], root: Path, track: Track = iter) -> list[Pair]:
+    """Return pairs with the model's answers; of a clip the middle frame counts."""
+    pairs = []
+    for row in track(list(rows)):
+        blurred, sharp = read_pair(row, root)
+        restored = restorer(blurred)
+        several = blurred.ndim == 5
+        middle = blurred.shape[1] // 2 if restored.ndim == 5 else 0
+        after = restored[0, middle] if restored.ndim == 5 else restored[0]
+        truth = sharp[0, middle] if sharp.ndim == 5 else sharp[0]
+        frames = (blurred[0] if several else blurred).transpose(0, 2, 3, 1)
+        shown = (np.ascontiguousarray(each.transpose(1, 2, 0)) for each in (np.clip(after, 0, 1), truth))
+        pairs.append(Pair(row, np.ascontiguousarray(frames), middle, *shown))
+    return pairs
+
+
+def calibrated(pairs: Sequence[Pair], model_sha256: str, level: float) -> Calibration:
+    """Return the bounds that hold on these pairs."""
+    signs = [signs_of(pair.before) for pair in pairs]
+    return calibrate(signs, [error_of(pair.after, pair.truth) for pair in pairs], model_sha256, level)
+
+
+def covered(calibration: Calibration, pairs: Sequence[Pair]) -> list[Coverage]:
+    """Return what the bounds reach on other pairs: on all, then by stratum; each pair counts the same."""
+    reached: dict[str, list[float]] = {"all": []}
+    for pair in pairs:
+        share = coverage(calibration.bound(signs_of(pair.before)), error_of(pair.after, pair.truth))
+        for stratum in ("all", pair.stratum):
+            reached.setdefault(stratum, []).append(share)
+    return [Coverage(name, len(each), calibration.level, float(np.mean(each))) for name, each in reached.items()]
+
+
+def blur_ranks(pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
+    """Return the rank correlations of the known strength with the blur by spectrum, and by the correction."""
+    known = [pair for pair in pairs if np.isfinite(pair.row.strength)]
+    if len(known) < FEW:
+        return None, None
+    strengths = [pair.row.strength for pair in known]
+    ranks = (
+        spearmanr(strengths, extents).statistic
+        for extents in (
+            [from_spectrum(pair.before).typical for pair in known],
+            [from_correction(pair.before, pair.after).typical for pair in known],
+        )
+    )
+    spectrum, correction = (float(rank) if np.isfinite(rank) else None for rank in ranks)
+    return spectrum, correction
+
+
+def reblur_residuals(pairs: Sequence[Pair], apply: Apply, kinds: Iterable[str]) -> tuple[float | None, float | None]:
+    """Return root mean squares in steps of 255 between the input and a picture that is blurred as the pair was.
+
+    The first is of the restored picture; the second of the input itself, as if nothing had been restored: an answer
+    that undoes the blur rightly lies below it.
+
+    Args:
+        pairs: of photographs.
+        apply: the recipe's, which blurs and adds noise by what the manifest holds.
+        kinds: that the recipe has; others cannot be made again.
+    """
+    known = set(kinds)
+    found = []
+    for pair in pairs:
+        if pair.row.kind not in known or pair.frames.shape[0] > 1 or min(pair.truth.shape[:2]) <= 2 * RIM:
+            continue
+        drawn = Drawn(pair.row.kind, pair.row.strength, dict(pair.row.parameters))
+        found.append(
+            [_residual(pair.before, apply(_bytes(picture), drawn)[0]) for picture in (pair.after, pair.before)]
+        )
+    if not found:
+        return None, None
+    restored, unrestored = np.sqrt(np.mean(np.square(found), axis=0))
+    return float(restored), float(unrestored)
+
+
+def examples(pairs: Sequence[Pair], side: int) -> list[Example]:
+    """Return the middles of pairs of photographs, at most `side` pixels wide."""
+    return [Example(_middle(pair.before, side), _middle(pair.truth, side)) for pair in pairs]
+
+
+def of_each_stratum(pairs: Sequence[Pair], count: int) -> list[Pair]:
+    """Return up to `count` pairs of each bin of strength, of as many scenes as there are."""
+    groups: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.stratum, []).append(pair)
+    chosen = []
+    for number, group in enumerate(groups.values()):
+        first = number * len(group) // max(len(groups), 1)  # scenes come one after the other
+        chosen += (group[first:] + group[:first])[:count]
+    return chosen
+
+
+def _residual(before: Field, again: NDArray[Any]) -> float:
+    inner = slice(RIM, -RIM)
+    difference = 255 * before[inner, inner] - again[inner, inner].astype(np.float32)
+    return float(np.sqrt((difference**2).mean()))
+
+
+def _bytes(picture: Field) -> NDArray[np.uint8]:
+    return np.rint(255 * picture).astype(np.uint8)
+
+
+def _middle(picture: Field, side: int) -> torch.Tensor:
+    top, left = (max((length - side) // 2, 0) for length in picture.shape[:2])
+    cut = picture[top : top + side, left : left + side]
+    return torch.from_numpy(np.ascontiguousarray(cut.transpose(2, 0, 1)))[None]

@@ -1,0 +1,246 @@
+"""From a photograph, burst or clip and a model to the explanation of the model's answer."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unblur.errors import UnblurError
+from unblur.explaining import blur_map, doubt, gallery, words
+from unblur.explaining.activations import border_ratio, features, tuning
+from unblur.explaining.attention import attention_maps
+from unblur.explaining.conformal import Calibration, signs_of
+from unblur.explaining.explanation import Explanation
+from unblur.explaining.fidelity import measure, trial_of
+from unblur.explaining.frames import frame_effects, strongest_frame
+from unblur.explaining.gradients import Map, contribution_area, diffusion_index
+from unblur.explaining.intervention import grid
+from unblur.explaining.methods import METHODS, chosen, reference_of
+from unblur.explaining.region import Region, most_corrected, region_at, window_around
+from unblur.explaining.source import find_calibration, take_source
+from unblur.explaining.subject import Subject, restorer_of, subject_of
+from unblur.records.explanation import Fidelity
+from unblur.runtimes.tiles import restore_tiled
+
+if TYPE_CHECKING:
+    from unblur.runtimes.restorer import Restorer
+
+Field = NDArray[np.float32]
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+SIZE, WINDOW, AROUND = 32, 192, 384  # pixels: region, what it is explained in, what is looked at for doubt
+ACROSS = 8  # blocks of the intervention along a side
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be explained, and how thoroughly.
+
+    `at` is the middle of the region as (x, y), None where the model corrects most; `methods` names maps, None takes
+    all that the model allows; without `tests` no map is measured; `reference` is the frame whose answer is explained.
+    """
+
+    at: tuple[int, int] | None = None
+    size: int = SIZE
+    methods: tuple[str, ...] | None = None
+    tests: bool = True
+    reference: int = 0
+    seed: int = 0
+
+
+def explain_photo(restorer: "Restorer", photo: object, asked: Asked, track: Track = iter) -> Explanation:
+    """Explain the answer to what a program holds or names (see `take_source`), with the pipeline's bounds on errors."""
+    source, name = take_source(photo, restorer)
+    asked = replace(asked, reference=source.reference)
+    bounds = find_calibration(None, restorer.sha256)
+    return explain_frames(restorer, source.frames, name, asked, calibration=bounds, track=track)
+
+
+def explain_frames(
+    restorer: "Restorer",
+    frames: Field,
+    name: str,
+    asked: Asked | None = None,
+    *,
+    calibration: Calibration | None = None,
+    track: Track = iter,
+) -> Explanation:
+    """Explain a model's answer.
+
+    Args:
+        restorer: of any task; what needs gradients is made of its `network`, where it has one.
+        frames: (K, H, W, 3) in [0, 1]: one photograph, the shots of a burst, or a clip.
+        name: of the photograph, for the page.
+        asked: see `Asked`.
+        calibration: of this model; without it no bound on errors is promised.
+        track: wraps the list of maps, for a progress bar.
+
+    Raises:
+        UsageError: the region does not lie in the picture.
+        UnblurError: a map is asked for that the model does not allow, or the frames do not fit its task.
+    """
+    asked = asked or Asked()
+    count, height, width = frames.shape[:3]
+    _check_task(restorer, count)
+    network = network_of(restorer)
+    restore = (
+        restorer_of(network, count, asked.reference) if network is not None else _called(restorer, asked.reference)
+    )
+    before = frames[asked.reference]
+    region = None if asked.at is None else region_at(*asked.at, asked.size, height, width)
+    if region is None:
+        region_at(width // 2, height // 2, asked.size, height, width)  # a size that fits nowhere is told at once
+    after = _whole(restore, frames)
+    region = region or most_corrected(before, after, asked.size)
+    place = window_around(region, WINDOW, height, width)
+    subject = subject_of(restore, network, _cut(frames, place), region.inside(place), asked.reference)
+    names = chosen(asked.methods, subject, restorer.name)
+
+    maps, fidelity, found = _maps(subject, names, asked, track)
+    shown = gallery.photo_pictures(before, after, region)
+    blur = blur_map.from_correction(before, after)
+    spectrum = blur_map.from_spectrum(before)
+    shown += gallery.blur_pictures(blur, spectrum, region)
+    shown += gallery.map_pictures(maps, fidelity, subject, before[place.rows, place.columns])
+
+    around = window_around(region, AROUND, height, width)
+    inner = region.inside(around)
+    near = before[around.rows, around.columns]
+    steady, spread = doubt.turned(restore, _cut(frames, around))
+    answer = after[around.rows, around.columns]
+    invented = doubt.invented(before, after)
+    bound = None if calibration is None else calibration.bound(signs_of(before))[around.rows, around.columns]
+    shown += gallery.doubt_pictures(spread, near, inner, bound) + gallery.invented_picture(invented, region)
+    held = features(subject)
+    shown += gallery.feature_pictures(held)
+    looked = attention_maps(subject)
+    shown += gallery.attention_pictures(looked)
+    if held:
+        found["border_energy_ratio_of_first_block"] = border_ratio(held[0].energy)
+    found |= {f"attention_spread_{each.layer}": each.spread for each in looked}
+    if count > 1:
+        found |= {f"lost_without_frame_{i}": effect for i, effect in enumerate(frame_effects(subject))}
+
+    best = _best(names, fidelity)
+    if count > 1 and (of_frames := next((name for name in ("lam", "integrated_gradients") if name in maps), None)):
+        shown += gallery.frame_pictures(strongest_frame(maps[of_frames]), count, subject.region)
+    figures = {
+        **found,
+        "blur_extent_by_correction_px": blur.typical,
+        "blur_direction_by_correction_deg": blur.main_direction[0],
+        "blur_extent_by_spectrum_px": spectrum.typical,
+        "spread_of_turned_answers_steps": 255 * float(spread.mean()),
+        "change_by_averaging_turned_answers_steps": 255 * float(np.abs(steady - answer).mean()),
+        "invented_detail_share": float(invented.mean()),
+    }
+    if bound is not None:
+        figures["error_bound_median_steps"] = 255 * float(np.median(bound))
+    sentences = (
+        words.where_blurred(spectrum, blur),
+        words.what_counted(METHODS[best].title, maps[best], subject.region),
+        words.where_not_to_trust(spread, invented[around.rows, around.columns], bound),
+    )
+    return Explanation(
+        about={
+            "photo": name,
+            "model": restorer.name,
+            "model_sha256": restorer.sha256,
+            "task": restorer.task,
+            "frames": count,
+            "width": width,
+            "height": height,
+            "region": {"left": region.left, "top": region.top, "size": region.size},
+        },
+        sentences=sentences,
+        figures=figures,
+        fidelity=tuple(fidelity.values()),
+        pictures=tuple(shown),
+        tunings=tuple(tuning(subject)),
+        notes=_notes(subject, restorer, calibration),
+        maps=maps,
+    )
+
+
+def network_of(restorer: "Restorer") -> nn.Module | None:
+    """Return what a restorer runs as a network with gradients for its input, on the CPU; None where it has none."""
+    network: nn.Module | None = getattr(restorer, "network", None)
+    return None if network is None else network.cpu().requires_grad_(False)
+
+
+def _maps(
+    subject: Subject, names: Sequence[str], asked: Asked, track: Track
+) -> tuple[dict[str, Map], dict[str, Fidelity], dict[str, float]]:
+    """Return the maps, what each is worth, and figures about them."""
+    reference = reference_of(subject, grid(*subject.side, ACROSS), ACROSS)
+    trial = trial_of(subject, reference, asked.seed) if asked.tests else None
+    maps: dict[str, Map] = {}
+    fidelity: dict[str, Fidelity] = {}
+    figures: dict[str, float] = {}
+    for name in track(list(names)):
+        made = METHODS[name].make(subject, reference, asked.seed)
+        maps[name] = made.map
+        figures |= {f"{name}_{key}": value for key, value in made.notes.items()}
+        figures[f"{name}_diffusion_index"] = diffusion_index(made.map)
+        figures[f"{name}_contribution_area_px"] = contribution_area(made.map)
+        if trial is not None:
+            fidelity[name] = measure(trial, name, made.map)
+    return maps, fidelity, figures
+
+
+def _best(names: Sequence[str], fidelity: dict[str, Fidelity]) -> str:
+    """Return the first map that passed all its tests; where none did, the one that agrees most with intervention."""
+    sound = [name for name in names if name in fidelity and not fidelity[name].failed]
+    if sound or not fidelity:
+        return (sound or list(names))[0]
+    return max(fidelity, key=lambda name: fidelity[name].rank_correlation)
+
+
+def _notes(subject: Subject, restorer: "Restorer", calibration: Calibration | None) -> tuple[str, ...]:
+    notes = []
+    if subject.network is None:
+        notes.append(
+            f"{restorer.name} has no gradients: maps by gradients, features and the check of shuffled weights need a "
+            "folder with model.safetensors."
+        )
+    if calibration is None:
+        notes.append("No bound on errors is promised: this model was not calibrated (`unblur explain-pairs` does it).")
+    return tuple(notes)
+
+
+def _whole(restore: Callable[[Tensor], Tensor], frames: Field) -> Field:
+    """Return the restored reference (H, W, 3), in tiles."""
+    count = len(frames)
+    joined = np.concatenate(list(frames), axis=2)
+
+    def call(batch: Field) -> Field:
+        with torch.no_grad():
+            restored = restore(torch.from_numpy(batch.reshape(len(batch), count, 3, *batch.shape[-2:])))
+        return np.asarray(restored.numpy(), np.float32)
+
+    return np.asarray(np.clip(restore_tiled(call, joined, channels=3), 0, 1), np.float32)
+
+
+def _called(restorer: "Restorer", reference: int) -> Callable[[Tensor], Tensor]:
+    """Return a restorer of any runtime as a function of tensors (B, K, 3, h, w) -> (B, 3, h, w)."""
+
+    def restore(inputs: Tensor) -> Tensor:
+        given = inputs[:, 0] if restorer.task == "image" else inputs
+        restored = torch.from_numpy(np.ascontiguousarray(restorer(given.contiguous().numpy())))
+        return restored[:, reference] if restorer.task == "video" else restored
+
+    return restore
+
+
+def _cut(frames: Field, place: Region) -> Tensor:
+    """Return the window (K, 3, h, w) of frames (K, H, W, 3)."""
+    return torch.from_numpy(np.ascontiguousarray(frames[:, place.rows, place.columns].transpose(0, 3, 1, 2)))
+
+
+def _check_task(restorer: "Restorer", count: int) -> None:
+    if restorer.task == "image" and count > 1:
+        msg = f"{restorer.name}: explains single photographs, and got {count} frames; give one photograph"
+        raise UnblurError(msg)

@@ -1,0 +1,134 @@
+"""What is explained, read: a photograph, the shots of a burst, the frames of a clip around one; and a calibration."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.errors import UnblurError, UsageError
+from unblur.explaining.conformal import Calibration
+from unblur.images.in_memory import take
+from unblur.images.photo import read_photo
+from unblur.records.files import read_json
+
+if TYPE_CHECKING:
+    from unblur.runtimes.restorer import Restorer
+
+VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
+BEFORE, AFTER = 4, 2  # frames of a clip around the one that is explained
+CALIBRATION = "artifacts/explain/calibration.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Frames (K, H, W, 3) float32 in [0, 1], and which of them is explained."""
+
+    frames: NDArray[np.float32]
+    reference: int = 0
+
+
+def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> Source:
+    """Read what a model of this task takes.
+
+    Args:
+        path: a photograph; a folder of shots, or of the frames of a clip by name; a video.
+        restorer: that is explained.
+        frame: of several the one that is explained; None takes the first shot of a burst, the middle of a clip.
+
+    Raises:
+        UnblurError: it is of another kind than the model takes, or cannot be read.
+        UsageError: there is no such frame.
+    """
+    video = path.suffix.lower() in VIDEOS
+    kind = "a burst or clip" if path.is_dir() else "a video" if video else "a single photograph"
+    if not path.exists():
+        msg = f"{path}: there is no such file or folder"
+        raise UnblurError(msg)
+    fits = {"image": not path.is_dir() and not video, "burst": path.is_dir(), "video": path.is_dir() or video}
+    if not fits[restorer.task]:
+        wanted = {"image": "a photograph", "burst": "a folder of shots", "video": "a video or a folder of its frames"}
+        msg = f"{path}: is {kind}, and {restorer.name} restores {restorer.task}s; give {wanted[restorer.task]}"
+        raise UnblurError(msg)
+    if restorer.task == "image":
+        return Source(as_floats(read_photo(path).pixels)[None])
+    if video:
+        return _clip(path, frame)
+    from unblur.restoring.burst import read_burst
+
+    burst = read_burst(path)
+    shots = np.stack([as_floats(shot) for shot in burst.shots])
+    if restorer.task == "burst":
+        chosen = _checked(frame or 0, len(shots), path)
+        order = [chosen, *(i for i in range(len(shots)) if i != chosen)]
+        return Source(shots[order])
+    chosen = _checked(len(shots) // 2 if frame is None else frame, len(shots), path)
+    first = max(chosen - BEFORE, 0)
+    return Source(shots[first : chosen + AFTER + 1], chosen - first)
+
+
+def take_source(photo: object, restorer: "Restorer") -> tuple[Source, str]:
+    """Take a path, as `read_source` does, or a photograph that a program holds (see `take`); return its name too.
+
+    Raises:
+        UnblurError: it is of another kind than the model takes, or cannot be read.
+    """
+    if isinstance(photo, str | os.PathLike):
+        return read_source(Path(photo), restorer), Path(photo).name
+    if restorer.task != "image":
+        msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; give a path"
+        raise UnblurError(msg)
+    return Source(as_floats(take(photo).pixels)[None]), "photograph"
+
+
+def as_floats(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return (H, W, 3) in [0, 1] of 8 or 16 bits, or of floats in [0, 1]."""
+    if np.issubdtype(pixels.dtype, np.floating):
+        return np.asarray(pixels, np.float32)
+    return np.asarray(pixels, np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+
+
+def find_calibration(path: Path | None, model_sha256: str) -> Calibration | None:
+    """Return the calibration of a model: the given one, or the pipeline's where it is of this model, else None.
+
+    Raises:
+        UnblurError: the given one cannot be read, or is of another model.
+    """
+    if path is None:
+        default = Path(CALIBRATION)
+        if not default.is_file():
+            return None
+        found = read_json(default, Calibration, "explain-pairs")
+        return found if found.model_sha256 == model_sha256 else None
+    found = read_json(path, Calibration, "explain-pairs")
+    if found.model_sha256 != model_sha256:
+        msg = (
+            f"{path}: is the calibration of the model {found.model_sha256[:12]}, not of {model_sha256[:12]}; "
+            "make one of this model with `unblur explain-pairs`"
+        )
+        raise UnblurError(msg)
+    return found
+
+
+def _clip(path: Path, frame: int | None) -> Source:
+    from unblur.images.video import read_frames
+
+    chosen = BEFORE if frame is None else frame
+    first = max(chosen - BEFORE, 0)
+    frames = []
+    for each in read_frames(path):
+        if each.index > chosen + AFTER:
+            break
+        if each.index >= first:
+            frames.append(as_floats(each.pixels))
+    reference = _checked(chosen - first if frame is not None else min(BEFORE, len(frames) - 1), len(frames), path)
+    return Source(np.stack(frames), reference)
+
+
+def _checked(frame: int, count: int, path: Path) -> int:
+    if not 0 <= frame < count:
+        msg = f"--frame {frame}: {path} has {count} frames here; expected 0 to {count - 1}"
+        raise UsageError(msg)
+    return frame

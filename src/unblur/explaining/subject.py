@@ -1,0 +1,111 @@
+"""What is explained: how much of a model's correction of a region remains when its input is changed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unblur.explaining.region import Region
+
+BLUR_SIGMA = 8.0  # pixels: beyond the blur of most photographs, so that nothing is left to sharpen
+BATCH = 8  # windows at once
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, a window of its input and a region of its output.
+
+    `restore` takes (B, K, 3, h, w) and returns (B, 3, h, w), the frame `reference` restored; K is 1 for photographs.
+    `network` is the same as a differentiable module, None where the model has no gradients. `window` is the input
+    (K, 3, h, w), `missing` the same picture strongly blurred: what stands in for pixels that are taken away.
+    `direction` (3, size, size) makes of a correction of the region a number, which is 1 for the correction that the
+    model makes of the whole window.
+    """
+
+    restore: Callable[[Tensor], Tensor]
+    network: nn.Module | None
+    window: Tensor
+    missing: Tensor
+    region: Region
+    direction: Tensor
+    reference: int = 0
+
+    @property
+    def side(self) -> tuple[int, int]:
+        """Height and width of the window in pixels."""
+        return int(self.window.shape[-2]), int(self.window.shape[-1])
+
+    def score(self, inputs: Tensor) -> Tensor:
+        """Return (B,): the share of the correction that the model still makes of windows (B, K, 3, h, w)."""
+        return self.project(inputs, self.restore(inputs))
+
+    def project(self, inputs: Tensor, restored: Tensor) -> Tensor:
+        """Return (B,): the share of the correction in `restored` (B, 3, h, w) of `inputs`."""
+        correction = (restored - inputs[:, self.reference])[..., self.region.rows, self.region.columns]
+        return (correction * self.direction).sum(dim=(1, 2, 3))
+
+    def scores(self, inputs: Tensor) -> NDArray[np.float64]:
+        """Return `score` of any number of windows, a few at once and without gradients."""
+        with torch.no_grad():
+            found = [self.score(inputs[i : i + BATCH]) for i in range(0, len(inputs), BATCH)]
+        return torch.cat(found).double().numpy()
+
+    def without(self, masks: NDArray[np.float32]) -> Tensor:
+        """Return windows (B, K, 3, h, w) in which the pixels of masks (B, h, w) or (B, K, h, w) are taken away."""
+        gone = torch.from_numpy(np.ascontiguousarray(masks, dtype=np.float32))
+        gone = (gone[:, None] if gone.ndim == 3 else gone)[:, :, None]
+        return self.window * (1 - gone) + self.missing * gone
+
+    def of(self, network: nn.Module) -> "Subject":
+        """Return the same question to another network."""
+        return subject_of(
+            restorer_of(network, self.window.shape[0], self.reference),
+            network,
+            self.window,
+            self.region,
+            self.reference,
+        )
+
+    def seen(self, window: Tensor) -> "Subject":
+        """Return the same question about another window of that size."""
+        return subject_of(self.restore, self.network, window, self.region, self.reference)
+
+
+def subject_of(
+    restore: Callable[[Tensor], Tensor],
+    network: nn.Module | None,
+    window: Tensor,
+    region: Region,
+    reference: int = 0,
+) -> Subject:
+    """Return the subject of a window (K, 3, h, w) and a region in it."""
+    missing = blurred(window, BLUR_SIGMA)
+    subject = Subject(restore, network, window, missing, region, torch.zeros(3, region.size, region.size), reference)
+    with torch.no_grad():
+        restored = restore(window[None])[0]
+    correction = (restored - window[reference])[..., region.rows, region.columns]
+    return replace(subject, direction=correction / correction.square().sum().clamp_min(1e-12))
+
+
+def restorer_of(network: nn.Module, frames: int, reference: int) -> Callable[[Tensor], Tensor]:
+    """Return a network of any task as a function (B, K, 3, h, w) -> (B, 3, h, w)."""
+    task = getattr(network, "task", "image")
+
+    def restore(inputs: Tensor) -> Tensor:
+        restored: Tensor = network(inputs[:, 0] if task == "image" else inputs)
+        return restored[:, reference] if task == "video" else restored
+
+    return restore
+
+
+def blurred(window: Tensor, sigma: float) -> Tensor:
+    """Return (..., 3, h, w) blurred by a Gaussian of `sigma` pixels; the border is mirrored."""
+    if sigma <= 0:
+        return window
+    planes = window.reshape(-1, *window.shape[-2:]).numpy()
+    made = [cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) for plane in planes]
+    return torch.from_numpy(np.stack(made)).reshape(window.shape)

@@ -1,0 +1,109 @@
+"""`unblur explain` as a process: the page of a photograph, and one line for each mistake."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from unblur.networks.burst import BurstNet
+from unblur.networks.nafnet import NAFNet
+from unblur.training.weights import save_model
+
+NAFNET = {"width": 4, "encoder_blocks": [1], "middle_blocks": 1, "decoder_blocks": [1]}
+
+
+@pytest.fixture
+def photo(tmp_path, make_photo):
+    path = tmp_path / "photo.png"
+    Image.fromarray(make_photo(72, 96)).save(path)
+    return path
+
+
+def saved(network, config, folder):
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():  # a new network corrects nothing
+        parameter.data = torch.randn(parameter.shape, generator=generator) * 0.2
+    folder.mkdir()
+    save_model(network, config, folder)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path):
+    return saved(NAFNet(**NAFNET), {"_target_": "unblur.networks.nafnet.NAFNet", **NAFNET}, tmp_path / "model")
+
+
+def explain(*arguments):
+    command = [sys.executable, "-m", "unblur.commands.explain", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_the_page_stands_by_itself(photo, model, tmp_path):
+    out = tmp_path / "out"
+    done = explain(photo, out, "--model", model, "--size", 16, "--at", "40,30")
+    assert done.returncode == 0, done.stderr
+    page = (out / "index.html").read_text(encoding="utf-8")
+    sources = re.findall(r"""(?:src|href|srcset)=["']([^"']*)""", page)
+    assert sources
+    assert all(source.startswith("data:") for source in sources)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "<script" not in page
+    plain = re.search(r'<ol class="plain">(.*?)</ol>', page, re.DOTALL)
+    assert plain is not None
+    assert plain[1].count("<li>") == 3
+    content = json.loads((out / "explanation.json").read_text())
+    assert content["region"] == {"left": 32, "top": 22, "size": 16}
+    with (out / "fidelity.csv").open() as stream:
+        rows = {row["map"]: row for row in csv.DictReader(stream)}
+    assert set(rows) == {"lam", "integrated_gradients", "input_gradients", "occlusion", "lime", "intervention"}
+    for name, row in rows.items():
+        assert (out / f"map_{name}.png").is_file()
+        assert page.count(f"failed: {row['failed']}") >= 2 if row["failed"] else row["failed"] == ""
+    assert float(rows["integrated_gradients"]["completeness_error"]) < 0.1
+    again = explain(photo, photo.parent, "--model", model)
+    assert again.returncode == 1
+    assert "nothing was touched" in again.stderr
+
+
+def test_a_model_without_gradients_is_explained_without_them(photo, box_onnx, tmp_path):
+    model = box_onnx()
+    arguments = (photo, tmp_path / "out", "--model", model, "--runtime", "onnxruntime", "--size", "16")
+    refused = explain(*arguments, "--maps", "lam")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "has no gradients, which lam needs; take occlusion, lime, intervention" in refused.stderr
+    done = explain(*arguments, "--maps", "intervention")
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "out" / "explanation.json").read_text())
+    (row,) = content["fidelity"]
+    assert (row["map"], row["unchanged"]) == ("intervention", None)
+    assert row["deletion_low"] > 0.2  # a mean over 3 x 3 pixels depends on the region alone
+    assert any("has no gradients" in note for note in content["notes"])
+
+
+def test_mistakes_are_one_line_each(photo, model, tmp_path):
+    config = {"width": 4, "encoder_blocks": [1], "middle_blocks": 1, "decoder_blocks": [1]}
+    burst = saved(BurstNet(**config), {"_target_": "unblur.networks.burst.BurstNet", **config}, tmp_path / "burst")
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    photo_2 = shots / "1.png"
+    photo_2.write_bytes(photo.read_bytes())
+    for arguments, code, told in (
+        ((photo, "--model", model, "--at", "500,500"), 2, "--at 500,500: a region of 32 pixels around it leaves the"),
+        ((photo, "--model", model, "--size", "700"), 2, "--size 700: expected 8 to 72"),
+        ((photo, "--model", model, "--at", "a,b"), 2, "'a,b' is no place"),
+        ((shots, "--model", model), 1, "is a burst or clip, and"),
+        ((photo, "--model", burst), 1, "restores bursts; give a folder of shots"),
+        ((tmp_path / "none.png", "--model", model), 1, "there is no such file or folder"),
+    ):
+        done = explain(arguments[0], tmp_path / "out", *arguments[1:])
+        assert done.returncode == code, done.stderr
+        assert told in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,41 @@
+"""Of a linear network all attributions are the same, and known: weight times what is taken away."""
+
+import numpy as np
+import pytest
+import torch
+
+from unblur.explaining.gradients import (
+    contribution_area,
+    diffusion_index,
+    input_gradients,
+    integrated_gradients,
+    local_attribution,
+)
+
+
+@pytest.mark.parametrize("method", [input_gradients, integrated_gradients, local_attribution])
+def test_a_linear_network_is_attributed_exactly(method, subject):
+    inputs = subject.window[None].clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(subject.score(inputs).sum(), inputs)
+    expected = (gradient[0] * (subject.window - subject.missing)).sum(dim=1).numpy()
+    found = method(subject)
+    assert np.abs(found - expected).max() < 2e-6
+    whole, nothing = subject.scores(torch.stack([subject.window, subject.missing]))
+    assert whole == pytest.approx(1, abs=1e-5)
+    assert found.sum() == pytest.approx(whole - nothing, abs=1e-4)
+
+
+def test_what_the_network_cannot_see_adds_nothing(subject):
+    found = local_attribution(subject)[0]
+    seen = np.zeros(found.shape, bool)
+    seen[38:66, 30:58] = True  # the region and 2 pixels around it
+    assert np.abs(found[~seen]).max() == 0
+    assert np.abs(found[seen]).max() > 0
+
+
+def test_diffusion_index_of_one_pixel_and_of_all():
+    one = np.zeros((1, 10, 10))
+    one[0, 3, 3] = 2.0
+    assert diffusion_index(one) == pytest.approx(1.0)  # 100 / pixels
+    assert diffusion_index(np.ones((1, 10, 10))) == pytest.approx(100)
+    assert (contribution_area(one), contribution_area(np.ones((1, 10, 10)))) == (1, 90)

@@ -1,0 +1,36 @@
+"""Regions and windows lie in the picture, or are refused in a line that says what would."""
+
+import numpy as np
+import pytest
+
+from unblur.errors import UsageError
+from unblur.explaining.region import Region, most_corrected, region_at, window_around
+
+
+def test_a_region_in_the_picture():
+    assert region_at(50, 40, 16, 80, 100) == Region(42, 32, 16)
+    assert region_at(8, 8, 16, 80, 100) == Region(0, 0, 16)
+
+
+@pytest.mark.parametrize(("place", "size", "told"), [
+    ((5, 40), 16, "--at 5,40: a region of 16 pixels around it leaves the picture, which is 100 x 80; expected 8 to 92"),
+    ((50, 400), 16, "expected 8 to 92 and 8 to 72"),
+    ((50, 40), 90, "--size 90: expected 8 to 80, as the picture is 100 x 80"),
+    ((50, 40), 2, "--size 2: expected 8 to 80"),
+])  # fmt: skip
+def test_a_region_outside_is_refused(place, size, told):
+    with pytest.raises(UsageError, match=told):
+        region_at(*place, size, 80, 100)
+
+
+def test_the_place_that_was_changed_most_is_found():
+    before = np.zeros((60, 90, 3), np.float32)
+    after = before.copy()
+    after[20:36, 50:66] = 0.3
+    assert most_corrected(before, after, 16) == Region(50, 20, 16)
+
+
+def test_the_window_is_moved_into_the_picture():
+    assert window_around(Region(0, 0, 16), 64, 80, 100) == Region(0, 0, 64)
+    assert window_around(Region(80, 60, 16), 64, 80, 100) == Region(36, 16, 64)
+    assert window_around(Region(10, 10, 16), 640, 80, 100).size == 80
