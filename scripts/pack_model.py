@@ -2,8 +2,9 @@
 
 FOLDER is what `unblur train` wrote (model/ and run.json). The network is folded and exported; its largest weights are
 stored in 8 bits with a scale for each output, the others in 16. What is computed stays in float, so any runtime takes
-the file. Every entry in src/unblur/models/entries that takes the file (`source: {wheel: NAME}`) gets its size and hash;
-figures, and the card beside the file, are written by hand after the model was scored.
+the file. The network as it was trained goes into src/unblur/training/parents, in 16 bits, to be trained further
+(`train.init=NAME`). Every entry in src/unblur/models/entries that takes the file (`source: {wheel: NAME}`) gets its
+size and hash; figures, and the card beside the file, are written by hand after the model was scored.
 """
 
 import argparse
@@ -18,10 +19,10 @@ import yaml
 
 from unblur.compression.graph_parts import halved, in_bytes
 from unblur.export.onnx import export_onnx
-from unblur.models.catalogue import ROOM
+from unblur.models.catalogue import ROOM, find
 from unblur.networks.folding import fold
 from unblur.safety.hashing import sha256_file
-from unblur.training.weights import load_model
+from unblur.training.weights import PARENTS, About, load_model, read_model_config, save_model
 
 OPSET = 18
 
@@ -42,6 +43,11 @@ def main() -> None:
         graph = onnx.load(Path(folder) / "model.onnx")
     file = room / "model.onnx"
     onnx.save(halved(in_bytes(graph, options.smallest)), file)
+    catalogued = find(options.name)
+    folder = PARENTS / options.name
+    folder.mkdir(parents=True, exist_ok=True)
+    config = read_model_config(options.folder / "model")
+    save_model(network.half(), config, folder, About(catalogued.name, catalogued.licence))
     shutil.copyfile(options.folder / "run.json", room / "run.json")
 
     facts = {

@@ -172,7 +172,10 @@ class ExplainConfig:
 
 @dataclass
 class GateConfig:
-    """Rules that a candidate has to pass before it may become champion. A null switches its rule off."""
+    """Rules that a candidate has to pass before it may become champion. A null switches its rule off.
+
+    `without_champion` names the model that is compared with while there is no champion.
+    """
 
     profile: str = "psnr/literature"
     min_psnr: float | None = None
@@ -191,6 +194,7 @@ class GateConfig:
     latency_size: list[int] = field(default_factory=lambda: [720, 1280])
     max_size_mb: float | None = None
     max_guarded: int | None = None
+    without_champion: str | None = None
 
 
 @dataclass
@@ -205,11 +209,11 @@ class RegistryConfig:
 class TrainConfig:
     """What training starts from and learns from, and what surrounds the Trainer."""
 
-    # Folder of a model that is trained further, as the network that it is; or as `model`, where that has the same
-    # weights and others that begin at 0.
+    # A model that is trained further: a folder, or the name of one that comes with unblur (`box`). It is trained as the
+    # network that it is; or as `model`, where that has the same weights and others that begin at 0.
     init: str | None = None
     init_share: float = 0.0  # of the weights that `init` had, in those that are saved (Wortsman et al. 2022, CVPR)
-    teacher: str | None = None  # folder of a model that is followed where it is better than the blurred image
+    teacher: str | None = None  # a model too, followed where it is better than the blurred image
     teacher_weight: float = 1.0  # of the mean absolute distance from the teacher's output
     channels_last: bool = True
     sample_panels: int = 2

@@ -37,8 +37,9 @@ class RuleResult:
 class Subject:
     """What a verdict is about. A record holds for exactly one subject; anything else has to be judged anew.
 
-    `champion` and `champion_sha256` are None when there was no champion to compare with, `rules` is the whole
-    section `gate` of the configuration, `pairs_sha256` is that of the manifest of the test pairs.
+    `champion` is None when there was no champion to compare with; `champion_sha256` is then that of the model that
+    stood in for it, or None. `rules` is the whole section `gate` of the configuration, `pairs_sha256` is that of the
+    manifest of the test pairs.
     """
 
     model: str

@@ -24,6 +24,8 @@ class Training:
         data_md5: that data.dvc recorded.
         manifest_sha256: of the fixed pairs.
         init_sha256: of the weights that it began with; None for new ones.
+        init_name: what those are called, if they say so.
+        init_licence: that they are under, if they say so; what is made of them is too.
         teacher_sha256: of the weights that it followed; None without a teacher.
         seed: of everything random.
         precision: as Lightning calls it.
@@ -43,6 +45,8 @@ class Training:
     data_md5: str = ""
     manifest_sha256: str = ""
     init_sha256: str | None = None
+    init_name: str = ""
+    init_licence: str = ""
     teacher_sha256: str | None = None
     seed: int | None = None
     precision: str = ""

@@ -23,6 +23,8 @@ from unblur.errors import UnblurError
 from unblur.evaluation.bootstrap import Interval
 from unblur.evaluation.score_table import guarded
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
+from unblur.models.catalogue import Model, find
+from unblur.models.loading import load_by_name
 from unblur.records.gate import FILE, GateRecord, Subject, differences, is_record, write_record
 from unblur.records.parity import Parity, read_onnx_parity
 from unblur.records.scores import Score
@@ -87,12 +89,14 @@ def run_gate(
     require_same_task(candidate, candidate.tags.get("task"), champion)
     prepared, folder = root / cfg.paths.prepared, root / cfg.paths.registry
     check_replaceable(folder / FILE, is_record)
-    subject = _subject(cfg, root, prepared, candidate, champion)
+    stand_in = _stand_in(cfg.gate.without_champion, candidate) if champion is None else None
+    subject = _subject(cfg, root, prepared, candidate, champion or stand_in)
     record = _known_verdict(client, candidate, subject, folder, of_champion=again)
     if record is not None:
         write_record(record, folder)
         return None if again and record.passed else record
-    record = replace(_verdict(cfg, subject, _measure(cfg, root, candidate, champion, track)), of_champion=again)
+    measured = _measure(cfg, root, candidate, champion=champion, stand_in=stand_in, track=track)
+    record = replace(_verdict(cfg, subject, measured), of_champion=again)
     with registry_lock(client, name):
         publish(client, candidate, write_record(record, folder), record, read_aliases(client, name).get(CHALLENGER))
     return record
@@ -121,7 +125,15 @@ def rounds_ms(restorers: Sequence[Restorer], height: int, width: int, runs: int 
     return times
 
 
-def _subject(cfg: PipelineConfig, root: Path, prepared: Path, candidate: Version, champion: Version | None) -> Subject:
+def _stand_in(name: str | None, candidate: Version) -> Model | None:
+    """Return the model of the catalogue that stands in for a champion, None for a candidate with another task."""
+    model = find(name) if name else None
+    return model if model and model.task == candidate.tags.get("task", model.task) else None
+
+
+def _subject(
+    cfg: PipelineConfig, root: Path, prepared: Path, candidate: Version, compared: Version | Model | None
+) -> Subject:
     manifest = prepared / MANIFEST
     if not manifest.is_file():
         msg = f"{manifest} is missing: there are no test pairs to judge on. Run `unblur prepare`."
@@ -130,8 +142,8 @@ def _subject(cfg: PipelineConfig, root: Path, prepared: Path, candidate: Version
         model=candidate.name,
         candidate=candidate.number,
         candidate_sha256=candidate.sha256,
-        champion=champion.number if champion else None,
-        champion_sha256=champion.sha256 if champion else None,
+        champion=compared.number if isinstance(compared, Version) else None,
+        champion_sha256=compared.sha256 if compared else None,
         data_md5=data_version(root),
         pairs_sha256=sha256_file(manifest),
         rules=asdict(cfg.gate),
@@ -153,7 +165,13 @@ def _known_verdict(
 
 
 def _measure(
-    cfg: PipelineConfig, root: Path, candidate: Version, champion: Version | None, track: Callable[[str], Track]
+    cfg: PipelineConfig,
+    root: Path,
+    candidate: Version,
+    *,
+    champion: Version | None,
+    stand_in: Model | None,
+    track: Callable[[str], Track],
 ) -> Measured:
     """Load the versions and measure them."""
     from unblur.evaluation.score import score  # these two import torch, which a known verdict does without
@@ -173,6 +191,8 @@ def _measure(
     check_task(rows, prepared, restorer.task)
     of_candidate = scored("candidate", restorer)
     best = load_restorer(champion.uri, cfg.benchmark.threads) if champion else None
+    name = "champion" if champion else stand_in.name if stand_in else ""
+    other = load_by_name(name, cfg.benchmark.threads) if stand_in else best
     brightness: list[float] = []
 
     def unchanged(batch: Batch) -> Batch:
@@ -186,7 +206,7 @@ def _measure(
         unit=get_profile(profile).unit,
         blurred=blurred,
         candidate=values(of_candidate),
-        champion=values(scored("champion", best)) if best else None,
+        champion=values(scored(name, other)) if other else None,
         nearly_sharp=np.array([strength_bin(row.kind, row.strength) == NEARLY_SHARP for row in rows]),
         parity=_parity(root / cfg.paths.export, candidate),
         latency_ms=latency,
@@ -195,6 +215,7 @@ def _measure(
         unblurred=np.array([row.kind == "identity" or row.strength < UNBLURRED_PX for row in rows]),
         strata=strata_masks(rows, brightness, blurred),
         latency_ratio=ratio,
+        stand_in=stand_in.name if stand_in else "",
     )
 
 
@@ -219,7 +240,7 @@ def _verdict(cfg: PipelineConfig, subject: Subject, measured: Measured) -> GateR
     finite = bool(np.isfinite(measured.candidate).all() and np.isfinite(measured.blurred).all())
     means = {"blurred": measured.blurred, "candidate": measured.candidate}
     if measured.champion is not None:
-        means["champion"] = measured.champion
+        means[measured.stand_in or "champion"] = measured.champion
     return GateRecord(
         subject=subject,
         passed=all(result.passed for result in results),

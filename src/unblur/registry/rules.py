@@ -22,7 +22,8 @@ class Measured:
     `nearly_sharp` tells the pairs whose input is hardly blurred (evaluation/strata.py), `unblurred` those with no blur
     to speak of, `strata` the pairs of every stratum. `parity` is how far the ONNX file is from the PyTorch one, None
     where nobody has compared them. `guarded` are the places of all outputs that the guard of `unblur restore` would put
-    back. `latency_ratio` is the candidate's time over the champion's: mean and interval, of rounds in turn.
+    back. `champion` are the values of the champion, or where there is none of the model of the name `stand_in`.
+    `latency_ratio` is the candidate's time over the champion's: mean and interval, of rounds in turn.
     """
 
     unit: str
@@ -37,6 +38,7 @@ class Measured:
     unblurred: Mask = field(default_factory=lambda: np.zeros(0, bool))
     strata: Mapping[str, Mask] = field(default_factory=dict)
     latency_ratio: Interval | None = None
+    stand_in: str = ""
 
 
 def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResult]:
@@ -50,7 +52,8 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
     - max_unblurred_loss: what the worst of the inputs without blur loses. A mean would hide it.
     - max_regression: passes when the lower end of the confidence interval of (candidate - champion), a paired
       bootstrap over the pairs, is not below -max_regression. So a candidate is refused unless the test pairs show
-      that it is not worse than that. Without a champion there is nothing to regress from: it passes.
+      that it is not worse than that. Without a champion it is the model that `without_champion` names, which
+      `unblur restore` would go on to take; without that too there is nothing to regress from: it passes.
     - max_stratum_regression: what a stratum certainly loses against the champion: the upper end of its interval, and
       all intervals hold together. Strata of under three pairs are left out.
     - max_parity: of the difference to the PyTorch network; of a model of fewer bits it is max_lost_db, by the PSNR that
@@ -131,6 +134,8 @@ def _regression(rules: GateConfig, measured: Measured, seed: int) -> RuleResult 
         return _verdict("max_regression", limit, float("nan"), measured.unit, "")
     found = paired_bootstrap(difference, rules.confidence, rules.bootstrap_samples, seed)
     note = _interval(found, measured.unit, rules.confidence)
+    if measured.stand_in:
+        note += f"; against {measured.stand_in}, as there is no champion"
     return _verdict("max_regression", limit, -found.low, measured.unit, note)
 
 
@@ -154,7 +159,7 @@ def _latency_ratio(limit: float | None, measured: Measured) -> RuleResult | None
     rule, found = "max_latency_ratio", measured.latency_ratio
     if limit is None:
         return None
-    if measured.champion is None:
+    if measured.champion is None or measured.stand_in:
         return RuleResult(rule, None, limit, "", True, NO_CHAMPION)
     if found is None:
         return _verdict(rule, limit, None, "", "the champion was not timed")

@@ -36,7 +36,7 @@ from unblur.training.module import RestorationModule
 from unblur.training.precision import resolve_precision
 from unblur.training.run import TRAINING_KEYS, make_logger
 from unblur.training.tracking_logger import TrackingLogger
-from unblur.training.weights import WEIGHTS, load_model, read_model_config, save_model
+from unblur.training.weights import WEIGHTS, About, folder_of, load_model, read_about, read_model_config, save_model
 
 
 def fit(cfg: PipelineConfig) -> Training:
@@ -63,6 +63,7 @@ def fit(cfg: PipelineConfig) -> Training:
         require_writable(folder)
 
     network, model = make_network(cfg)
+    parent = About() if cfg.train.init is None else read_about(folder_of(cfg.train.init))
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if cfg.train.init_share else {}
     task = describe(network).task
     if task != cfg.data.task:
@@ -91,6 +92,8 @@ def fit(cfg: PipelineConfig) -> Training:
         manifest_sha256=manifest,
         model_sha256="",
         init_sha256=_weights_hash(cfg.train.init),
+        init_name=parent.name,
+        init_licence=parent.licence,
         teacher_sha256=_weights_hash(cfg.train.teacher),
         seed=cfg.seed,
         precision=str(trainer.precision),
@@ -117,11 +120,12 @@ def make_network(cfg: PipelineConfig) -> tuple[nn.Module, Mapping[str, Any]]:
     if cfg.train.init is None:
         network: nn.Module = instantiate(cfg.model)
         return network, cfg.model
-    folder = Path(cfg.train.init)
+    folder = folder_of(cfg.train.init)
     config = read_model_config(folder)
     found, wanted = config["_target_"], cfg.model["_target_"]
     if found != wanted:
-        msg = f"train.init={folder} is a {found}, but model is a {wanted}: choose the model that it is, or another init"
+        what = f"train.init={cfg.train.init} is a {found}"
+        msg = f"{what}, but model is a {wanted}: choose the model that it is, or another init"
         raise UnblurError(msg)
     given = load_model(folder)
     if (grown := _grown(cfg, given)) is not None:
@@ -158,7 +162,7 @@ def make_module(cfg: PipelineConfig, network: nn.Module, shots: tuple[int, int] 
     }
     if cfg.train.teacher is None:
         return RestorationModule(network, **parts)
-    teacher = load_model(Path(cfg.train.teacher))
+    teacher = load_model(folder_of(cfg.train.teacher))
     return DistillationModule(
         network, teacher, output_weight=cfg.train.teacher_weight, feature_weight=0.0, where_better=True, **parts
     )
@@ -234,13 +238,14 @@ def check_training_folder(folder: Path) -> None:
         check_replaceable(folder / name, lambda file: (file.parent / "model" / MARKER).is_file())
 
 
-def _weights_hash(folder: str | None) -> str | None:
-    """Return the SHA-256 of a model's weights, None for no folder.
+def _weights_hash(model: str | None) -> str | None:
+    """Return the SHA-256 of a model's weights, None for no model.
 
     Raises:
         UnblurError: there is no model.
     """
-    if folder is None:
+    if model is None:
         return None
-    read_model_config(Path(folder))
-    return sha256_file(Path(folder) / WEIGHTS)
+    folder = folder_of(model)
+    read_model_config(folder)
+    return sha256_file(folder / WEIGHTS)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,13 +18,46 @@ from unblur.safety.hashing import LISTING, read_listed, sha256_file, write_listi
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+PARENTS = Path(__file__).with_name("parents")
 
 
-def save_model(network: nn.Module, model_config: Mapping[str, Any], folder: Path) -> str:
+@dataclass(frozen=True)
+class About:
+    """What weights are called, and the licence that they are under; empty where nobody wrote it down."""
+
+    name: str = ""
+    licence: str = ""
+
+
+def folder_of(model: str) -> Path:
+    """Return the folder of a model that a training is given: `model` is its path, or the name of one in `PARENTS`.
+
+    Raises:
+        UnblurError: it is neither.
+    """
+    names = sorted(folder.name for folder in PARENTS.iterdir() if folder.is_dir())
+    if model in names:
+        return PARENTS / model
+    if not Path(model).is_dir():
+        msg = (
+            f"{model}: is no folder with a model, and no model that comes with unblur for further training (these do: "
+            f"{', '.join(names)}); published weights become a folder with `unblur import-weights`"
+        )
+        raise UnblurError(msg)
+    return Path(model)
+
+
+def save_model(network: nn.Module, model_config: Mapping[str, Any], folder: Path, about: About | None = None) -> str:
     """Write the network's weights and its configuration (`_target_` and arguments) into `folder`.
 
     Where a network is less than its configuration says, because it was pruned, the shapes of its narrower parameters
     and the names of the blocks that it skips go with it.
+
+    Args:
+        network: with the weights; those in 16 bits stay so, and take half of the place.
+        model_config: that builds it.
+        folder: that they are written into.
+        about: what they are called, and their licence.
 
     Returns:
         The SHA-256 of the weights' file.
@@ -39,6 +73,8 @@ def save_model(network: nn.Module, model_config: Mapping[str, Any], folder: Path
     with replacing(folder / WEIGHTS) as unfinished:
         save_file(weights, unfinished)
     content = {"model": dict(model_config), **{key: value for key, value in pruned.items() if value}}
+    if about is not None:
+        content["about"] = asdict(about)
     with replacing(folder / CONFIG) as unfinished:
         unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     write_listing([folder / WEIGHTS, folder / CONFIG], folder)
@@ -52,6 +88,16 @@ def read_model_config(folder: Path) -> dict[str, Any]:
         UnblurError: the folder holds no readable config.json.
     """
     return _model_of(_read_config(folder), folder)
+
+
+def read_about(folder: Path) -> About:
+    """Return what the weights in a folder are called, and their licence.
+
+    Raises:
+        UnblurError: the folder holds no readable config.json.
+    """
+    about = _read_config(folder).get("about", {})
+    return About(str(about.get("name", "")), str(about.get("licence", "")))
 
 
 def _model_of(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
