@@ -10,6 +10,7 @@ import pytest
 
 from unblur.config.tracking import tracking_client
 from unblur.errors import GateRefusedError, UnblurError
+from unblur.models.catalogue import find
 from unblur.records.gate import GateRecord, differences
 from unblur.registry.gate import latency_ms, rounds_ms, run_gate
 from unblur.registry.promote import promote
@@ -90,6 +91,21 @@ def test_a_worse_model_than_the_champion_is_refused(project: Any) -> None:
     assert [result.rule for result in record.results if not result.passed] == ["max_regression"]
     assert record.subject.champion == 1
     assert record.means["champion"] > record.means["candidate"]
+
+
+def test_without_a_champion_the_model_in_the_box_has_to_be_reached(project: Any) -> None:
+    candidate(project, -0.5)  # blurs further, which the box does not do
+    record = gate(project, min_gain=None, max_sharp_loss=None, without_champion="box")
+    assert [result.rule for result in record.results if not result.passed] == ["max_regression"]
+    assert record.means["box"] > record.means["candidate"]
+    assert (record.subject.champion, record.subject.champion_sha256) == (None, find("box").sha256)
+    told = next(result.note for result in record.results if result.rule == "max_regression")
+    assert told.endswith("against box, as there is no champion")
+    candidate(project, GAIN)
+    gate(project, min_gain=None, max_regression=None).require_passed()
+    promote("unblur", project.root, project.root / "artifacts/registry")
+    candidate(project, GAIN + 1e-4)
+    assert "box" not in gate(project).means  # there is a champion now
 
 
 def test_a_model_as_good_as_the_champion_is_let_through(project: Any) -> None:

@@ -1,14 +1,17 @@
 """A model's folder: what is written comes back, and damage is told in one line."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from unblur.config.instantiate import instantiate
 from unblur.errors import UnblurError
+from unblur.models.loading import load_by_name
 from unblur.safety.hashing import sha256_file
-from unblur.training.weights import load_model, save_model
+from unblur.training.weights import About, folder_of, load_model, read_about, save_model
 
 MODEL = {"_target_": "unblur.networks.nafnet.NAFNet", "width": 4, "encoder_blocks": [1], "decoder_blocks": [1]}
 
@@ -63,3 +66,29 @@ def test_damage_is_one_line(saved, damage, message):
     with pytest.raises(UnblurError, match=message) as caught:
         load_model(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_the_weights_in_the_box_are_there_to_be_trained_further() -> None:
+    """In another form than the file that restores, but the same."""
+    folder = folder_of("box")
+    assert read_about(folder) == About("box", "Apache-2.0")
+    blur = np.random.default_rng(0).random((1, 3, 72, 96), dtype=np.float32)
+    with torch.inference_mode():
+        trained = load_model(folder)(torch.from_numpy(blur)).numpy()
+    deployed = load_by_name("box", precision="f32")(blur)
+    assert np.abs(trained - deployed).max() < 0.01
+    assert np.abs(trained - blur).max() > 0.03
+
+
+def test_what_is_neither_a_folder_nor_a_name_is_told_apart_from_a_damaged_folder() -> None:
+    with pytest.raises(
+        UnblurError, match=r"nowhere: is no folder with a model, and no model that .* \(these do: box\)"
+    ):
+        folder_of("nowhere")
+
+
+def test_what_weights_are_called_stands_with_them(tmp_path: Path) -> None:
+    save_model(instantiate(MODEL), MODEL, tmp_path)
+    assert read_about(tmp_path) == About("", "")
+    save_model(instantiate(MODEL), MODEL, tmp_path, About("mine", "CC0"))
+    assert read_about(tmp_path) == About("mine", "CC0")

@@ -21,7 +21,8 @@ class Lineage:
     `git_sha` and `git_dirty` are those of the training, `data_md5` is the one that data.dvc recorded then,
     `config_hash` is the SHA-256 of the composed configuration, `model_sha256` that of the ONNX file. `variant` is the
     model's name in the pipeline; `parent_sha256` is of the weights that it was made of, `teacher_sha256` of the
-    trained ones.
+    trained ones. `init_sha256` is of the weights that training began with, `init_name` and `init_licence` what those
+    say of themselves; "" for training from nothing.
     """
 
     git_sha: str
@@ -32,6 +33,9 @@ class Lineage:
     variant: str
     parent_sha256: str
     teacher_sha256: str
+    init_name: str = ""
+    init_sha256: str = ""
+    init_licence: str = ""
 
     def tags(self) -> dict[str, str]:
         """Return the facts as tags of a model version."""
@@ -61,6 +65,9 @@ def collect_lineage(root: Path, training: Training, chosen: Chosen) -> Lineage:
         variant=chosen.variant,
         parent_sha256=chosen.parent or chosen.teacher,
         teacher_sha256=chosen.teacher,
+        init_name=training.init_name,
+        init_sha256=training.init_sha256 or "",
+        init_licence=training.init_licence,
     )
 
 
