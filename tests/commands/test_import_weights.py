@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 import torch
 
 from unblur.commands.import_weights import main
-from unblur.networks.official import load_official
+from unblur.networks.official import load_official, read_official
 from unblur.training.weights import load_model
 
 REFERENCES = Path(__file__).parents[1] / "networks" / "references"
@@ -58,6 +59,26 @@ def test_another_model_is_replaced_only_on_demand(tmp_path, capsys, monkeypatch)
         assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
     assert imported("restormer_tiny", "--overwrite") == 0
     assert (tmp_path / "out" / "model.safetensors").read_bytes() != before
+
+
+def test_the_bytes_that_are_hashed_are_the_bytes_that_are_loaded(tmp_path, monkeypatch):
+    """Somebody exchanges the file as soon as it has been opened."""
+    expected = load_official(REFERENCES / "nafnet_tiny.pth").state_dict()
+    path = tmp_path / "nafnet.pth"
+    shutil.copy(REFERENCES / "nafnet_tiny.pth", path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def then_exchange(file, *arguments, really=Path.open, **more):
+        stream = really(file, *arguments, **more)
+        if file == path:
+            path.unlink()
+            shutil.copy(REFERENCES / "restormer_tiny.pth", path)
+        return stream
+
+    monkeypatch.setattr(Path, "open", then_exchange)
+    found = read_official(path)
+    assert found.sha256 == sha256
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.build().state_dict().items())
 
 
 def test_a_damaged_file_is_one_line_and_writes_nothing(tmp_path, capsys, monkeypatch):

@@ -5,6 +5,7 @@ bits), OpenCV or imagecodecs (16 bits) reads the same file as a second opinion. 
 writes it.
 """
 
+import io
 import itertools
 import re
 import sys
@@ -27,10 +28,11 @@ from unblur.images.photo import read_photo
 TABLE = Path(__file__).parents[2] / "docs" / "formats.md"
 HEAD = """# Formats that are read
 
-Each row is a kind of picture, written in every layout named; "files" is their number. The truth is what was written.
-Exact: every value is the same; refused: an error of one line names the kind. Agree: of those files, how many a second
-decoder reads to the same values (within 1; it does not read the rest, or reads them otherwise). Orientation is applied
-to all. Written by `python tests/images/test_formats.py`, checked by the tests.
+Each row is a kind of picture, written in every layout named; "files" is their number. The truth is what was written;
+of a JPEG, which loses values, what imagecodecs decodes. Exact: every value is the same; refused: an error of one line
+names the kind. Agree: of those files, how many a second decoder reads to the same values (within 1; it does not read
+the rest, or reads them otherwise). Orientation is applied to all. Written by `python tests/images/test_formats.py`,
+checked by the tests.
 
 | kind | layouts | files | result | second decoder | agree |
 |---|---|---|---|---|---|
@@ -221,6 +223,9 @@ def others(folder):
     for photometric in ("cielab", "icclab", "itulab", "logluv", "linear_raw", "cfa"):
         stored = values(1 if photometric == "cfa" else 3, u8)
         yield f"TIFF {photometric}", folder / "l.tif", stored, None, tiff_of(stored, photometric), u8
+    yield from jpegs(folder)
+    yield from packed_tiffs(folder)
+    yield from pillow_tiffs(folder)
     bilevel = values(1, u8, 1)
     shown = bilevel * np.uint8(255)
     yield (
@@ -235,8 +240,86 @@ def others(folder):
     yield "TIFF YCbCr, raw", folder / "y.tif", np.asarray(ycbcr.convert("RGB")), None, ycbcr.save, u8
 
 
-def tiff_of(stored, photometric):
-    return lambda path: tifffile.imwrite(path, stored.squeeze(), photometric=photometric, metadata=None)
+def smooth(samples):
+    """What survives JPEG."""
+    return cv2.resize(values(samples, np.uint8)[:5, :7], (56, 40), interpolation=cv2.INTER_LINEAR).reshape(40, 56, -1)
+
+
+def jpegs(folder):
+    """Yield JPEG in each of its colours; of inks the light that Pillow's plain formula makes of them."""
+    image, inks = smooth(3), smooth(4)
+    for halved, progressive in itertools.product(("4:4:4", "4:2:2", "4:2:0"), (False, True)):
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "JPEG", quality=90, subsampling=halved, progressive=progressive)
+        encoded = stream.getvalue()
+        kind = f"JPEG YCbCr, {halved}{', progressive' * progressive}"
+        yield kind, folder / "a.jpg", imagecodecs.jpeg8_decode(encoded), None, bytes_of(encoded), np.uint8
+    encoded = imagecodecs.jpeg8_encode(image, level=90, outcolorspace="RGB")
+    yield "JPEG RGB", folder / "a.jpg", imagecodecs.jpeg8_decode(encoded), None, bytes_of(encoded), np.uint8
+    encoded = imagecodecs.jpeg8_encode(np.ascontiguousarray(image[..., 0]), level=90)
+    yield "JPEG grey", folder / "a.jpg", imagecodecs.jpeg8_decode(encoded)[..., None], None, bytes_of(encoded), np.uint8
+    for colours in ("CMYK", "YCCK"):
+        encoded = imagecodecs.jpeg8_encode(inks, level=90, colorspace="CMYK", outcolorspace=colours)
+        found = 255 - imagecodecs.jpeg8_decode(encoded, outcolorspace="CMYK")  # Adobe's are stored inverted
+        light = np.asarray(Image.fromarray(found, "CMYK").convert("RGB"))
+        yield f"JPEG {colours}, Adobe's marker", folder / "a.jpg", light, None, bytes_of(encoded), np.uint8
+    encoded = imagecodecs.jpeg8_encode(image.astype(np.uint16) * 16, bitspersample=12)
+    yield "JPEG YCbCr, 12 bits", folder / "a.jpg", image, None, bytes_of(encoded), np.uint8
+    encoded = imagecodecs.ljpeg_encode(image[..., 0].astype(np.uint16) * 16, bitspersample=12)
+    yield "JPEG grey, lossless, 12 bits", folder / "a.jpg", image[..., :1], None, bytes_of(encoded), np.uint8
+
+
+def packed_tiffs(folder):
+    """Yield TIFF of fewer bits than a whole byte or two, and palettes."""
+    for bits in (2, 4, 10, 12, 14):
+        white, depth = (255, np.uint8) if bits < 8 else (65535, np.uint16)
+        top = 2**bits - 1
+        for name, photometric, samples in (
+            ("grey", "minisblack", 1),
+            ("grey, white is zero", "miniswhite", 1),
+            ("RGB", "rgb", 3),
+        ):
+            stored = values(samples, depth, top)
+            shown = ((stored.astype(int) * white + top // 2) // top).astype(depth)
+            shown = white - shown if photometric == "miniswhite" else shown
+            kind = f"TIFF {name}, {bits} bits"
+            yield kind, folder / "n.tif", shown, None, tiff_of(stored, photometric, bitspersample=bits), depth
+    for depth in (np.uint8, np.uint16):
+        indices = values(1, depth)[..., 0]
+        colours = RNG.integers(0, 65536, (3, np.iinfo(depth).max + 1)).astype(np.uint16)
+        shown = (colours >> 8).astype(np.uint8).T[indices]
+        write = tiff_of(indices, "palette", colormap=colours)
+        yield f"TIFF palette, {np.iinfo(depth).bits} bits", folder / "n.tif", shown, None, write, np.uint8
+        for meaning, name in ((0, "an unspecified channel"), (2, "unassociated alpha")):
+            stored = values(2, depth)
+            write = tiff_of(stored, "minisblack", extrasamples=[meaning], planarconfig="contig")
+            kind = f"TIFF grey and {name}, {np.iinfo(depth).bits} bits"
+            yield kind, folder / "n.tif", stored[..., :1], stored[..., 1:] if meaning else None, write, depth
+
+
+def pillow_tiffs(folder):
+    """Yield TIFF in the compressions that Pillow writes."""
+    grey, rgb = values(1, np.uint8), values(3, np.uint8)
+    two = (values(1, np.uint8, 1) * 255).astype(np.uint8)
+    for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd", "lzma"):
+        for name, shown in (("grey", grey), ("RGB", rgb)):
+            write = saved(Image.fromarray(shown.squeeze()), compression)
+            yield f"TIFF {name} of Pillow, {compression}", folder / "c.tif", shown, None, write, np.uint8
+    for compression in ("group3", "group4", "tiff_ccitt"):
+        write = saved(Image.fromarray(two[..., 0]).convert("1"), compression)
+        yield f"TIFF 1 bit of Pillow, {compression}", folder / "c.tif", two, None, write, np.uint8
+
+
+def saved(image, compression):
+    return lambda path: image.save(path, compression=compression)
+
+
+def bytes_of(encoded):
+    return lambda path: path.write_bytes(encoded)
+
+
+def tiff_of(stored, photometric, **more):
+    return lambda path: tifffile.imwrite(path, stored.squeeze(), photometric=photometric, metadata=None, **more)
 
 
 def avif_of(stored, bits):

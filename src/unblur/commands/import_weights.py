@@ -25,7 +25,6 @@ def main(argv: list[str]) -> int:
 
     from unblur.console import show_table, what_next
     from unblur.networks.official import read_official
-    from unblur.safety.hashing import sha256_file
     from unblur.safety.owned import owned_folder
     from unblur.training.weights import save_model
 
@@ -33,7 +32,7 @@ def main(argv: list[str]) -> int:
     if options.train_size is not None:
         official = official.local(options.train_size)
     network = official.build()
-    made_of = {"file": sha256_file(options.file), "network": official.config()}
+    made_of = {"file": official.sha256, "network": official.config()}
     with owned_folder(
         options.out, "import-weights", made_of, inputs=[options.file], keeps=True, overwrite=options.overwrite
     ) as folder:

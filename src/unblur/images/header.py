@@ -18,6 +18,23 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "AVIF")
 READABLE = "PNG, JPEG, WebP, TIFF, BMP, PPM, AVIF or HEIC"
 SMALLER = "scale it down or cut it in parts"
 MAX_BYTES = 1 << 30
+# How other kinds begin, so that they are refused by name.
+OTHERS = {
+    b"GIF8": "GIF",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+    b"\xff\xd8\xff": "JPEG that is damaged, lossless or of 12 bits",
+    b"8BPS": "Photoshop file",
+    b"v/1\x01": "OpenEXR",
+    b"#?RADIANCE": "Radiance HDR",
+    b"FUJIFILMCCD-RAW": "camera's raw file",
+    b"qoif": "QOI",
+    b"\0\0\x01\0": "icon",
+    b"%PDF": "PDF",
+    b"%!PS": "PostScript",
+}
 # What the parsers of Pillow, tifffile and imagecodecs raise on damaged files.
 DAMAGED = (
     *(OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, OverflowError, MemoryError),
@@ -61,7 +78,8 @@ def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int
         msg = f"{path}: more than {limit / 1e6:.1f} megapixels, the most that is read; {SMALLER}"
         raise UnblurError(msg) from error
     except UnidentifiedImageError as error:
-        msg = f"{path}: not a picture that can be read; {READABLE} was expected"
+        said = f"a {name} is not read" if (name := _name_of(path)) else "not a picture that can be read"
+        msg = f"{path}: {said}; {READABLE} was expected"
         raise UnblurError(msg) from error
     except PermissionError as error:
         msg = f"{path}: no permission to read it"
@@ -99,6 +117,13 @@ def png_exif(chunks: png.Chunks) -> Image.Exif:
     if block is not None or text is not None:
         exif.load(block if block is not None else png.raw_profile(text or ""))
     return exif
+
+
+def _name_of(path: Path) -> str | None:
+    """Return what a file is that is not read, by its first bytes; None where they say nothing."""
+    with path.open("rb") as stream:
+        start = stream.read(16)
+    return next((name for magic, name in OTHERS.items() if start.startswith(magic)), None)
 
 
 def _header_of(path: Path) -> ImageHeader:

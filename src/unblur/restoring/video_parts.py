@@ -18,7 +18,6 @@ _OF_HDR = {
     "CONTENT_LIGHT_LEVEL": "greatest brightness (HDR)",
     "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
     "DOVI_METADATA": "Dolby Vision metadata",
-    "A53_CC": "closed captions inside the pictures",
 }
 
 
@@ -72,12 +71,15 @@ def other_tracks(taken: InputContainer, seen: VideoStream) -> list[str]:
     return notes
 
 
-def picture_losses(picture: av.VideoFrame, codec: str) -> list[str]:
-    """Return a note for each thing of the pictures themselves, decoded from `codec`, that the copy lacks."""
+def picture_losses(picture: av.VideoFrame, seen: VideoStream) -> list[str]:
+    """Return a note for each thing of the pictures themselves, the first of which is `picture`, that the copy lacks."""
     notes = []
+    codec = seen.codec_context.name
     if codec != "h264":
         notes.append(f"its pictures are {codec}, and become H.264")
-    if any(part.is_alpha for part in picture.format.components):
+    # WebM keeps transparency beside the pictures, where its decoder does not look for it.
+    beside = {key.lower(): value for key, value in seen.metadata.items()}.get("alpha_mode") == "1"
+    if beside or any(part.is_alpha for part in picture.format.components):
         notes.append("its transparency is left out: H.264 has none")
     if (bits := max(part.bits for part in picture.format.components)) > 10:
         notes.append(f"its {bits} bits become 10")
@@ -115,5 +117,6 @@ def _tags(metadata: dict[str, str]) -> dict[str, str]:
     known = {key.lower(): value for key, value in metadata.items() if value not in {"", "und"}}
     if "name" in known:  # what MP4 and MOV call the title of a track
         known.setdefault("title", known.pop("name"))
+    known.pop("alpha_mode", None)  # told by picture_losses: the copy has none
     counted = ("_statistics", "bps", "number_of_")  # by the program that wrote the file
     return {key: value for key, value in known.items() if key not in _OF_THE_FILE and not key.startswith(counted)}

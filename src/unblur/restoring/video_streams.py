@@ -9,6 +9,7 @@ from typing import Any, cast
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ CODEC, QUALITY = "libx264", {"crf": "16", "preset": "medium"}
 HALVED = "yuv420p"  # colours at half the width and height: what every player shows
 # Without these FFmpeg rounds down, which darkens by a step of 255, and spreads colours by whole pixels.
 EXACT = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
+_CENTRED = ("mjpeg", "mpeg1video", "h264", "hevc")  # where the middle is never for want of a word
 _TAGS = ("color_range", "color_primaries", "color_trc", "colorspace")
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _HD = 720  # rows
@@ -140,11 +142,14 @@ class Decoder:
 
 def stream_like(made: OutputContainer, seen: VideoStream, picture: av.VideoFrame, base: Fraction) -> VideoStream:
     """Add a stream of the same size, bits, halving of colours, times, rotation and colour tags."""
-    stream: Any = made.add_stream(CODEC, rate=seen.average_rate or 25, options=QUALITY)
+    form = form_like(picture)
+    place = colours_at(picture, seen.codec_context.name) if HALVED in form else None
+    options = QUALITY | ({"chroma_sample_location": place} if place else {})
+    stream: Any = made.add_stream(CODEC, rate=seen.average_rate or 25, options=options)
     keep_stream_tags(seen, stream, made.format.name)
     context = stream.codec_context
     stream.width, stream.height = picture.width, picture.height
-    stream.pix_fmt = form_like(picture)
+    stream.pix_fmt = form
     stream.time_base = context.time_base = base
     context.sample_aspect_ratio = seen.sample_aspect_ratio or Fraction(1)
     for tag in _TAGS:
@@ -196,12 +201,51 @@ def pixels_of(picture: av.VideoFrame) -> NDArray[Any]:
 
 def encoded_like(pixels: NDArray[Any], picture: av.VideoFrame, base: Fraction, form: str) -> av.VideoFrame:
     """Return the restored pixels as a frame with the time and the colours of the one that they come from."""
-    kind = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
-    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind)
+    rgb = _filled(picture, pixels)
     span = ColorRange.MPEG if picture.format.is_rgb else picture.color_range
     frame = rgb.reformat(format=form, dst_colorspace=matrix(picture), dst_color_range=span, interpolation=EXACT)
     frame.time_base = picture.time_base or base
+    frame.pict_type = PictureType.NONE  # for the encoder to decide
     return frame
+
+
+def colours_at(picture: av.VideoFrame, codec: str) -> str | None:
+    """Return where the picture's halved colours lie, as FFmpeg calls it; None for the left, where players take them.
+
+    PyAV does not tell it, but what FFmpeg makes of a step in the colours does. Nothing said looks like the middle.
+    """
+    tiny = picture.reformat(16, 16, HALVED)
+    steps = []
+    for axis in (0, 1):
+        for number, plane in enumerate(tiny.planes):
+            values = np.full((plane.height, plane.line_size), 128, np.uint8)
+            if number == 2:
+                values[(slice(4), slice(None))[axis], (slice(None), slice(4))[axis]] = 192
+            plane.update(values.tobytes())
+        red = tiny.reformat(format="rgb24", interpolation=EXACT).to_ndarray()[..., 0].mean(axis=1 - axis)
+        steps.append(float((red - red[-1]).sum() / (red[0] - red[-1])))  # pixels before the step: 8, or 7.5
+    top, left = (step < 7.75 for step in steps)
+    if top:
+        return "topleft" if left else "top"
+    return "center" if codec in _CENTRED and not left else None
+
+
+def _filled(picture: av.VideoFrame, pixels: NDArray[Any]) -> av.VideoFrame:
+    """Return the pixels as a frame that knows where the picture's halved colours lie between its pixels.
+
+    PyAV does not tell that place, but hands it on from frame to frame, closed captions too. A new frame has none, and
+    FFmpeg would move the colours of most videos by half a pixel to the left.
+    """
+    kind = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
+    rgb = picture.reformat(format=kind)
+    if rgb is picture:
+        return av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind)
+    plane = rgb.planes[0]
+    rows = np.zeros((plane.height, plane.line_size), np.uint8)  # (H, bytes of a row, which may be more than needed)
+    content = np.ascontiguousarray(pixels).view(np.uint8).reshape(plane.height, -1)
+    rows[:, : content.shape[1]] = content
+    plane.update(rows.tobytes())
+    return rgb
 
 
 def matrix(picture: av.VideoFrame) -> Colorspace:

@@ -60,11 +60,7 @@ def read_zip(path: Path, *, max_bytes: int) -> tuple[dict[str, bytes], str]:
         UnblurError: no such file, not a zip, too large, or as `check_zip`.
     """
     try:
-        with path.open("rb") as stream:
-            content = stream.read(max_bytes + 1)
-        if len(content) > max_bytes:
-            msg = f"{path}: is larger than {max_bytes} bytes, the most that is read"
-            raise UnblurError(msg)
+        content = _whole(path, max_bytes)
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
             check_zip(opened, path, max_bytes=max_bytes)
             members = {info.filename: opened.read(info) for info in opened.infolist()}
@@ -91,18 +87,21 @@ def check_zip(opened: zipfile.ZipFile, archive: Path, *, max_bytes: int) -> None
         left -= _plain_file(opened, archive, info.filename, left).file_size
 
 
-def read_tar(path: Path, *, max_bytes: int) -> dict[str, bytes]:
-    """Return every file of the gzipped tar at `path` by its name; nothing is unpacked to disk.
+def read_tar(path: Path, *, max_bytes: int) -> tuple[dict[str, bytes], str]:
+    """Return every file of the gzipped tar at `path` by its name, and the SHA-256 of the whole; the file is read once.
+
+    Nothing is unpacked to disk.
 
     Raises:
-        UnblurError: no such file, not such an archive, more than `max_bytes` unpacked, a member that is neither a file
-            nor a folder, or as `check_names`.
+        UnblurError: no such file, not such an archive, more than `max_bytes` packed or unpacked, a member that is
+            neither a file nor a folder, or as `check_names`.
     """
     found: dict[str, bytes] = {}
     names: list[str] = []
     left = max_bytes
     try:
-        with tarfile.open(path, "r|gz") as archive:  # a stream: each byte is read once, and no size is believed
+        content = _whole(path, max_bytes)
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r|gz") as archive:  # a stream: no size is believed
             for member in archive:
                 names.append(member.name)
                 left -= member.size + tarfile.BLOCKSIZE
@@ -122,7 +121,7 @@ def read_tar(path: Path, *, max_bytes: int) -> dict[str, bytes]:
         msg = f"{path}: damaged or not a gzipped tar archive ({error}); get it again"
         raise UnblurError(msg) from error
     check_names(names, path)
-    return found
+    return found, hashlib.sha256(content).hexdigest()
 
 
 def check_names(names: Iterable[str], archive: Path) -> None:
@@ -146,6 +145,15 @@ def check_names(names: Iterable[str], archive: Path) -> None:
     if not seen:
         msg = f"{archive.name}: holds nothing; get the archive again"
         raise UnblurError(msg)
+
+
+def _whole(path: Path, max_bytes: int) -> bytes:
+    with path.open("rb") as stream:
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        msg = f"{path}: is larger than {max_bytes} bytes, the most that is read"
+        raise UnblurError(msg)
+    return content
 
 
 def _target(root: Path, relative: str) -> Path:
