@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from unblur.errors import UnblurError, UsageError
-from unblur.library import Model, share_of
+from unblur.library.model import Model, share_of
 from unblur.serving.door import Door, one_line
 from unblur.serving.settings import Settings
 from unblur.serving.upload import TYPES, Restored, StoppedWorkError, restore_upload

@@ -1,0 +1,45 @@
+"""`unblur.explain`: why a model answered as it did, as the command explains it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+from PIL import Image
+
+from unblur.config.extras import told
+from unblur.library.model import Model, Reference, Track, load
+
+if TYPE_CHECKING:
+    from unblur.explaining.explanation import Explanation
+
+
+def explain(
+    photo: Image.Image | NDArray[Any] | Reference,
+    model: Model | Reference | None = None,
+    *,
+    at: tuple[int, int] | None = None,
+    size: int = 32,
+    maps: Sequence[str] | None = None,
+    tests: bool = True,
+    track: Track = iter,
+) -> "Explanation":
+    """Explain a model's answer, as `unblur explain` does (docs/explain.md). Needs `unblur[train]`.
+
+    Args:
+        photo: what `Model` takes; a path may be a burst's folder or a video, where the model is for those.
+        model: what `load` returns or takes; a folder with model.safetensors allows all maps.
+        at: middle (x, y) of the region; None takes where the model corrects most.
+        size: side of the region in pixels.
+        maps: their names; None takes all that the model allows.
+        tests: measure each map.
+        track: wraps the list of maps.
+
+    Raises:
+        UnblurError: region, photograph and maps do not fit each other or the model, or a package is missing.
+    """
+    with told():
+        from unblur.explaining.photo import Asked, explain_photo
+
+    restorer = (model if isinstance(model, Model) else load(model)).restorer
+    asked = Asked(at, size, tuple(maps) if maps else None, tests)
+    return explain_photo(restorer, photo, asked, track)
