@@ -44,7 +44,7 @@ def main(cfg: PipelineConfig) -> None:
             track=tracker("blurring"),
         )
         write_source_index(folder, sources)
-        write_lineage(cfg.paths, "prepare", folder, cfg.data.manifest)
+        write_lineage(cfg.paths, "prepare", folder, manifest=cfg.data.manifest)
 
     photos = Counter(source.split for source in sources)
     kinds = list(dict.fromkeys(row.kind for row in rows))
@@ -77,7 +77,7 @@ def bring(cfg: PipelineConfig, dataset: "Imported", prepared_root: Path) -> None
             brought = bring_pairs(dataset, folder, **limits, track=track)
         else:
             brought = bring_sequences(dataset, folder, task=task, frames=frames, **limits, track=track)
-        write_lineage(cfg.paths, "prepare", folder, cfg.data.manifest)
+        write_lineage(cfg.paths, "prepare", folder, manifest=cfg.data.manifest)
     there, here = (Counter(row.split for row in rows) for rows in (dataset.rows, brought))
     show_table(
         f"pairs of {cfg.data.manifest}",

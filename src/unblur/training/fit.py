@@ -216,7 +216,7 @@ def save_training(
     """Save the network (its averaged weights by now) with what builds it, the curve and the record."""
     folder = Path(cfg.paths.train)
     with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
-        write_lineage(cfg.paths, "train", new, cfg.data.manifest)
+        write_lineage(cfg.paths, "train", new, manifest=cfg.data.manifest)
         digest = save_model(network, model, new)
     record = replace(record, model_sha256=digest)
     write_training(record, history.rows, folder)
