@@ -169,6 +169,7 @@ def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
     whole = asdict(cfg)
     content = {key: whole[key] for key in TRAINING_KEYS}
     content["data"] = {key: value for key, value in whole["data"].items() if not key.startswith("shard")}
+    content["data"]["source"] = {key: value for key, value in cfg.data.source.items() if key != "root"}
     if cfg.data.shards:  # what they hold, not where they are: a training may go on from a bucket
         content["shards"] = hashlib.sha256(shard_store(cfg.data).index()).hexdigest()
     # What a training was given counts, not where that lay.
