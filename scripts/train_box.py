@@ -63,7 +63,7 @@ def main() -> None:
 
     started = time.monotonic()
     cfg = checked(compose([
-        "experiment=box", f"data.manifest={options.photos}", f"train.init={options.start}",
+        "experiment=box", f"data.source.manifest={options.photos}", f"train.init={options.start}",
         f"data.patch_size={options.patch}", "data.batch_size=1", f"data.steps_per_epoch={recipe.crops}",
     ]))  # fmt: skip
     torch.manual_seed(cfg.seed)

@@ -56,7 +56,7 @@ def test_from_import_to_a_trained_model(unblur, make_fake):
         ["val", "1", "3", "32 x 24"],
         ["test", "1", str(counts["test"]), "32 x 24"],
     ]
-    assert "unblur train data=gopro data.manifest=data/imported/gopro.csv" in done.stdout
+    assert "unblur train data=gopro data.source.manifest=data/imported/gopro.csv" in done.stdout
 
     done = unblur("prepare", *TINY)
     assert done.returncode == 0, done.stderr
@@ -86,7 +86,11 @@ def test_imported_photographs_are_blurred_by_the_recipe(unblur, tmp_path, make_p
     for seed, split in enumerate(("train", "train", "val", "test")):
         write_png(tmp_path / "mine" / split / f"{seed}.png", make_photo(70, 90, seed))
     assert unblur("data", "import", "photos", str(tmp_path / "mine"), "--name", "mine").returncode == 0
-    photos = (*(item for item in TINY if item != "data=gopro"), "data=photos", "data.manifest=data/imported/mine.csv")
+    photos = (
+        *(item for item in TINY if item != "data=gopro"),
+        "data=photos",
+        "data.source.manifest=data/imported/mine.csv",
+    )
     done = unblur("prepare", *photos)
     assert done.returncode == 0, done.stderr
     done = unblur("train", *photos)
@@ -105,7 +109,9 @@ def test_from_clips_to_a_video_network_that_is_scored(unblur, tmp_path, make_vid
     assert done.returncode == 0, done.stderr
     done = unblur("data", "import", "averaged", "averaged")
     assert done.returncode == 0, done.stderr
-    assert "unblur train model=estrnn_small data=averaged data.manifest=data/imported/averaged.csv" in done.stdout
+    assert (
+        "unblur train model=estrnn_small data=averaged data.source.manifest=data/imported/averaged.csv" in done.stdout
+    )
     sizes = ("data.frames=3", "data.patch_size=16", "data.steps_per_epoch=2", "data.min_side=16", "data.num_workers=0")
     settings = ("experiment=starter_clips", "model=estrnn_tiny", *sizes, "trainer.max_epochs=2", "logger=none")
     for stage in ("check_data", "prepare", "train", "evaluate"):
@@ -147,7 +153,7 @@ def test_check_data_reads_the_manifest_and_shows_the_offenders(unblur, make_fake
     assert "18 pictures (test 3, train 3, val 3)" in done.stdout
     assert not (unblur.root / "reports/data_offenders.png").exists()
     shutil.copy(root / "test/GOPR0384_11_00/sharp/000009.png", root / "train/GOPR0372_07_00/sharp/000009.png")
-    done = unblur("check_data", "data.manifest=made/g.csv", "data.min_side=16")
+    done = unblur("check_data", "data=gopro", "data.source.manifest=made/g.csv", "data.min_side=16")
     assert done.returncode == 1
     assert "near-duplicate in another split" in done.stdout
     assert "changed since the import" in done.stdout

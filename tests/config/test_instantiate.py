@@ -26,6 +26,7 @@ from unblur.errors import UnblurError
         "unblur.stages.compose.main",
         "unblur.training.fit.shutil.rmtree",
         "unblur.errors.UnblurError",
+        "unblur.ingest.imported.Imported",
     ],
 )
 def test_refuses_what_is_not_a_part_of_a_run(target):
@@ -50,6 +51,7 @@ def test_refuses_a_bad_target_deep_inside():
         "lightning.pytorch.loggers.MLFlowLogger",
         "torchmetrics.MeanMetric",
         "albumentations.HorizontalFlip",
+        "unblur.ingest.sources.imported_pairs.ImportedPairs",
         "unblur.networks.nafnet.NAFNet",
         "unblur.training.schedule.WarmupCosine",
     ],

@@ -168,9 +168,34 @@ def test_dvc_yaml_has_no_other_stages():
 def test_the_sections_of_a_stage_are_those_that_dvc_yaml_names(stage):
     config = plain(compose(["experiment=starter"]))
     params = [entry[COMPOSED] for entry in PIPELINE[stage]["params"] if COMPOSED in entry]
-    named = {key for key in params[0] if "_target_" in str(config.get(key))}
+    sections = {key.partition(".")[0] for key in params[0]}
+    named = {key for key in sections if "_target_" in str(config[key])}
     loads_networks = "training/weights.py" in code_of_stages(config)[stage]
     assert set(STAGES[stage]) == named | ({"model"} if loads_networks else set())
+
+
+def test_a_stage_has_the_code_of_what_it_calls_of_its_source_alone():
+    parts = {
+        "check_data": {"ingest/check.py"},
+        "prepare": {"data/pairs.py"},
+        "train": {"data/datasets.py"},
+    }
+    imported = {
+        "check_data": {"ingest/check_pairs.py", "ingest/imported.py"},
+        "prepare": {"ingest/imported_pairs.py", "ingest/imported.py"},
+        "train": {"data/paired_crops.py", "ingest/imported.py"},
+    }
+    every = set().union(*parts.values(), *imported.values())
+    for overrides, expected in (((), parts), (("data=gopro",), imported)):
+        code = as_it_is(overrides)
+        for stage in parts:
+            assert "ingest/sources/source.py" in code[stage]
+            assert expected[stage] <= set(code[stage])
+    assert not (every - parts["check_data"]) & set(as_it_is(())["check_data"])
+    assert not {"ingest/check.py", "data/pairs.py", "ingest/imported.py", "data/paired_crops.py"} & set(
+        as_it_is(())["train"]
+    )
+    assert not {"ingest/check.py", "ingest/imported_pairs.py"} & set(as_it_is(("data=gopro",))["train"])
 
 
 def test_every_class_that_a_preset_names_is_found():

@@ -165,7 +165,7 @@ def test_the_card_names_the_blur_that_was_tested_and_no_other(project: Any) -> N
 
 
 def test_imported_pairs_are_not_called_synthesized_and_have_no_list_of_photographs(project: Any) -> None:
-    project.cfg.data.name, project.cfg.data.manifest = "gopro", "data/imported/gopro.csv"
+    project.cfg.data.name, project.cfg.data.source = "gopro", {"manifest": "data/imported/gopro.csv"}
     card = of_task(project, "image", kinds=("gopro",))
     assert "trained and tested on pairs of gopro" in card
     assert "gopro, imported; its licence stands on the dataset's page" in card

@@ -101,7 +101,7 @@ def _what_next(dataset: "Imported", target: Path) -> None:
     if dataset.layout == "videos":
         lines.append(f"unblur data average {dataset.root} averaged/     makes blurred and sharp pairs of them")
     else:
-        preset = f"data={dataset.layout} data.manifest={shown}"
+        preset = f"data={dataset.layout} data.source.manifest={shown}"
         network = network_for(compose([f"data={dataset.layout}"]).data.task)
         lines += [f"unblur {command}{preset}" for command in ("check-data ", "prepare ", f"train {network}")]
     lacking = [split for split in ("val", "test") if not any(row.split == split for row in dataset.rows)]

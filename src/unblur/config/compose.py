@@ -164,7 +164,8 @@ def _explain_override(override: str) -> str | None:
         return None
     parent = name.rpartition(".")[0]
     siblings = [item for item in keys if item.rpartition(".")[0] == parent] or list(keys)
-    hint = nearest(name, siblings) or nearest(name, [*keys, *groups])
+    same = [item for item in keys if item.rpartition(".")[2] == name.rpartition(".")[2]]
+    hint = nearest(name, same) or nearest(name, siblings) or nearest(name, [*keys, *groups])
     return f"override {override!r}: there is no key {name!r}{hint}"
 
 

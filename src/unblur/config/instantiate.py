@@ -21,7 +21,15 @@ from unblur.errors import UnblurError
 PACKAGES = ("albumentations", "lightning", "torch", "torchmetrics", "unblur")
 
 # Classes of ours that describe a run; stages, the registry and the file-system parts are not among them.
-ROOMS = ("unblur.blur.", "unblur.data.", "unblur.losses.", "unblur.metrics.", "unblur.networks.", "unblur.training.")
+ROOMS = (
+    "unblur.blur.",
+    "unblur.data.",
+    "unblur.ingest.sources.",
+    "unblur.losses.",
+    "unblur.metrics.",
+    "unblur.networks.",
+    "unblur.training.",
+)
 
 # Single classes of others, by their own names.
 NAMED = ("torch.nn.modules.loss.L1Loss",)
@@ -82,7 +90,7 @@ def resolve_target(path: object) -> type:
         is_what = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', type(found).__qualname__)}"
         msg = (
             f"_target_ {path!r} is refused: it is {is_what}, which is not a class that a configuration may build "
-            f"(networks, losses, recipes, optimizers, schedulers, callbacks, loggers, trainers)"
+            f"(networks, losses, sources, recipes, optimizers, schedulers, callbacks, loggers, trainers)"
         )
         raise UnblurError(msg)
     return found

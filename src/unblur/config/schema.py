@@ -50,14 +50,13 @@ class ProgressiveConfig:
 
 @dataclass
 class DataConfig:
-    """Which photographs are read, how training crops are drawn, how many fixed pairs are made."""
+    """Where pairs come from, how training crops are drawn, how many fixed pairs are made."""
 
     name: str = MISSING
     task: str = "image"  # or burst, video: what an item is
     frames: int = 1  # of an item; 1 is a single image
     min_frames: int = 0  # bursts in training: each batch has a drawn number of shots, from this to frames; 0: frames
-    manifest: str | None = None  # of an imported dataset; None is SOURCES.json in paths.data
-    root: str | None = None  # where the imported files are; None is where they were imported from
+    source: Node = field(default_factory=dict)  # a class of ingest/sources
     pairs_per_photo: dict[str, int] = field(default_factory=lambda: {"val": 4, "test": 8})
     pairs_seed: int = 0  # not the run's seed: runs with different seeds are scored on the same pairs
     max_side: dict[str, int] = field(default_factory=lambda: {"val": 320, "test": 768})
@@ -73,6 +72,11 @@ class DataConfig:
     shards: str | None = None  # folder or URL that `unblur data pack` wrote: training reads it instead of photographs
     shard_cache: str = "artifacts/shard_cache"  # for shards behind a URL
     shard_cache_gb: float = 20.0
+
+    @property
+    def manifest(self) -> str | None:
+        """The manifest of an imported dataset, None of photographs that SOURCES.json lists."""
+        return self.source.get("manifest")
 
 
 @dataclass

@@ -118,7 +118,7 @@ def read_imported(path: Path, root: Path | None = None) -> Imported:
         msg = f"{about_path}: expected layout, task and root of {path.name} ({type(error).__name__}); {again}"
         raise UnblurError(msg) from error
     if not dataset.root.is_dir():
-        msg = f"{dataset.root}: the dataset of {path} is not there; say with data.root=FOLDER where it is"
+        msg = f"{dataset.root}: the dataset of {path} is not there; say with data.source.root=FOLDER where it is"
         raise UnblurError(msg)
     return dataset
 

@@ -11,17 +11,22 @@ from unblur.safety.owned import owned_folder
 # Each stage of dvc.yaml, and the sections of the configuration whose classes it builds. Whoever loads a trained network
 # runs the code of `model`, which no import names.
 STAGES = {
-    "check_data": (),
-    "prepare": ("blur",),
-    "train": ("augment", "blur", "callbacks", "logger", "loss", "model", "optimizer", "scheduler", "trainer"),
+    "check_data": ("data",),
+    "prepare": ("blur", "data"),
+    "train": ("augment", "blur", "callbacks", "data", "logger", "loss", "model", "optimizer", "scheduler", "trainer"),
     "evaluate": ("model",),
-    "prune": ("augment", "blur", "callbacks", "loss", "model", "optimizer", "scheduler", "trainer"),
-    "quantize": ("augment", "blur", "callbacks", "loss", "model", "optimizer", "scheduler", "trainer"),
+    "prune": ("augment", "blur", "callbacks", "data", "loss", "model", "optimizer", "scheduler", "trainer"),
+    "quantize": ("augment", "blur", "callbacks", "data", "loss", "model", "optimizer", "scheduler", "trainer"),
     "export": ("model",),
     "benchmark": ("model",),
     "explain": ("blur", "model"),
     "report": (),
 }
+
+# Of the source of the pairs, a stage calls the method that stands here; the others train, and call `crops`.
+CALLS = {"check_data": "check", "prepare": "pairs"}
+METHODS = {"check", "pairs", "crops"}
+SOURCES = "ingest/sources/"
 
 # What decides no figure and no file of a stage.
 WITHOUT = {
@@ -40,7 +45,7 @@ def code_of_stages(config: Mapping[str, Any], sources: Sources | None = None) ->
     """Return for each stage the files of the package that it can reach, each with its fingerprint.
 
     They are those that the stage's own module imports, directly or not, and those that the classes of its sections of
-    the configuration import.
+    the configuration import. Of the source of the pairs only the method counts that the stage calls.
 
     Args:
         config: the composed configuration, as plain dictionaries and lists.
@@ -51,7 +56,10 @@ def code_of_stages(config: Mapping[str, Any], sources: Sources | None = None) ->
     for stage, sections in STAGES.items():
         classes = (name for section in sections for name in _targets(config.get(section)))
         starts = [f"stages/{stage}.py", *filter(None, (_file_of_class(sources, name) for name in classes))]
-        found[stage] = {file: sources.fingerprint(file) for file in sorted(sources.reached(starts, WITHOUT))}
+        uncalled = METHODS - {CALLS.get(stage, "crops")}
+        without_calls = {file: uncalled for file in sources.files if file.startswith(SOURCES)}
+        reached = sources.reached(starts, WITHOUT, without_calls)
+        found[stage] = {file: sources.fingerprint(file) for file in sorted(reached)}
     return found
 
 

@@ -2,7 +2,7 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +21,7 @@ class Sources:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or Path(__file__).parents[1]
         self._trees: dict[str, ast.Module] = {}
-        self._edges: dict[str, frozenset[str]] = {}
+        self._edges: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._fingerprints: dict[str, str] = {}
 
     @cached_property
@@ -55,7 +55,12 @@ class Sources:
         candidates = (f"{path}.py", f"{path}/__init__.py") if path else ("__init__.py",)
         return next((candidate for candidate in candidates if candidate in self.files), None)
 
-    def reached(self, starts: Iterable[str], without: Iterable[str] = ()) -> set[str]:
+    def reached(
+        self,
+        starts: Iterable[str],
+        without: Iterable[str] = (),
+        uncalled: Mapping[str, Collection[str]] | None = None,
+    ) -> set[str]:
         """Return the files that running the files `starts` can read, themselves among them.
 
         That is what they import, also inside functions; packages on the way, if they hold code; modules that a string
@@ -65,7 +70,9 @@ class Sources:
         Args:
             starts: files to begin with.
             without: files that are left out, with what they alone reach.
+            uncalled: file -> its functions that are not called, so that what they alone import is not run either.
         """
+        uncalled = uncalled or {}
         left_out = set(without)
         found: set[str] = set()
         waiting = list(starts)
@@ -75,7 +82,7 @@ class Sources:
                 continue
             found.add(file)
             if file.endswith(".py"):
-                waiting += self._read_by(file)
+                waiting += self._read_by(file, frozenset(uncalled.get(file, ())))
         return found
 
     def fingerprint(self, file: str) -> str:
@@ -103,13 +110,14 @@ class Sources:
             self._trees[file] = _without_docstrings(tree)
         return self._trees[file]
 
-    def _read_by(self, file: str) -> frozenset[str]:
-        if file not in self._edges:
-            self._edges[file] = frozenset(self._named_in(file))
-        return self._edges[file]
+    def _read_by(self, file: str, uncalled: frozenset[str]) -> frozenset[str]:
+        key = file, uncalled
+        if key not in self._edges:
+            self._edges[key] = frozenset(self._named_in(file, uncalled))
+        return self._edges[key]
 
-    def _named_in(self, file: str) -> Iterator[str]:
-        for node in _walk(self._tree(file)):
+    def _named_in(self, file: str, uncalled: frozenset[str]) -> Iterator[str]:
+        for node in _walk(self._tree(file), uncalled):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield from self._module(alias.name)
@@ -142,15 +150,17 @@ def _absolute(node: ast.ImportFrom, file: str) -> str:
     return ".".join([*around[: len(around) - node.level + 1], *([node.module] if node.module else [])])
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a tree without the blocks under `if TYPE_CHECKING`."""
+def _walk(node: ast.AST, uncalled: Collection[str]) -> Iterator[ast.AST]:
+    """Yield the nodes of a tree without the blocks under `if TYPE_CHECKING` and the functions that are not called."""
     yield node
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef) and child.name in uncalled:
+            continue
         if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             for other in child.orelse:
-                yield from _walk(other)
+                yield from _walk(other, uncalled)
         else:
-            yield from _walk(child)
+            yield from _walk(child, uncalled)
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

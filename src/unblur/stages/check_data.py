@@ -11,6 +11,7 @@ from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
     from unblur.ingest.check import DataReport
+    from unblur.ingest.sources.source import PairSource
 
 OFFENDERS = 30  # on the contact sheet
 
@@ -47,19 +48,12 @@ def run(cfg: PipelineConfig) -> None:
 
 
 def check(cfg: PipelineConfig) -> "tuple[DataReport, Path]":
-    """Check the imported dataset of `data.manifest`, or else the photographs in `paths.data`; return its folder too."""
+    """Check the source of the pairs; return the folder of its files too."""
+    from unblur.config.instantiate import instantiate
     from unblur.console import tracker
-    from unblur.ingest.check import check_data
-    from unblur.ingest.check_pairs import check_imported
-    from unblur.ingest.imported import read_imported
 
-    if not cfg.data.manifest:
-        root = Path(cfg.paths.data)
-        track = tracker("Checking pictures")
-        return check_data(root, cfg.data.min_side, cfg.data.exclude, track, cfg.check), root
-    dataset = read_imported(Path(cfg.data.manifest), Path(cfg.data.root) if cfg.data.root else None)
-    dataset = dataset.without(cfg.data.exclude)
-    return check_imported(dataset, cfg.check, cfg.data.min_side, tracker("Checking pairs")), dataset.root
+    source: PairSource = instantiate(cfg.data.source)
+    return source.check(cfg.data, cfg.check, tracker), source.folder
 
 
 def show_offenders(report: "DataReport", root: Path, path: Path) -> None:
@@ -87,13 +81,14 @@ def main(cfg: PipelineConfig) -> None:
 
 
 def _manifest_option() -> None:
-    """Take `--manifest FILE` as data.manifest=FILE."""
+    """Take `--manifest FILE` for that import, as data=pairs unless another data is chosen."""
     if "--manifest" in sys.argv:
         at = sys.argv.index("--manifest")
         if at + 1 >= len(sys.argv):
             msg = "--manifest needs a file: the output of `unblur data import`"
             raise UsageError(msg)
-        sys.argv[at : at + 2] = [f"data.manifest='{sys.argv[at + 1]}'"]
+        chosen = [] if any(item.startswith("data=") for item in sys.argv) else ["data=pairs"]
+        sys.argv[at : at + 2] = [*chosen, f"data.source.manifest='{sys.argv[at + 1]}'"]
 
 
 if __name__ == "__main__":

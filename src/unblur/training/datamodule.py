@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
@@ -16,7 +16,10 @@ from unblur.data.pictures import check_task
 from unblur.data.progressive import AnyPatch, ProgressiveBatches
 from unblur.data.sampling import StatelessSampler
 from unblur.errors import UnblurError
-from unblur.training.crops import Crops, training_crops
+from unblur.training.crops import training_crops
+
+if TYPE_CHECKING:
+    from unblur.training.crops import Crops
 
 
 class RestorationData(L.LightningDataModule):
@@ -34,7 +37,7 @@ class RestorationData(L.LightningDataModule):
 
     def __init__(
         self,
-        crops: Crops,
+        crops: "Crops",
         pairs: Pairs,
         *,
         batch_size: int = 8,

@@ -173,6 +173,7 @@ def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
     whole = asdict(cfg)
     content = {key: whole[key] for key in TRAINING_KEYS}
     content["data"] = {key: value for key, value in whole["data"].items() if not key.startswith("shard")}
+    content["data"]["source"] = {key: value for key, value in cfg.data.source.items() if key != "root"}
     if cfg.data.shards:  # what they hold, not where they are: a training may go on from a bucket
         content["shards"] = hashlib.sha256(shard_store(cfg.data).index()).hexdigest()
     # What a training was given counts, not where that lay.
@@ -220,7 +221,7 @@ def save_training(
     """Save the network (its averaged weights by now) with what builds it, the curve and the record."""
     folder = Path(cfg.paths.train)
     with owned_folder(folder / "model", "train", {"training": record.config_hash}) as new:
-        write_lineage(cfg.paths, "train", new, cfg.data.manifest)
+        write_lineage(cfg.paths, "train", new, manifest=cfg.data.manifest)
         digest = save_model(network, model, new)
     record = replace(record, model_sha256=digest)
     write_training(record, history.rows, folder)
