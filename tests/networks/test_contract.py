@@ -212,7 +212,7 @@ TINY = [path for path in SMALL if path.stem.endswith("_tiny")]
 TILE_BOUND = 0.05  # of the mean correction
 # Where positions far apart are mixed, which a tile has others of than the image.
 GRID_BOUNDS = {"maxim_tiny": 0.25, "maxim_half_tiny": 0.4}
-PARITY_SIZES = [[1, 8, 24], [2, 41, 54], [1, 33, 17]]
+PARITY_SIZES = [[1, 8, 24], [2, 41, 54], [1, 33, 17], [1, 67, 130]]
 
 
 @pytest.mark.slow

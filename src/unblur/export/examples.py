@@ -1,7 +1,8 @@
 """What a network is traced with: example inputs, which of their sizes are free, and what inputs and outputs are called.
 
 A batch of 1 would become a constant, an aligned example would let the padding fall out of the graph, and height and
-width differ so that they stay apart.
+width differ so that they stay apart. A network that pads to more than the example's size gets a larger one: within one
+multiple, all sizes are the same, and the only one would be taken for constant.
 """
 
 from typing import Any, NamedTuple
@@ -36,11 +37,12 @@ def traced(network: nn.Module) -> Traced:
     Raises:
         UnblurError: a network for video cannot take a stream frame by frame.
     """
-    task = describe(network).task
+    task, multiple = describe(network).task, describe(network).multiple
+    height, width = (size if size > multiple else size + 2 * multiple for size in (HEIGHT, WIDTH))
     free: Free = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     if task == "burst":
         shots: Free = dict.fromkeys((0, 1, 3, 4), Dim.DYNAMIC)
-        burst = torch.rand(2, 3, 3, HEIGHT, WIDTH)
+        burst = torch.rand(2, 3, 3, height, width)
         return Traced(network, (burst,), (shots,), ("blur",), ("restored",), {"task": task})
     if task == "video":
         if not isinstance(network, StreamingNetwork):
@@ -61,4 +63,4 @@ def traced(network: nn.Module) -> Traced:
         outputs = ("restored", *(f"{name}_out" for name in STATE))
         metadata = {"task": task, "delay": str(shape.delay), "multiple": str(shape.multiple)}
         return Traced(step, inputs, (free, *state, None, None), ("blur", *STATE, "first", "drain"), outputs, metadata)
-    return Traced(network, (torch.rand(2, 3, HEIGHT, WIDTH),), (free,), ("blur",), ("restored",), {"task": task})
+    return Traced(network, (torch.rand(2, 3, height, width),), (free,), ("blur",), ("restored",), {"task": task})
