@@ -12,7 +12,6 @@ import time
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -47,6 +46,7 @@ def test_the_answer_is_that_of_the_library(client, model, make_photo):
         np.testing.assert_array_equal(Image.open(io.BytesIO(answer.content)), model(photo, strength=strength))
     assert answer.headers["x-unblur-sha256"] == model.sha256
     assert int(answer.headers["x-unblur-milliseconds"]) >= 0
+    assert answer.headers["x-unblur-notes"] == "[]"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
@@ -95,6 +95,16 @@ def test_health_and_readiness(client, model):
     assert client.get("/nowhere").json() == {"error": "Not Found"}
 
 
+def test_the_page_may_load_its_own_files_alone(client):
+    page = client.get("/")
+    assert page.status_code == 200
+    for answer in (page, client.get("/page/page.js"), client.get("/page/page.css")):
+        policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert client.get("/page/../app.py").status_code == client.get("/page/%2e%2e/app.py").status_code == 404
+
+
 def test_keys(model, make_photo, tmp_path):
     (tmp_path / "keys").write_text("# mine\n" + hashlib.sha256(b"open").hexdigest() + "\n")
     client = TestClient(make_app(model, Settings(keys=read_keys(tmp_path / "keys"))))
@@ -103,7 +113,8 @@ def test_keys(model, make_photo, tmp_path):
     assert client.post("/v1/restore", content=photo, headers={"x-api-key": "shut"}).status_code == 401
     assert client.post("/v1/restore", content=photo, headers={"x-api-key": "open"}).status_code == 200
     assert client.post("/v1/restore", content=photo, headers={"authorization": "Bearer open"}).status_code == 200
-    assert client.get("/healthz").status_code == 200
+    for path in ("/", "/page/page.js", "/healthz"):
+        assert client.get(path).status_code == 200
     (tmp_path / "keys").write_text("open\n")
     with pytest.raises(UsageError, match="SHA-256"):
         read_keys(tmp_path / "keys")
@@ -150,30 +161,6 @@ class Slow:
         self.tiles += 1
         time.sleep(0.2)
         return batch
-
-
-@pytest.fixture
-def serve():
-    """`serve(app)`: a real server on a port of its own, as (server, address)."""
-    running = []
-
-    def start(app):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        running.append((server, thread))
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.02)
-        return server, f"http://127.0.0.1:{port}"
-
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(30)
 
 
 def test_work_ends_when_the_client_goes_away(serve, make_photo):

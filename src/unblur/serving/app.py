@@ -1,23 +1,27 @@
-"""The server's addresses: POST /v1/restore, /healthz and /readyz. Every error is one line of JSON."""
+"""The server's addresses: the page at /, POST /v1/restore, /healthz, /readyz. Every error is one line of JSON."""
 
 import asyncio
+import json
 import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
 
 from unblur.errors import UnblurError, UsageError
 from unblur.library import Model, share_of
-from unblur.serving.door import Door, one_line
+from unblur.serving.door import PAGE, Door, one_line
 from unblur.serving.settings import Settings
 from unblur.serving.upload import TYPES, Restored, StoppedWorkError, restore_upload
 
+FILES = Path(__file__).with_name("page")
 LOOK_SECONDS = 0.25  # between two looks whether the client is still there
 Ending = Literal["jpg", "png", "webp", "tiff", "avif", "heic"]
 PHOTOGRAPH: dict[str, Any] = {
@@ -80,6 +84,12 @@ def make_app(model: Model, settings: Settings) -> FastAPI:
     async def wrong(request: Request, error: UnblurError) -> Response:
         return one_line(422, str(error))
 
+    app.mount(PAGE, StaticFiles(directory=FILES))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(FILES / "index.html")
+
     @app.get("/healthz")
     async def health() -> dict[str, str]:
         return {"status": "alive"}
@@ -125,6 +135,7 @@ def make_app(model: Model, settings: Settings) -> FastAPI:
             "x-unblur-model": model.name.encode("ascii", "replace").decode(),
             "x-unblur-sha256": model.sha256,
             "x-unblur-milliseconds": str(round(seconds * 1000)),
+            "x-unblur-notes": json.dumps(restored.notes),  # which is ASCII, whatever the notes hold
         }
         return Response(restored.content, media_type=TYPES[restored.ending], headers=headers)
 

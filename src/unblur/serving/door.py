@@ -13,12 +13,17 @@ from unblur.serving.settings import Settings
 
 LOG = logging.getLogger("unblur.serving")
 OPEN = ("/healthz", "/readyz")  # asked by whoever runs the server, without a key
+PAGE = "/page/"  # where the files of the page lie; the page itself, at /, asks for the key
 SECURITY = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
     b"referrer-policy": b"no-referrer",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
+}
+OF_PAGE = SECURITY | {
+    b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; "
+    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 
 
@@ -35,17 +40,20 @@ class Door:
             await self.app(scope, receive, send)
             return
         begun = False
+        path = scope["path"]
+        is_page = path == "/" or path.startswith(PAGE)
+        security = OF_PAGE if is_page else SECURITY
 
         async def guarded(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"] = [*message["headers"], *SECURITY.items()]
+                message["headers"] = [*message["headers"], *security.items()]
             await send(message)
 
         headers = Request(scope).headers
         key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
-        if scope["path"] not in OPEN and not self.settings.lets_in(key):
+        if not is_page and path not in OPEN and not self.settings.lets_in(key):
             line = "no known API key; send it as X-API-Key or Authorization: Bearer"
             await one_line(401, line)(scope, receive, guarded)
             return
