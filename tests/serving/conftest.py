@@ -15,6 +15,12 @@ def free_port():
 
 
 @pytest.fixture
+def port():
+    """A port that nobody has taken yet."""
+    return free_port()
+
+
+@pytest.fixture
 def serve():
     """`serve(app)`: a real server on a port of its own, as (server, address)."""
     running = []

@@ -14,6 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 
 import unblur
 from unblur.serving.app import FILES, make_app
+from unblur.serving.served import Loaded, Served
 from unblur.serving.settings import Settings
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -39,7 +40,7 @@ def visit(chromium, serve, box_onnx):
     box, complaints = unblur.load(box_onnx(), runtime="onnxruntime", threads=1), []
 
     def open_page(settings=None, model=box, **options):
-        _, address = serve(make_app(model, settings or Settings(tile=2048)))
+        _, address = serve(make_app(Served(Loaded(model)), settings or Settings(tile=2048)))
         context = chromium.new_context(**{"viewport": DESKTOP, **options})
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
