@@ -12,13 +12,13 @@ import time
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
 import unblur
 from unblur.errors import UsageError
 from unblur.serving.app import make_app
+from unblur.serving.served import Loaded, Served
 from unblur.serving.settings import Settings, read_keys
 
 
@@ -29,7 +29,7 @@ def model(box_onnx):
 
 @pytest.fixture
 def client(model):
-    return TestClient(make_app(model, Settings(max_bytes=200_000, max_pixels=20_000)))
+    return TestClient(make_app(Served(Loaded(model)), Settings(max_bytes=200_000, max_pixels=20_000)))
 
 
 def encoded(pixels, kind="PNG", **options):
@@ -47,6 +47,7 @@ def test_the_answer_is_that_of_the_library(client, model, make_photo):
         np.testing.assert_array_equal(Image.open(io.BytesIO(answer.content)), model(photo, strength=strength))
     assert answer.headers["x-unblur-sha256"] == model.sha256
     assert int(answer.headers["x-unblur-milliseconds"]) >= 0
+    assert answer.headers["x-unblur-notes"] == "[]"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
@@ -95,18 +96,33 @@ def test_health_and_readiness(client, model):
     assert client.get("/nowhere").json() == {"error": "Not Found"}
 
 
+def test_the_page_may_load_its_own_files_alone(client):
+    page = client.get("/")
+    assert page.status_code == 200
+    for answer in (page, client.get("/page/page.js"), client.get("/page/page.css")):
+        policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert client.get("/page/../app.py").status_code == client.get("/page/%2e%2e/app.py").status_code == 404
+
+
 def test_keys(model, make_photo, tmp_path):
     (tmp_path / "keys").write_text("# mine\n" + hashlib.sha256(b"open").hexdigest() + "\n")
-    client = TestClient(make_app(model, Settings(keys=read_keys(tmp_path / "keys"))))
+    client = TestClient(make_app(Served(Loaded(model)), Settings(keys=read_keys(tmp_path / "keys"))))
     photo = encoded(make_photo())
     assert client.post("/v1/restore", content=photo).status_code == 401
     assert client.post("/v1/restore", content=photo, headers={"x-api-key": "shut"}).status_code == 401
     assert client.post("/v1/restore", content=photo, headers={"x-api-key": "open"}).status_code == 200
     assert client.post("/v1/restore", content=photo, headers={"authorization": "Bearer open"}).status_code == 200
-    assert client.get("/healthz").status_code == 200
+    for path in ("/", "/page/page.js", "/healthz"):
+        assert client.get(path).status_code == 200
     (tmp_path / "keys").write_text("open\n")
     with pytest.raises(UsageError, match="SHA-256"):
         read_keys(tmp_path / "keys")
+
+
+def served(restorer):
+    return Served(Loaded(unblur.library.Model(restorer)))
 
 
 class Held:
@@ -125,7 +141,7 @@ class Held:
 
 def test_one_too_many_is_told_when_to_come_back(make_photo):
     held = Held()
-    client = TestClient(make_app(unblur.library.Model(held), Settings(waiting=0)))
+    client = TestClient(make_app(served(held), Settings(waiting=0)))
     photo, first = encoded(make_photo()), []
     thread = threading.Thread(target=lambda: first.append(client.post("/v1/restore", content=photo)))
     thread.start()
@@ -152,33 +168,9 @@ class Slow:
         return batch
 
 
-@pytest.fixture
-def serve():
-    """`serve(app)`: a real server on a port of its own, as (server, address)."""
-    running = []
-
-    def start(app):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        running.append((server, thread))
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.02)
-        return server, f"http://127.0.0.1:{port}"
-
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(30)
-
-
 def test_work_ends_when_the_client_goes_away(serve, make_photo):
     slow = Slow()
-    app = make_app(unblur.library.Model(slow), Settings(tile=32, overlap=0))  # 12 x 16 tiles: 38 s
+    app = make_app(served(slow), Settings(tile=32, overlap=0))  # 12 x 16 tiles: 38 s
     _, address = serve(app)
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{address}/v1/restore", content=encoded(make_photo(384, 512)), timeout=0.6)
@@ -202,7 +194,7 @@ def test_a_fault_of_the_server_is_one_line(make_photo):
         raise RuntimeError("/a/path of the server")
 
     broken.name, broken.sha256, broken.task = "broken", "0" * 64, "image"
-    client = TestClient(make_app(unblur.library.Model(broken), Settings()), raise_server_exceptions=False)
+    client = TestClient(make_app(served(broken), Settings()), raise_server_exceptions=False)
     answer = client.post("/v1/restore", content=encoded(make_photo()))
     assert answer.status_code == 500
     assert answer.json() == {"error": "the server has failed; its log says why"}
@@ -211,7 +203,7 @@ def test_a_fault_of_the_server_is_one_line(make_photo):
 
 def test_a_stopping_server_finishes_what_is_under_way(serve, make_photo):
     held, answers = Held(), []
-    server, address = serve(make_app(unblur.library.Model(held), Settings()))
+    server, address = serve(make_app(served(held), Settings()))
     photo = encoded(make_photo())
     thread = threading.Thread(
         target=lambda: answers.append(httpx.post(f"{address}/v1/restore", content=photo, timeout=30))
@@ -229,14 +221,41 @@ def test_a_stopping_server_finishes_what_is_under_way(serve, make_photo):
 
 
 def test_work_that_takes_too_long_is_stopped(model, make_photo):
-    client = TestClient(make_app(model, Settings(seconds=-1.0)))
+    client = TestClient(make_app(Served(Loaded(model)), Settings(seconds=-1.0)))
     assert client.post("/v1/restore", content=encoded(make_photo())).status_code == 503
 
 
-def test_a_process_answers_and_ends_with_0(box_onnx, make_photo):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def test_a_request_may_be_in_a_hurry(make_photo):
+    slow = Slow()
+    app = make_app(served(slow), Settings(tile=32, overlap=0))  # 12 x 16 tiles: 38 s
+    client, photo = TestClient(app), encoded(make_photo(384, 512))
+    answer = client.post("/v1/restore?deadline=0.5", content=photo)
+    assert answer.status_code == 503
+    assert "0.5 s" in answer.json()["error"]
+    until = time.monotonic() + 20
+    while app.state.desk.inside and time.monotonic() < until:
+        time.sleep(0.05)
+    assert app.state.desk.inside == app.state.desk.restoring == 0
+    assert slow.tiles < 12 * 16
+    for deadline in ("0", "-1", "nan"):
+        assert client.post(f"/v1/restore?deadline={deadline}", content=photo).status_code == 422
+
+
+def test_what_waits_leaves_the_queue_when_its_time_is_over(make_photo):
+    held, photo = Held(), encoded(make_photo())
+    app = make_app(served(held), Settings())
+    client = TestClient(app)
+    thread = threading.Thread(target=lambda: client.post("/v1/restore", content=photo))
+    thread.start()
+    assert held.begun.wait(20)
+    assert client.post("/v1/restore?deadline=0.2", content=photo).status_code == 503
+    assert app.state.desk.inside == 1  # the one that is worked on
+    held.go.set()
+    thread.join()
+    assert app.state.desk.inside == 0
+
+
+def test_a_process_answers_and_ends_with_0(box_onnx, make_photo, port):
     command = [sys.executable, "-m", "unblur.commands.serve", "--model", box_onnx(), "--port", str(port)]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
     try:

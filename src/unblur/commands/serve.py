@@ -17,6 +17,13 @@ def main(argv: list[str]) -> int:
     usual = Settings()
     parser = argparse.ArgumentParser(prog="unblur serve", description="Answer photographs at POST /v1/restore.")
     parser.add_argument("--model", help="as for `unblur restore` (default: the champion, else the model in the box)")
+    parser.add_argument(
+        "--follow",
+        type=float,
+        metavar="SECONDS",
+        default=5.0,
+        help="look that often where an alias such as models:/unblur@champion leads; 0: never (default: %(default)g)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     parser.add_argument(
@@ -32,6 +39,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--max-megapixels", type=float, default=usual.max_pixels / 1e6, help="of a photograph (default: %(default)g)"
     )
+    parser.add_argument(
+        "--seconds", type=float, default=usual.seconds, help="that a photograph may take (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--grace", type=int, default=30, help="seconds that requests get to end at SIGTERM (default: %(default)s)"
+    )
     parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
     options = parser.parse_args(argv)
     if options.workers < 1 or options.queue < 0:
@@ -42,23 +55,32 @@ def main(argv: list[str]) -> int:
     import uvicorn
     from PIL import Image
 
-    from unblur.library import load
     from unblur.serving.app import make_app
+    from unblur.serving.served import load_served
+    from unblur.serving.watching import log_to_stdout
 
     settings = Settings(
         max_bytes=round(options.max_megabytes * (1 << 20)),
         max_pixels=round(options.max_megapixels * 1e6),
         workers=options.workers,
         waiting=options.queue,
+        seconds=options.seconds,
         keys=read_keys(options.keys) if options.keys else (),
     )
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
-    model = load(options.model, threads=options.threads)
-    app = make_app(model, settings)
+    log_to_stdout()
+    served = load_served(options.model, options.threads, options.follow, settings.tile)
+    app = make_app(served, settings)
     listening = _listen(options.host, options.port)
-    print(f"{model.name} at http://{options.host}:{options.port}", file=sys.stderr, flush=True)
+    print(f"{served.now.model.name} at http://{options.host}:{options.port}", file=sys.stderr, flush=True)
     try:
-        config = uvicorn.Config(app, log_level="warning", server_header=False)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,  # our own has an id for each request
+            server_header=False,
+            timeout_graceful_shutdown=options.grace,
+        )
         uvicorn.Server(config).run(sockets=[listening])
     except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
         return 0

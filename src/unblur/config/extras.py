@@ -17,6 +17,7 @@ EXTRAS = {
     "onnx": "models",
     "openvino": "openvino",
     "pillow_heif": "heic",
+    "prometheus_client": "serve",
     "s3fs": "s3",
     "starlette": "serve",
     "uvicorn": "serve",

@@ -31,6 +31,30 @@ def is_mlflow_reference(reference: str) -> bool:
     return re.match(r"(models|runs):/", reference) is not None
 
 
+def is_alias(reference: str) -> bool:
+    """Tell `models:/NAME@ALIAS`, which may lead to another version tomorrow, from what stays."""
+    named = VERSION.fullmatch(reference)
+    return named is not None and named[2] is not None
+
+
+def pinned(reference: str) -> str:
+    """Return `models:/NAME/VERSION`, the version that an alias leads to now; other references as they are.
+
+    Raises:
+        NoModelVersionError: the store has no such model version, or cannot be reached.
+    """
+    if not is_alias(reference):
+        return reference
+    store = _existing_store(reference)
+    client = _client(reference, store)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _versions(client, reference)[0]
+    except (MlflowException, OSError) as error:
+        raise _no_version(reference, store, error) from error
+
+
 def fetched_graph(reference: str) -> GraphFile:
     """Return the reference's ONNX file, read out of a copy that is then removed.
 
@@ -43,13 +67,7 @@ def fetched_graph(reference: str) -> GraphFile:
         LostFileError: the version is there, but its file is gone, or not the one that was registered.
         UnblurError: the model has no ONNX file.
     """
-    uri = tracking_uri()
-    store = masked(uri)
-    database = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not database.is_file():
-        # Checked here because MLflow would create an empty store, which takes seconds.
-        msg = f"{reference}: no such model version in {store} (the file does not exist yet); {MEND}"
-        raise NoModelVersionError(msg)
+    store = _existing_store(reference)
     with tempfile.TemporaryDirectory(prefix="unblur-", ignore_cleanup_errors=True) as folder:
         found, recorded = _download(reference, store, Path(folder))
         file = read_graph(_only_onnx(found, reference, lost=bool(recorded)))
@@ -67,13 +85,10 @@ def fetched_graph(reference: str) -> GraphFile:
 
 def _download(reference: str, store: str, folder: Path) -> tuple[Path, frozenset[str]]:
     """Return where the files of a reference are now, and what SHA-256 its ONNX file may have by the registry."""
-    try:
-        client = tracking_client()
-        import mlflow
-        from mlflow.exceptions import MlflowException
-    except ImportError as error:
-        msg = f"{reference}: lies in {store}, which MLflow reads, and that is not installed: {install('mlflow')}"
-        raise MissingPackageError(msg) from error
+    client = _client(reference, store)
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
     address, recorded = reference, frozenset[str]()
     try:
         address, versions = _versions(client, reference)
@@ -84,9 +99,31 @@ def _download(reference: str, store: str, folder: Path) -> tuple[Path, frozenset
         if recorded and not UNREACHABLE.search(reason):
             msg = f"{reference}: its stored file is gone from {store} ({reason[:300]}); {LOST}"
             raise LostFileError(msg) from error
-        kind = "model version" if reference.startswith("models:") else "run or artifact"
-        msg = f"{reference}: no such {kind} in {store} ({reason}); {MEND}"
-        raise NoModelVersionError(msg) from error
+        raise _no_version(reference, store, error) from error
+
+
+def _existing_store(reference: str) -> str:
+    """Return the store's address without credentials; MLflow would create an empty one, which takes seconds."""
+    uri = tracking_uri()
+    store = masked(uri)
+    database = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not database.is_file():
+        msg = f"{reference}: no such model version in {store} (the file does not exist yet); {MEND}"
+        raise NoModelVersionError(msg)
+    return store
+
+
+def _client(reference: str, store: str) -> "MlflowClient":
+    try:
+        return tracking_client()
+    except ImportError as error:
+        msg = f"{reference}: lies in {store}, which MLflow reads, and that is not installed: {install('mlflow')}"
+        raise MissingPackageError(msg) from error
+
+
+def _no_version(reference: str, store: str, error: Exception) -> NoModelVersionError:
+    kind = "model version" if reference.startswith("models:") else "run or artifact"
+    return NoModelVersionError(f"{reference}: no such {kind} in {store} ({' '.join(str(error).split())}); {MEND}")
 
 
 def _versions(client: "MlflowClient", reference: str) -> "tuple[str, list[ModelVersion]]":

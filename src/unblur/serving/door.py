@@ -1,18 +1,24 @@
-"""The door of the server: who comes in, what every answer carries, and one line where something fails.
+"""The door of the server: who comes in, what an answer carries and leaves in the log, one line where something fails.
 
 It is plain ASGI: FastAPI's own middleware would hide from the work behind it that a client has gone.
 """
 
 import logging
+import time
 
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from unblur.serving.desk import GONE
 from unblur.serving.settings import Settings
+from unblur.serving.watching import Watch, request_id
 
 LOG = logging.getLogger("unblur.serving")
 OPEN = ("/healthz", "/readyz")  # asked by whoever runs the server, without a key
+ASKED_OFTEN = (*OPEN, "/metrics")  # no line of the log each time
+PAGE = "/page/"  # where the files of the page lie; the page itself, at /, asks for the key
 SECURITY = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
@@ -20,42 +26,67 @@ SECURITY = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
 }
+OF_PAGE = SECURITY | {
+    b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; "
+    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
 
 
 class Door:
-    """Lets in who has a key, adds security headers, and answers 500 in one line where the server itself fails."""
+    """Lets in who has a key, adds security headers and the request's id, counts and logs every answer.
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    Where the server itself fails, it answers 500 in one line.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, watch: Watch) -> None:
         self.app = app
         self.settings = settings
+        self.watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun = False
+        start, status = time.perf_counter(), 0
+        path, headers = scope["path"], Request(scope).headers
+        told = scope["unblur.told"] = {}  # what the work behind adds to the line of the log
+        identity = request_id(headers.get("x-request-id", ""))
+        security = OF_PAGE if _is_of_page(path) else SECURITY
+        added = [*security.items(), (b"x-request-id", identity.encode())]
 
         async def guarded(message: Message) -> None:
-            nonlocal begun
+            nonlocal status
             if message["type"] == "http.response.start":
-                begun = True
-                message["headers"] = [*message["headers"], *SECURITY.items()]
+                status = message["status"]
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
-        headers = Request(scope).headers
-        key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
-        if scope["path"] not in OPEN and not self.settings.lets_in(key):
-            line = "no known API key; send it as X-API-Key or Authorization: Bearer"
-            await one_line(401, line)(scope, receive, guarded)
-            return
         try:
-            await self.app(scope, receive, guarded)
+            await self._let_in(headers, path)(scope, receive, guarded)
         except Exception:
-            LOG.exception("a request has failed")
-            if begun:
+            LOG.exception("a request has failed", extra={"about": {"request": identity}})
+            if status:
                 raise
             await one_line(500, "the server has failed; its log says why")(scope, receive, guarded)
+        finally:
+            status = status or GONE  # as the server had to stop before it was done
+            seconds = time.perf_counter() - start
+            self.watch.answered(path, status, seconds)
+            about = {"request": identity, "method": scope["method"], "path": path[:200], "status": status}
+            level = logging.DEBUG if path in ASKED_OFTEN else logging.INFO
+            LOG.log(level, "answered", extra={"about": {**about, "seconds": round(seconds, 4), **told}})
+
+    def _let_in(self, headers: Headers, path: str) -> ASGIApp:
+        """Return what answers: the server, or a refusal."""
+        key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        if path in OPEN or _is_of_page(path) or self.settings.lets_in(key):
+            return self.app
+        return one_line(401, "no known API key; send it as X-API-Key or Authorization: Bearer")
+
+
+def _is_of_page(path: str) -> bool:
+    return path == "/" or path.startswith(PAGE)
 
 
 def one_line(status: int, line: str, headers: dict[str, str] | None = None) -> Response:

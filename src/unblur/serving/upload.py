@@ -2,8 +2,7 @@
 
 import tempfile
 import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,16 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of its own is made in i
 
 
 class StoppedWorkError(Exception):
-    """The client has gone, or the time is over: the work ends before its next tile."""
+    """Nobody waits for the answer any more: the work ends before its next tile."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A restored photograph as a file's content, its ending, and what the command would note."""
+    """A restored photograph as a file's content, its ending, its size, and what the command would note."""
 
     content: bytes
     ending: str
+    megapixels: float
     notes: tuple[str, ...]
 
 
@@ -53,12 +53,14 @@ def restore_upload(
 
     Raises:
         UnblurError: it is no photograph, too large, or damaged; no path is named.
-        StoppedWorkError: `stop` was set, or the time was over.
+        StoppedWorkError: `stop` was set.
     """
-    until = time.monotonic() + settings.seconds
 
-    def track(steps: Sequence[Any]) -> Iterable[Any]:
-        return _until(steps, until, stop)
+    def track(steps: Sequence[Any]) -> Iterator[Any]:
+        for step in steps:
+            if stop.is_set():
+                raise StoppedWorkError
+            yield step
 
     where = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="unblur-", dir=where) as name:
@@ -81,11 +83,4 @@ def restore_upload(
         )
         if outcome.error:
             raise UnblurError(outcome.error.replace(f"{name}/", ""))
-        return Restored(job.target.read_bytes(), ending, outcome.notes)
-
-
-def _until(steps: Sequence[Any], until: float, stop: threading.Event) -> Iterator[Any]:
-    for step in steps:
-        if stop.is_set() or time.monotonic() > until:
-            raise StoppedWorkError
-        yield step
+        return Restored(job.target.read_bytes(), ending, round(outcome.megapixels, 3), outcome.notes)

@@ -1,0 +1,42 @@
+"""What the tests of the server share: a real one in a thread of its own."""
+
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def port():
+    """A port that nobody has taken yet."""
+    return free_port()
+
+
+@pytest.fixture
+def serve():
+    """`serve(app)`: a real server on a port of its own, as (server, address)."""
+    running = []
+
+    def start(app, **options):
+        port = free_port()
+        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", **options))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        return server, f"http://127.0.0.1:{port}"
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(30)

@@ -1,0 +1,231 @@
+"""The page in a real browser: Chromium under Playwright, on a model that blurs over 3 x 3."""
+
+import base64
+import hashlib
+import io
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+import unblur
+from unblur.serving.app import FILES, make_app
+from unblur.serving.served import Loaded, Served
+from unblur.serving.settings import Settings
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium or Chrome"),
+]
+DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
+LOOK = os.environ.get("UNBLUR_SCREENSHOTS")  # a folder for screenshots, to be looked at
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, serve, box_onnx):
+    """`visit(settings, **context)`: the page of a server with these settings; nothing may go wrong in its console."""
+    box, complaints = unblur.load(box_onnx(), runtime="onnxruntime", threads=1), []
+
+    def open_page(settings=None, model=box, **options):
+        _, address = serve(make_app(Served(Loaded(model)), settings or Settings(tile=2048)))
+        context = chromium.new_context(**{"viewport": DESKTOP, **options})
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if "Policy" in message.text else None)
+        own = (address, "blob:", "data:")
+        page.on("request", lambda request: request.url.startswith(own) or complaints.append(request.url))
+        page.goto(address)
+        page.model = model
+        return page
+
+    yield open_page
+    assert complaints == []
+
+
+@pytest.fixture
+def photo(tmp_path, make_photo):
+    path = tmp_path / "bridge.png"
+    Image.fromarray(make_photo(600, 800)).save(path)
+    return path
+
+
+def look(page, name):
+    if LOOK:
+        page.screenshot(path=Path(LOOK, f"{name}.png"), full_page=True)
+
+
+def drop(page, path):
+    """Drop a file onto the page as a hand would."""
+    held = page.evaluate_handle(
+        """([content, name]) => {
+            const held = new DataTransfer();
+            held.items.add(new File([Uint8Array.from(atob(content), (each) => each.charCodeAt(0))], name));
+            return held;
+        }""",
+        [base64.b64encode(path.read_bytes()).decode(), path.name],
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": held})
+
+
+def edge(page):
+    return int(page.get_by_role("slider", name="Edge").get_attribute("aria-valuenow"))
+
+
+def shown_at(page, share):
+    """Return the colour in the middle row of the stage at a share of its width, as the screen shows it."""
+    shot = Image.open(io.BytesIO(page.locator("#stage").screenshot())).convert("RGB")
+    return np.asarray(shot)[shot.height // 2 + 40, round(share * (shot.width - 1))]
+
+
+def test_a_dropped_photograph_is_restored_and_downloaded(visit, photo, tmp_path):
+    page = visit()
+    expect(page.locator("#model")).to_contain_text(page.model.sha256[:12])
+    look(page, "empty")
+    drop(page, photo)
+    expect(page.locator("#stage")).to_be_visible()
+    expect(page.locator("#by")).to_contain_text(f"{page.model.name} · SHA-256 {page.model.sha256[:12]}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "bridge-restored.png"
+    download.value.save_as(tmp_path / "restored.png")
+    restored = np.asarray(Image.open(tmp_path / "restored.png"))
+    np.testing.assert_array_equal(restored, page.model(np.asarray(Image.open(photo))))
+    look(page, "desktop")
+
+
+def test_the_edge_moves_by_mouse_touch_and_keys(visit, tmp_path, make_photo):
+    photo = tmp_path / "half.png"
+    pixels = np.full((600, 800, 3), 200, np.uint8)
+    pixels[:, ::2] = 100  # the mean over 3 x 3 levels the stripes
+    Image.fromarray(pixels).save(photo)
+    page = visit(has_touch=True)
+    page.set_input_files("#files", photo)
+    expect(page.locator("#stage")).to_be_visible()
+    slider, box = page.get_by_role("slider", name="Edge"), page.locator("#stage").bounding_box()
+    assert edge(page) == 50
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.3, middle, steps=4)
+    page.mouse.up()
+    assert abs(edge(page) - 30) <= 1
+    before, after = shown_at(page, 0.26), shown_at(page, 0.4)
+    assert min(abs(int(before[0]) - 100), abs(int(before[0]) - 200)) < 20
+    assert 120 < after[0] < 180
+    slider.focus()
+    for key, at in (("ArrowRight", 31), ("PageUp", 41), ("ArrowLeft", 40), ("End", 100), ("Home", 0)):
+        page.keyboard.press(key)
+        assert abs(edge(page) - at) <= 1, key
+    assert slider.get_attribute("aria-valuetext").startswith("before on the left 0 %")
+    touch = page.context.new_cdp_session(page)
+    for kind, share in (("touchStart", 0.005), ("touchMove", 0.4), ("touchMove", 0.7)):
+        place = [{"x": box["x"] + box["width"] * share, "y": middle}]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": place})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert abs(edge(page) - 70) <= 1
+
+
+def test_zoom_and_pan_at_full_resolution(visit, photo):
+    page = visit()
+    page.set_input_files("#files", photo)
+    zoom, stage = page.locator("#zoom"), page.locator("#stage")
+    expect(stage).to_be_visible()
+    page.get_by_role("button", name="Full resolution").click()
+    expect(zoom).to_have_text("100 %")
+    left = page.locator("#after").bounding_box()["x"]
+    stage.focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#after").bounding_box()["x"] == pytest.approx(left + 40, abs=1)
+    box = stage.bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 300)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 300, steps=3)
+    page.mouse.up()
+    assert page.locator("#after").bounding_box()["x"] == pytest.approx(left + 100, abs=1)
+    page.mouse.wheel(0, -300)
+    expect(zoom).to_have_text("200 %")
+    for name in ("before", "after"):
+        assert page.locator(f"#{name}").bounding_box()["width"] == pytest.approx(1600, abs=1)
+    page.get_by_role("button", name="Fit").click()
+    expect(zoom).not_to_have_text("200 %")
+
+
+def test_errors_are_told_as_the_server_says_them(visit, photo, tmp_path):
+    (tmp_path / "letter.txt").write_text("Dear")
+    page = visit()
+    page.set_input_files("#files", [tmp_path / "letter.txt", photo])
+    expect(page.get_by_role("alert")).to_contain_text("photograph: not a picture that can be read")
+    expect(page.locator("#stage")).to_be_visible()
+    look(page, "error")
+    page.get_by_role("button", name="Remove letter.txt").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+class Same:
+    """A restorer that gives back what it gets."""
+
+    name, sha256, task = "same", "0" * 64, "image"
+
+    def __call__(self, batch):
+        return batch
+
+
+def test_what_was_not_improved_is_told(visit, photo):
+    page = visit(model=unblur.library.Model(Same()), color_scheme="dark")
+    page.get_by_label("leave what is sharp already").check()
+    page.set_input_files("#files", photo)
+    expect(page.locator("#notes")).to_have_text("nothing to gain: stays as it is")
+    expect(page.locator("#by")).to_contain_text("sharp parts left alone")
+    look(page, "dark")
+
+
+def test_the_page_asks_for_the_key(visit, photo):
+    page = visit(Settings(keys=(hashlib.sha256(b"open").hexdigest(),)))
+    page.set_input_files("#files", photo)
+    for key in ("shut", "open"):
+        page.get_by_label("API key").fill(key)
+        look(page, "key")
+        page.get_by_role("button", name="Go on").click()
+        if key == "shut":
+            expect(page.get_by_role("alert")).to_contain_text("does not know this key")
+    expect(page.locator("#stage")).to_be_visible()
+
+
+def test_a_phone_in_the_dark(visit, photo):
+    page = visit(viewport=PHONE, is_mobile=True, has_touch=True, device_scale_factor=2, color_scheme="dark")
+    page.set_input_files("#files", photo)
+    expect(page.locator("#stage")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 21, 19)"
+    look(page, "phone")
+
+
+def test_whatever_can_be_used_has_a_name(visit, photo):
+    page = visit()
+    page.set_input_files("#files", photo)
+    expect(page.locator("#stage")).to_be_visible()
+    page.evaluate("document.getElementById('door').hidden = false")
+    unnamed = [
+        line
+        for line in page.locator("body").aria_snapshot().splitlines()
+        if line.strip() in {f"- {role}" for role in ("button", "textbox", "slider", "checkbox", "link", "img", "list")}
+    ]
+    assert unnamed == []
+
+
+def test_the_page_asks_nobody_else():
+    for file in FILES.iterdir():
+        assert "//" not in file.read_text(encoding="utf-8").replace("// ", ""), file.name
