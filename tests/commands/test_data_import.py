@@ -75,6 +75,10 @@ def test_from_import_to_a_trained_model(unblur, make_fake):
     first = record["config_hash"]
     text = manifest.read_text().splitlines(keepends=True)
     manifest.write_text("".join(line for line in text if "000011" not in line or ",train," not in line))
+    done = unblur("train", *TINY)
+    assert done.returncode == 1
+    assert "Run `unblur prepare` again" in done.stderr
+    assert unblur("prepare", *TINY).returncode == 0
     assert unblur("train", *TINY).returncode == 0
     assert json.loads((unblur.root / "artifacts/train/run.json").read_text())["config_hash"] != first
 
