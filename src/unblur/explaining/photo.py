@@ -1,7 +1,7 @@
 """From a photograph, burst or clip and a model to the explanation of the model's answer."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,6 @@ from unblur.explaining.gradients import Map, contribution_area, diffusion_index
 from unblur.explaining.intervention import grid
 from unblur.explaining.methods import METHODS, chosen, reference_of
 from unblur.explaining.region import Region, most_corrected, region_at, window_around
-from unblur.explaining.source import find_calibration, take_source
 from unblur.explaining.subject import Subject, restorer_of, subject_of
 from unblur.records.explanation import Fidelity
 from unblur.runtimes.tiles import restore_tiled
@@ -50,14 +49,6 @@ class Asked:
     tests: bool = True
     reference: int = 0
     seed: int = 0
-
-
-def explain_photo(restorer: "Restorer", photo: object, asked: Asked, track: Track = iter) -> Explanation:
-    """Explain the answer to what a program holds or names (see `take_source`), with the pipeline's bounds on errors."""
-    source, name = take_source(photo, restorer)
-    asked = replace(asked, reference=source.reference)
-    bounds = find_calibration(None, restorer.sha256)
-    return explain_frames(restorer, source.frames, name, asked, calibration=bounds, track=track)
 
 
 def explain_frames(

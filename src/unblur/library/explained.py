@@ -38,8 +38,11 @@ def explain(
         UnblurError: region, photograph and maps do not fit each other or the model, or a package is missing.
     """
     with told():
-        from unblur.explaining.photo import Asked, explain_photo
+        from unblur.explaining.photo import Asked, explain_frames
+        from unblur.explaining.source import find_calibration, take_source
 
     restorer = (model if isinstance(model, Model) else load(model)).restorer
-    asked = Asked(at, size, tuple(maps) if maps else None, tests)
-    return explain_photo(restorer, photo, asked, track)
+    source, name = take_source(photo, restorer)
+    asked = Asked(at, size, tuple(maps) if maps else None, tests, reference=source.reference)
+    bounds = find_calibration(None, restorer.sha256)
+    return explain_frames(restorer, source.frames, name, asked, calibration=bounds, track=track)
