@@ -112,7 +112,7 @@ def test_a_loss_runs_training_again_only_where_it_is_used(edit, again):
 
 
 def test_the_network_that_is_trained_runs_training_and_what_follows_again(edit, again):
-    edit("networks/nafnet.py", new="\nCHANGED = 1\n")
+    edit("networks/maxim.py", new="\nCHANGED = 1\n")
     assert again() == AFTER_TRAIN
     assert again("model=resunet_tiny") == set()
 
