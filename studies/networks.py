@@ -41,7 +41,7 @@ from unblur.training.precision import resolve_precision
 from unblur.training.weights import load_model
 
 PRESETS = {
-    "starter": [],
+    "scratch": [],
     "starter_resunet": [],
     "starter_resunet/small": ["model=resunet_s"],
     "starter_resunet/large": ["model=resunet_l"],

@@ -83,7 +83,7 @@ def main() -> None:
 def train(overrides: list[str], epochs: int, folder: Path) -> torch.nn.Module:
     """Return the network that `unblur train` makes of the overrides."""
     if not (folder / "model" / "config.json").is_file():
-        command = [sys.executable, "-m", "unblur.stages.train", "experiment=starter", "logger=none", *overrides]
+        command = [sys.executable, "-m", "unblur.stages.train", "experiment=scratch", "logger=none", *overrides]
         command.append("data.num_workers=0")  # one core; the samples are the same
         paths = [f"paths.train={folder.resolve()}", f"paths.checkpoints={folder.resolve() / 'checkpoints'}"]
         subprocess.run([*command, f"trainer.max_epochs={epochs}", *paths], check=True, stdout=sys.stderr)

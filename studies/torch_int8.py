@@ -67,7 +67,7 @@ def main() -> None:
 
 def quantized(network: nn.Module) -> nn.Module:
     """Return the network in int8, to be compiled at its first call, for sizes that are multiples of 16."""
-    cfg = checked(compose(["experiment=starter", "data.num_workers=0"]))
+    cfg = checked(compose(["experiment=scratch", "data.num_workers=0"]))
     crops = [batch["blur"] for batch in itertools.islice(restoration_data(cfg).train_dataloader(), 4)]
     free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     program = torch.export.export(network, (crops[0],), dynamic_shapes=(free,), strict=False)

@@ -90,7 +90,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
 
-    cfg = checked(compose(["experiment=starter", *options.overrides]))
+    cfg = checked(compose(["experiment=scratch", *options.overrides]))
     size, count = cfg.data.patch_size, cfg.data.batch_size
     generator = torch.Generator().manual_seed(0)
     batches = [

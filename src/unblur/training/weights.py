@@ -35,13 +35,14 @@ def folder_of(model: str) -> Path:
     Raises:
         UnblurError: it is neither.
     """
-    names = sorted(folder.name for folder in PARENTS.iterdir() if folder.is_dir())
+    names = sorted(folder.name for folder in PARENTS.glob("*") if folder.is_dir())
     if model in names:
         return PARENTS / model
     if not Path(model).is_dir():
+        known = ", ".join(names) or "none with the wheel, box with the repository"
         msg = (
             f"{model}: is no folder with a model, and no model that comes with unblur for further training (these do: "
-            f"{', '.join(names)}); published weights become a folder with `unblur import-weights`"
+            f"{known}); published weights become a folder with `unblur import-weights`"
         )
         raise UnblurError(msg)
     return Path(model)
