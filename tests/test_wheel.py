@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+PARENTS = ROOT / "src" / "unblur" / "training" / "parents"  # what is trained further is trained in a checkout
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -124,7 +125,8 @@ def test_holds_the_package_its_configuration_and_its_data(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     package = ROOT / "src" / "unblur"
-    wanted = {f"unblur/{path.relative_to(package).as_posix()}" for path in package.rglob("*") if is_content(path)}
+    content = [path for path in package.rglob("*") if is_content(path) and PARENTS not in path.parents]
+    wanted = {f"unblur/{path.relative_to(package).as_posix()}" for path in content}
     wanted |= {
         f"unblur/conf/{path.relative_to(ROOT / 'conf').as_posix()}"
         for path in (ROOT / "conf").rglob("*")
