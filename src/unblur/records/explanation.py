@@ -74,7 +74,7 @@ class ExplainSummary:
 
     The correlations are Spearman's of the blur map's extent with the known strength over the test pairs. Residuals are
     root mean squares in steps of 255: of the restored picture, blurred again by the pair's own blur, against the input;
-    and of the truth, which has nothing left but rounding. None where it cannot be told.
+    and of the inputs, taken for answers themselves. None where it cannot be told.
     """
 
     model_sha256: str
