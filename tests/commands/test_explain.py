@@ -107,3 +107,12 @@ def test_mistakes_are_one_line_each(photo, model, tmp_path):
         assert told in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_model_in_the_box_has_gradients(photo, tmp_path):
+    out = tmp_path / "out"
+    done = explain(photo, out, "--model", "box", "--size", 16, "--at", "40,30", "--quick", "--maps", "input_gradients")
+    assert done.returncode == 0, done.stderr
+    assert (out / "map_input_gradients.png").is_file()
+    assert "model box" in (out / "index.html").read_text(encoding="utf-8")

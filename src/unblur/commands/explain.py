@@ -27,10 +27,11 @@ def main(argv: list[str]) -> int:
     with told():
         from unblur.console import tracker
         from unblur.explaining.photo import Asked, explain_frames
-        from unblur.explaining.source import find_calibration, read_source
+        from unblur.explaining.source import find_calibration, read_source, with_gradients
         from unblur.models.loading import load_chosen
 
-    restorer = load_chosen(options.model, options.threads, runtime=options.runtime, precision="f32")
+    restorer = load_chosen(with_gradients(options.model), options.threads, runtime=options.runtime, precision="f32")
+    restorer.name = options.model or restorer.name
     source = read_source(options.photo, restorer, options.frame)
     asked = Asked(
         at=options.at,
@@ -57,7 +58,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="unblur explain", description=DESCRIPTION)
     parser.add_argument("photo", type=Path, metavar="PHOTO", help="a photograph, a folder of shots, or a video")
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder to write")
-    parser.add_argument("--model", help="as `unblur restore --model` takes it; a folder with model.safetensors has all")
+    parser.add_argument("--model", help="as `unblur restore --model` takes it; a folder with model.safetensors has all "
+                        "maps, and in a checkout `box` too")  # fmt: skip
     parser.add_argument("--at", type=_place, metavar="X,Y", help="middle of the region (default: most corrected)")
     parser.add_argument("--size", type=int, default=32, help="side of the region in pixels (default: %(default)s)")
     parser.add_argument("--maps", metavar="A,B", help="lam, integrated_gradients, input_gradients, occlusion, lime, "

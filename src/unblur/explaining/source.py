@@ -69,6 +69,16 @@ def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> S
     return Source(shots[first : chosen + AFTER + 1], chosen - first)
 
 
+def with_gradients(model: str | None) -> str | None:
+    """Return the folder with the trained weights of a model that comes with unblur, and what else is given as it is.
+
+    A file for restoring has no gradients, and so not all maps. The wheel has no such folders.
+    """
+    from unblur.training.weights import PARENTS
+
+    return str(PARENTS / model) if model and model.isidentifier() and (PARENTS / model).is_dir() else model
+
+
 def take_source(photo: object, restorer: "Restorer") -> tuple[Source, str]:
     """Take a path, as `read_source` does, or a photograph that a program holds (see `take`); return its name too.
 
