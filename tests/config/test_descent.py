@@ -142,7 +142,7 @@ def test_pairs_of_an_imported_dataset_are_trained_with_its_manifest_alone(paths)
     manifest, other = Path("pairs.csv"), Path("other.csv")
     manifest.write_text("first")
     other.write_text("second")
-    write_lineage(paths, "prepare", folder_of(paths, "prepared"), str(manifest))
+    write_lineage(paths, "prepare", folder_of(paths, "prepared"), manifest=str(manifest))
     make(paths, "data", "second")  # it has no part in this
     require_descent(paths, "train", manifest=str(manifest))
     with pytest.raises(UnblurError, match=r"other\.csv is .*Run `unblur prepare` again"):
