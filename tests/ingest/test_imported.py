@@ -63,7 +63,7 @@ def test_the_root_may_have_moved_and_a_lost_one_is_told(make_fake, tmp_path):
     root, _ = make_fake("gopro")
     write_imported(tmp_path / "g.csv", import_dataset(LAYOUTS["gopro"], root))
     root.rename(tmp_path / "elsewhere")
-    with pytest.raises(UnblurError, match=r"is not there; say with data\.root=FOLDER"):
+    with pytest.raises(UnblurError, match=r"is not there; say with data\.source\.root=FOLDER"):
         read_imported(tmp_path / "g.csv")
     assert read_imported(tmp_path / "g.csv", tmp_path / "elsewhere").root == tmp_path / "elsewhere"
 
