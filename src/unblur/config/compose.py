@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from unblur.config.renamed import as_called_now
 from unblur.config.schema import PipelineConfig
 from unblur.config.suggest import nearest
 from unblur.errors import UnblurError, UsageError
@@ -41,6 +42,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     Raises:
         UsageError: an override names a key, group or value that does not exist; the nearest valid one is named.
     """
+    overrides = as_called_now(overrides)
     try:
         return _compose(overrides)
     except COMPOSITION_ERRORS as error:

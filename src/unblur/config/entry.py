@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from unblur.config.failures import explain, of_worker
+from unblur.config.renamed import as_called_now
 from unblur.config.root import OUTSIDE, require_inside
 from unblur.errors import UnblurError, UsageError
 from unblur.safety.owned import OVERWRITE
@@ -172,7 +173,7 @@ def _hydra_arguments() -> None:
         sys.argv = [item for item in sys.argv if item != "--outside"]
         os.environ[OUTSIDE] = "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises; exit_codes() prints.
-    rest = sys.argv[1:]
+    rest = as_called_now(sys.argv[1:])
     if "--config" in rest:
         at = rest.index("--config")
         if at + 1 >= len(rest):
