@@ -1,11 +1,13 @@
 """Composition: typed, closed against typos, and told in one line."""
 
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 import yaml
 
 from unblur.config.compose import check_composed, checked, compose, config_dir, read_params, to_yaml
+from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError, UsageError
 
 
@@ -35,6 +37,7 @@ def test_yaml_has_nothing_left_to_interpolate_and_composes_to_the_same():
         ("data.batch_size=many", "data.batch_size"),
         ("seed=tomorrow", "seed"),
         ("nonsense", "KEY=VALUE"),
+        ("prune=default", "prune is a section"),
     ],
 )
 def test_a_typo_is_a_usage_error_that_names_the_nearest_key(override, message):
@@ -49,6 +52,21 @@ def test_a_typo_is_a_usage_error_that_names_the_nearest_key(override, message):
 def test_every_option_of_every_group_composes(group):
     for option in sorted(path.stem for path in (config_dir() / group).glob("*.yaml")):
         checked(compose([f"{group}={option}"]))
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("section", [field.name for field in fields(PipelineConfig)])
+def test_a_default_stands_in_one_place(section):
+    """A file of conf/ says what differs from the schema, and from the file that it goes on from."""
+    known = asdict(PipelineConfig())[section]
+    for file in sorted((config_dir() / section).glob("*.yaml")):
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        if section == "data":
+            content = content.get("data", content)
+        base = dict(known)
+        if "default" in content.pop("defaults", []):
+            base |= yaml.safe_load((file.parent / "default.yaml").read_text(encoding="utf-8"))
+        assert [key for key, value in content.items() if key in base and base[key] == value] == [], file
 
 
 def test_read_params(tmp_path: Path):

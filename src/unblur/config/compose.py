@@ -163,7 +163,9 @@ def _explain_override(override: str) -> str | None:
         return None
     keys = _known_keys([item for item in _group_choices() if item != override])
     if name in keys:
-        return None
+        inner = sorted(item for item in keys if item.startswith(f"{name}."))
+        wrong = bool(inner) and not value.startswith("{")
+        return f"override {override!r}: {name} is a section; set its keys, such as {inner[0]}" if wrong else None
     parent = name.rpartition(".")[0]
     siblings = [item for item in keys if item.rpartition(".")[0] == parent] or list(keys)
     same = [item for item in keys if item.rpartition(".")[2] == name.rpartition(".")[2]]

@@ -1,5 +1,8 @@
 """The schema of the whole configuration: a typo or a wrong type is an error before anything starts.
 
+It is also where a setting's default stands, once: a file of conf/ holds what differs. So a configuration that an older
+version composed can still be read.
+
 Sections whose content is chosen by `_target_` (networks, losses, recipes, trainers) are open dictionaries here:
 their keys are checked against the chosen YAML by Hydra and against the callable's signature on instantiation.
 """
@@ -81,25 +84,27 @@ class DataConfig:
 
 @dataclass
 class CheckConfig:
-    """From where on a check of the data reports; what each means stands in conf/check/default.yaml."""
+    """From where on `unblur check-data` reports. Errors end it with exit code 1, warnings do not."""
 
-    duplicate_bits: int = 6
-    duplicate_correlation: float = 0.95
-    max_shift: float = 1.0
-    shift_gain: float = 0.2
-    turn_gain: float = 0.1
-    max_sharpness: float = 1.15
-    max_clipped: float = 0.5
-    min_contrast: float = 2.0
-    frame_order: float = 0.75
+    duplicate_bits: int = 6  # error: two splits hold pictures whose perceptual hashes (64 bits) differ in no more,
+    duplicate_correlation: float = 0.95  # and whose small grey versions correlate as much
+    max_shift: float = 1.0  # error: truth shifted against blur by more pixels (phase correlation),
+    shift_gain: float = 0.2  # if undoing the shift takes this share off their squared difference
+    turn_gain: float = 0.1  # a pair is turned if another orientation correlates better by this much; training asks too
+    max_sharpness: float = 1.15  # error: the blurred picture's gradients are as much stronger than its truth's
+    max_clipped: float = 0.5  # warning: share of pixels that are black or white
+    min_contrast: float = 2.0  # error: standard deviation below which a picture is constant, in 8-bit steps
+    frame_order: float = 0.75  # error: exchanging two neighbours shortens the way through a sequence to this share
 
 
 @dataclass
 class EvaluateConfig:
     """Metric profiles, classical baselines and the number of panels in the report."""
 
-    profiles: list[str] = field(default_factory=list)
-    baselines: list[str] = field(default_factory=list)
+    profiles: list[str] = field(
+        default_factory=lambda: ["psnr/literature", "psnr/float", "ssim/matlab3d", "ssim/per-channel"]
+    )
+    baselines: list[str] = field(default_factory=lambda: ["blurred", "unsharp", "richardson_lucy", "wiener"])
     panels: int = 6
 
 
@@ -107,38 +112,40 @@ class EvaluateConfig:
 class FinetuneConfig:
     """How a compressed network is trained again, taught by the one that it came from."""
 
-    epochs: int = 5
-    lr: float | None = None
-    output_weight: float = 1.0
-    feature_weight: float = 0.1
+    epochs: int = 5  # over all rounds of pruning
+    lr: float | None = None  # None is the first training's
+    output_weight: float = 1.0  # of the distance from the output of the network that it came from
+    feature_weight: float = 0.1  # of the distance from its features
 
 
 @dataclass
 class PruneConfig:
-    """How small a network is made, what is taken out, and how it is trained again; see conf/prune/default.yaml."""
+    """How small a network is made, what is taken out, and how it is trained again."""
 
-    target: float | None = 0.5
-    cost: str = "macs"
-    blocks: int = 2
-    importance: str = "taylor"
-    multiple: int = 16
-    smallest: float = 0.25
-    stream: bool = True
-    rounds: int = 1
-    batches: int = 8
+    target: float | None = 0.5  # share of the trained network's cost that is left; None leaves it as it is
+    cost: str = "macs"  # or latency: of the exported network in OpenVINO, which takes an export at each step
+    blocks: int = 2  # whole blocks that go first: the surest way to lower latency
+    importance: str = "taylor"  # of channels and heads: magnitude, taylor, features
+    multiple: int = 16  # what widths are a multiple of
+    smallest: float = 0.25  # share of a width that stays at least
+    stream: bool = True  # also narrow the features that blocks hand on, not only those inside blocks
+    rounds: int = 1  # prune, train, prune further, train
+    batches: int = 8  # of training data, to judge importance by
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
 
 
 @dataclass
 class QuantizeConfig:
-    """Which weights and activations become eight bits, and what that may cost; see conf/quantize/default.yaml."""
+    """Which weights and activations become eight bits, and what that may cost."""
 
+    # int8: weights and activations; the others change how weights are stored, not the speed.
     kinds: list[str] = field(default_factory=lambda: ["int8", "int8_weights", "fp16"])
-    batches: int = 8
-    pairs: int = 12
-    max_lost_db: float = 0.05
-    max_colour_shift: float = 0.25
-    ends: bool = False
+    batches: int = 8  # of training data, to find the range of each activation
+    pairs: int = 12  # of the validation split, to measure what is lost
+    max_lost_db: float = 0.05  # against the network in float32; parts go back to float until it holds
+    max_colour_shift: float = 0.25  # of a channel's mean, in steps of 255
+    ends: bool = False  # the first and the last layer, too
+    # Training that feels eight bits, where going back to float does not help.
     finetune: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(epochs=2))
 
 
@@ -147,38 +154,42 @@ class ExportConfig:
     """Formats to export and the sizes at which each is compared with the PyTorch network."""
 
     formats: list[str] = field(default_factory=lambda: ["onnx", "openvino", "pt2"])
-    sizes: list[list[int]] = field(default_factory=list)
+    # Batch, height, width: odd ones too.
+    sizes: list[list[int]] = field(default_factory=lambda: [[1, 64, 64], [2, 97, 131], [1, 250, 175]])
     tolerance: float = 1e-4
     opset: int = 18
 
 
 @dataclass
 class BenchmarkConfig:
-    """Latency measurement: sizes as (height, width), interleaved rounds, threads; what decides the choice."""
+    """Latency measurement, in rounds that run all candidates in turn, and what decides the choice."""
 
-    sizes: list[list[int]] = field(default_factory=list)
-    rounds: int = 7
-    warmup: int = 2
+    # Height, width; above two megapixels in tiles, as `unblur restore` does it.
+    sizes: list[list[int]] = field(default_factory=lambda: [[256, 256], [720, 1280]])
+    rounds: int = 3
+    warmup: int = 1
     threads: int = 2
+    # On the validation pairs, against the trained network in PyTorch; the fastest within it is deployed.
     max_lost_db: float = 0.1
-    margin: float = 0.02
+    margin: float = 0.02  # share of the time by which one has to be faster, with 95 % confidence, to be preferred
 
 
 @dataclass
 class ExplainConfig:
-    """Which test pairs are explained, by which maps, and what the bounds on errors promise; see conf/explain."""
+    """A few test pairs of each stratum, each explained on a page of its own."""
 
-    pairs: int = 1
-    size: int = 32
+    pairs: int = 1  # of each bin of strength
+    size: int = 32  # pixels of the region, which lies where the model corrects most
+    # And input_gradients, occlusion, lime: twice the time.
     maps: list[str] = field(default_factory=lambda: ["lam", "integrated_gradients", "intervention"])
-    level: float = 0.9
+    level: float = 0.9  # of the pixels lie below their bound on the error
 
 
 @dataclass
 class GateConfig:
-    """Rules that a candidate has to pass before it may become champion. A null switches its rule off.
+    """Rules that a candidate has to pass before it may become champion; None switches a rule off.
 
-    `without_champion` names the model that is compared with while there is no champion.
+    The bounds of the rules that are on stand in conf/gate/.
     """
 
     profile: str = "psnr/literature"
@@ -195,10 +206,10 @@ class GateConfig:
     max_lost_db: float | None = None
     max_latency_ms: float | None = None
     max_latency_ratio: float | None = None
-    latency_size: list[int] = field(default_factory=lambda: [720, 1280])
+    latency_size: list[int] = field(default_factory=lambda: [720, 1280])  # height, width
     max_size_mb: float | None = None
     max_guarded: int | None = None
-    without_champion: str | None = None
+    without_champion: str | None = None  # the model that is compared with while there is no champion
 
 
 @dataclass
