@@ -90,7 +90,7 @@ def _sizes(dataset: "Imported") -> list[tuple[int, int]]:
 
 def _what_next(dataset: "Imported", target: Path) -> None:
     from unblur.config.compose import compose
-    from unblur.config.suggest import network_for
+    from unblur.config.presets import network_for
     from unblur.console import what_next
 
     root = project_root()

@@ -9,8 +9,6 @@ from onnx import numpy_helper
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 POOLS = ("ReduceMean", "GlobalAveragePool")
-NORM = "standardise"
-"""In the names of a folded layer norm's convolutions (`unblur.networks.folding`): eight bits are too few for those."""
 
 
 def quantizable(model: onnx.ModelProto, ends: bool = False) -> dict[str, str]:
@@ -31,10 +29,22 @@ def quantizable(model: onnx.ModelProto, ends: bool = False) -> dict[str, str]:
         if node.op_type not in LAYERS or node.input[1] not in weights:
             continue
         pooled = node.input[0] in source and source[node.input[0]].op_type in POOLS
-        if NORM not in node.input[1] and not pooled:
+        if not pooled and not _is_of_norm(weights[node.input[1]]):
             found[node.name] = part_of(node.input[1])
     found = found if ends else dict(list(found.items())[1:-1])
     return found | _sums(model, found)
+
+
+def _is_of_norm(weight: onnx.TensorProto) -> bool:
+    """Return whether a weight takes the mean over the channels, or takes it away, as a folded layer norm does.
+
+    Eight bits are too few for those (`unblur.networks.folding.Standardise`).
+    """
+    if list(weight.dims[2:]) != [1, 1] or weight.dims[0] not in (1, weight.dims[1]):
+        return False
+    matrix = numpy_helper.to_array(weight)[:, :, 0, 0]
+    mean = np.full_like(matrix, 1 / matrix.shape[1])
+    return np.allclose(matrix, mean) or (len(matrix) > 1 and np.allclose(matrix, np.eye(len(matrix)) - mean, atol=1e-6))
 
 
 def _sums(model: onnx.ModelProto, layers: Mapping[str, str]) -> dict[str, str]:

@@ -66,9 +66,9 @@ def features(subject: Subject, most: int = 12) -> list[Features]:
     blocks = blocks_of(subject.network)
     names = list(blocks)
     kept = [names[i] for i in sorted({round(i) for i in np.linspace(0, len(names) - 1, min(most, len(names)))})]
-    with torch.no_grad(), _held({name: blocks[name] for name in kept}) as held:
+    with torch.no_grad(), last_outputs({name: blocks[name] for name in kept}) as held:
         subject.restore(subject.window[None])
-    return [_described(name, _first(held[name])) for name in kept if name in held]
+    return [_described(name, _first(held[name])) for name in kept if name in held and held[name].ndim == 4]
 
 
 def border_ratio(energy: NDArray[np.float32], rim: int = 2) -> float:
@@ -90,10 +90,11 @@ def tuning(subject: Subject, most: int = 6) -> list[Tuning]:
     for length in LENGTHS:
         for angle in ANGLES:
             probe = _moved(subject.window, straight(length, angle))
-            with torch.no_grad(), _held(blocks) as held:
+            with torch.no_grad(), last_outputs(blocks) as held:
                 subject.restore(probe[None])
             for name, kept in held.items():
-                energies[name].append(_first(kept).square().mean(dim=(1, 2)).sqrt().double().numpy())
+                if kept.ndim == 4:
+                    energies[name].append(_first(kept).square().mean(dim=(1, 2)).sqrt().double().numpy())
     found = [
         tuned
         for name, rows in energies.items()
@@ -148,18 +149,18 @@ def _first(kept: Tensor) -> Tensor:
 
 
 @contextmanager
-def _held(blocks: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
-    """Give the last output of each block that is a tensor of features."""
+def last_outputs(modules: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
+    """Give the last output of each module that is one tensor, by its name in `modules`."""
     held: dict[str, Tensor] = {}
 
     def keep(name: str) -> object:
         def hook(module: nn.Module, given: object, output: object) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4:
+            if isinstance(output, Tensor):
                 held[name] = output.detach()
 
         return hook
 
-    handles = [module.register_forward_hook(keep(name)) for name, module in blocks.items()]  # type: ignore[arg-type]
+    handles = [module.register_forward_hook(keep(name)) for name, module in modules.items()]  # type: ignore[arg-type]
     try:
         yield held
     finally:

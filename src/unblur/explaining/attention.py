@@ -1,7 +1,6 @@
 """What the attention of a network looks at: weights of channels (NAFNet, Restormer), pixels of a window (Uformer)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unblur.explaining.activations import last_outputs
 from unblur.explaining.subject import Subject
 
 MOST = 4  # maps of a kind
@@ -50,7 +50,7 @@ def _maps(subject: Subject, network: nn.Module) -> Iterator[Attention]:
         **{name: module.qkv_dwconv for name, module in between.items()},
         **{name: module.qkv for name, module in windows.items()},
     }
-    with torch.no_grad(), _last_outputs(watched) as held:
+    with torch.no_grad(), last_outputs(watched) as held:
         subject.restore(subject.window[None])
     for name, output in held.items():
         if name in gates:
@@ -91,21 +91,3 @@ def _entropy(weights: Tensor) -> float:
     """Return the mean entropy of rows of weights, as a share of the largest there can be."""
     entropy = -(weights * weights.clamp_min(1e-12).log()).sum(dim=-1).mean()
     return float(entropy / np.log(weights.shape[-1]))
-
-
-@contextmanager
-def _last_outputs(modules: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
-    held: dict[str, Tensor] = {}
-
-    def hook(name: str) -> object:
-        def keep(module: nn.Module, given: object, output: Tensor) -> None:
-            held[name] = output.detach()
-
-        return keep
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]  # type: ignore[arg-type]
-    try:
-        yield held
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -27,7 +27,7 @@ class Family(NamedTuple):
     """Begins the names of some of its tensors, and of no other family's."""
     arguments: Callable[[State], dict[str, Any]]
     official_name: Callable[[str, Mapping[str, Any]], str]
-    """Of one of our names, and the arguments."""
+    """Gives the published name of one of our tensors, by our name and the arguments."""
 
 
 def recognise(state: State) -> Family | None:

@@ -34,6 +34,7 @@ WITHOUT = {
     "errors.py": "the words of errors",
     "config/failures.py": "the words of errors",
     "config/suggest.py": "the words of errors",
+    "config/presets.py": "the words of what comes next",
     "console.py": "what is shown",
     "config/entry.py": "how commands start and end",
     "config/compose.py": "what it decides stands in the composed configuration, whose keys the stages name",

@@ -40,7 +40,7 @@ class LatencyRow:
 
     @property
     def pixels(self) -> int:
-        """Of the image."""
+        """How many the image has."""
         return self.height * self.width
 
 

@@ -36,7 +36,7 @@ class Score:
 
 @dataclass(frozen=True)
 class StratumMeans:
-    """Of the pairs with one kind or strength of blur: means of the blurred input and the model, and who gained."""
+    """Means over the pairs with one kind or strength of blur: of the blurred input, of the model, of the gain."""
 
     pairs: int
     reference: float

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from unblur.config.descent import write_lineage
 from unblur.config.entry import stage
 from unblur.config.schema import PipelineConfig
-from unblur.config.suggest import network_for
 from unblur.console import show_table, tracker, what_next
 from unblur.safety.owned import owned_folder
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 def main(cfg: PipelineConfig) -> None:
     """The source of `data.source` -> its validation and test pairs and manifest.csv."""
     from unblur.config.instantiate import instantiate
+    from unblur.config.presets import network_for
 
     source: PairSource = instantiate(cfg.data.source)
     listed = source.listed(cfg.data.exclude)
