@@ -40,7 +40,7 @@ def test_rows_join_what_belongs_together_and_reach_the_file(tmp_path):
         Candidate(model, RUNTIMES["onnxruntime"], tmp_path / "model.onnx"),
     ])  # fmt: skip
     found = {"trained pytorch": quality(0.0), "trained onnxruntime": quality(0.02)}
-    rows = join(latencies, fresh, entered, 2, {"test": found, "val": found})
+    rows = join(latencies, fresh, entered, 2, found)
     assert [row.lost_db for row in rows] == [0.0, 0.02, 0.0, 0.02]
     assert [row.peak_mb for row in rows] == [400.0, 90.0, 500.0, 120.0]
     assert [row.file_mb for row in rows] == [2.0, 1.0, 2.0, 1.0]

@@ -15,7 +15,7 @@ def join(
     fresh: Mapping[str, Sequence[FreshStart]],
     entered: Mapping[str, Candidate],
     threads: int,
-    quality: Mapping[str, Mapping[str, Quality]],
+    quality: Mapping[str, Quality],
 ) -> list[LatencyRow]:
     """Put together what was measured for each candidate and size.
 
@@ -24,9 +24,8 @@ def join(
         fresh: by the candidate's name.
         entered: the candidates by name.
         threads: that were used.
-        quality: by split, "test" and "val", and by the candidate's name.
+        quality: on the validation pairs, by the candidate's name.
     """
-    test, validation = quality["test"], quality["val"]
     starts = {(name, start.height, start.width): start for name, found in fresh.items() for start in found}
     rows = []
     for timed in latencies:
@@ -45,10 +44,10 @@ def join(
                 round(start.first_ms, 2),
                 round(start.peak_mb, 1),
                 round(_megabytes(candidate.file), 3),
-                round(test[timed.name].psnr, 4),
-                round(test[timed.name].ssim, 5),
-                round(test[timed.name].colour_shift, 4),
-                round(validation[timed.name].lost_db, 4),
+                round(quality[timed.name].psnr, 4),
+                round(quality[timed.name].ssim, 5),
+                round(quality[timed.name].colour_shift, 4),
+                round(quality[timed.name].lost_db, 4),
             )
         )
     return rows

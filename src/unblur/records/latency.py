@@ -17,8 +17,8 @@ class LatencyRow:
     """One model in one runtime at one size.
 
     Times are in milliseconds, sizes in 10^6 bytes; `load_ms`, `first_ms` and `peak_mb` come from a fresh process.
-    `variant` is the model's name. `psnr`, `ssim` and `colour_shift` are means of the test pairs, `lost_db` that of the
-    validation pairs (see `unblur.benchmark.quality`), which decide: `chosen` is "yes" for what is deployed.
+    `variant` is the model's name. `psnr`, `ssim`, `colour_shift` and `lost_db` are means of the validation pairs
+    (see `unblur.benchmark.quality`), which decide: `chosen` is "yes" for what is deployed.
     """
 
     variant: str

@@ -10,7 +10,7 @@ ALIKE = 0.005
 
 
 def draw_pareto(latency: Sequence[LatencyRow], theme: Theme) -> bytes:
-    """Draw PSNR on the test pairs against latency at the largest size that goes through in one piece.
+    """Draw PSNR on the validation pairs against latency at the largest size that goes through in one piece.
 
     One point for each model and runtime; a star is deployed. Those have a name than which none is faster and as good.
     """
@@ -38,7 +38,7 @@ def draw_pareto(latency: Sequence[LatencyRow], theme: Theme) -> bytes:
         )
     axes.set_xscale("log")
     axes.set_xlabel(f"median ms at {largest.width} x {largest.height}, log scale", color=theme.ink)
-    axes.set_ylabel("PSNR on the test pairs (dB)", color=theme.ink)
+    axes.set_ylabel("PSNR on the validation pairs (dB)", color=theme.ink)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.margins(0.25)
     return png(figure)

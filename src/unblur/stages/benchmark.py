@@ -12,6 +12,7 @@ from unblur.console import console, show_table, tracker, what_next
 
 if TYPE_CHECKING:
     from unblur.benchmark.choice import Choice
+    from unblur.benchmark.quality import Quality
     from unblur.records.chosen import Chosen
     from unblur.records.latency import Complexity, LatencyRow
 
@@ -73,18 +74,16 @@ def main(cfg: PipelineConfig) -> None:
     _show(cfg, rows, sizes, found, choice)
 
 
-def _quality(cfg: PipelineConfig, restorers: Mapping[str, Any]) -> dict[str, Any]:
-    """Measure what each restorer loses on the validation and on the test pairs."""
+def _quality(cfg: PipelineConfig, restorers: Mapping[str, Any]) -> "dict[str, Quality]":
+    """Measure what each restorer loses on the validation pairs; the test pairs are not for choosing."""
     from unblur.benchmark.quality import measure_quality
     from unblur.data.manifest import read_manifest
     from unblur.data.pictures import check_task
 
-    prepared, quality = Path(cfg.paths.prepared), {}
-    for split in ("val", "test"):
-        pairs = [row for row in read_manifest(prepared) if row.split == split]
-        check_task(pairs, prepared, next(iter(restorers.values())).task)
-        quality[split] = measure_quality(restorers, pairs, prepared, tracker(f"quality, {split} pairs"))
-    return quality
+    prepared = Path(cfg.paths.prepared)
+    pairs = [row for row in read_manifest(prepared) if row.split == "val"]
+    check_task(pairs, prepared, next(iter(restorers.values())).task)
+    return measure_quality(restorers, pairs, prepared, tracker("quality, validation pairs"))
 
 
 def _show(
