@@ -71,6 +71,30 @@ def test_a_stop_that_nobody_catches_still_has_its_code():
     assert Stopped(signal.SIGTERM).code == 143
 
 
+@pytest.mark.parametrize("reader", ["head -1", "cat"])
+def test_output_that_nobody_reads_is_no_error_but_another_broken_pipe_is(tmp_path, reader):
+    code = (
+        "from unblur.config.entry import command\n"
+        "@command\n"
+        "def main(argv):\n"
+        "    print('a line')\n"
+        "    if argv == ['cat']:\n"
+        "        raise BrokenPipeError(32, 'Broken pipe')  # of a process that has died\n"
+        "    for _ in range(100_000):\n"
+        "        print('a line')\n"
+        "main()\n"
+    )
+    (tmp_path / "command.py").write_text(code)
+    line = f'{sys.executable} {tmp_path}/command.py {reader.split()[0]} | {reader}; echo "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    if reader == "cat":
+        assert done.stdout == "a line\n1\n"
+        assert done.stderr.startswith("error: ")
+        assert "the program at the other end of a pipe has gone; " in done.stderr
+    else:
+        assert (done.stdout, done.stderr) == ("a line\n0\n", "")
+
+
 @pytest.mark.parametrize(
     ("given", "taken"),
     [

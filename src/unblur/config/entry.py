@@ -2,6 +2,7 @@
 
 import functools
 import os
+import select
 import signal
 import sys
 import threading
@@ -107,10 +108,10 @@ def exit_codes(job: str = "", overrides: Sequence[str] = ()) -> Iterator[None]:
         _fail(f"stopped by {stopped.signal.name}; run the same command again to go on", 128 + stopped.signal)
     except KeyboardInterrupt:
         _fail("stopped by SIGINT; run the same command again to go on", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
         text = " ".join(str(error).split()) or "no message"
         unforeseen = (
             f"unexpected {type(error).__name__}{given}: {text[:500]} (run again with --debug for the traceback)"
@@ -146,6 +147,16 @@ class _Stop:
 def _handle(number: int, handler: object) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _nobody_reads() -> bool:
+    """Tell whether what is printed goes into a pipe whose reader has ended, such as `head`."""
+    try:
+        pipe = select.poll()
+        pipe.register(sys.stdout.fileno(), 0)
+    except OSError:  # no file at all
+        return False
+    return any(state & select.POLLERR for _, state in pipe.poll(0))
 
 
 def _fail(message: str, code: int) -> None:

@@ -1,4 +1,4 @@
-"""What the operating system, PyTorch, SQLite and MLflow raise, told in one line that says how to mend it.
+"""What the operating system and the libraries raise, told in one line that says how to mend it.
 
 Exceptions are known by their names, so that no heavy package is imported for a message.
 """
@@ -10,9 +10,11 @@ import shutil
 from pathlib import Path
 
 from unblur.config.extras import missing
+from unblur.config.library_failures import meaning
 from unblur.safety.secrets import masked
 
 AGAIN = "run the same command again"
+UNKNOWN = "the database cannot be used; see what `unblur doctor` says of it"
 
 _OF_SYSTEM = {
     errno.EACCES: "no permission; change its owner or mode, or give another folder",
@@ -32,11 +34,16 @@ _OF_SYSTEM = {
     errno.ENOMEM: "out of memory; end other programs, or take smaller patches, tiles or batches",
 }
 
-# What a message holds -> what is said in its place; the first that fits is taken.
-_BY_WORDS = (
-    (r"out of memory|can't allocate memory|bad allocation|bad_alloc", _OF_SYSTEM[errno.ENOMEM]),
+# What a message holds -> what is said in its place, whoever raises it; the first that fits is taken.
+_OF_MACHINE = (
+    (r"out of ?memory|can't allocate memory|bad allocation|bad_alloc|insufficient memory", _OF_SYSTEM[errno.ENOMEM]),
     (r"No space left|database or disk is full|unexpected pos \d+ vs", f"the disk is full; make room, then {AGAIN}"),
     (r"readonly database|Read-only file system", _OF_SYSTEM[errno.EROFS]),
+)  # fmt: skip
+
+# ... and of databases and PyTorch, which have one class for many causes.
+_BY_WORDS = (
+    *_OF_MACHINE,
     (r"unable to open database file", "its folder is missing or may not be written; give another, or change its mode"),
     (r"database is locked", f"another process is writing to it; wait until that has ended, then {AGAIN}"),
     (r"not a database|malformed", "is damaged; move it away and restore it from a copy, or begin a new one"),
@@ -54,6 +61,10 @@ _BY_WORDS = (
     ),
 )  # fmt: skip
 
+_OF_NETWORK = {
+    *("RequestException", "URLError", "ConnectionError", "TimeoutError", "gaierror", "herror", "SSLError"),
+}
+
 _OF_MLFLOW = {
     "INVALID_STATE": f"a run or experiment was deleted; {AGAIN}, which makes a new one, or restore it in MLflow",
     "RESOURCE_DOES_NOT_EXIST": "what was asked for is not there, or was deleted; see `unblur promote --history`",
@@ -66,28 +77,32 @@ _OF_MLFLOW = {
 
 
 def explain(error: BaseException) -> str | None:
-    """Return one line about a library's error, or None for one that nobody has thought of."""
+    """Return one line about a library's error, or None for one that nobody has thought of: a bug of this program."""
     names = {kind.__name__ for kind in type(error).__mro__}
     text = masked(" ".join(str(error).split()))
-    said = next((mend for words, mend in _BY_WORDS if re.search(words, text, re.IGNORECASE)), None)
     line = None
     if isinstance(error, ModuleNotFoundError):
         line = missing(error)
     elif "MlflowException" in names:
         code = str(getattr(error, "error_code", ""))
-        line = (
-            f"MLflow: {_database(error)}{said or _OF_MLFLOW.get(code) or f'it answers {code.lower()}'} ({text[:200]})"
-        )
+        said = _said(text) or _OF_MLFLOW.get(code) or f"it answers {code.lower()}; see its log"
+        line = f"MLflow: {_database(error)}{said} ({text[:200]})"
     elif names & {"DBAPIError", "DatabaseError"}:
-        line = f"{_database(error)}{said or 'the database cannot be used'} ({text[:200]})"
+        line = f"{_database(error)}{_said(text) or UNKNOWN} ({text[:200]})"
+    elif isinstance(error, OSError) and _names_a_file(error) and not names & _OF_NETWORK:
+        line = _of_system(error)
     elif isinstance(error, MemoryError) or "OutOfMemoryError" in names:
-        line = _OF_SYSTEM[errno.ENOMEM]
-    elif names & {"RequestException", "URLError", "ConnectionError", "TimeoutError", "gaierror"}:
+        line = f"{_OF_SYSTEM[errno.ENOMEM]} ({text[:200] or type(error).__name__})"
+    elif mend := _said(text, _OF_MACHINE) or meaning(type(error)):
+        line = f"{mend} ({type(error).__name__}: {text[:200]})"
+    elif isinstance(error, BrokenPipeError):
+        line = f"the program at the other end of a pipe has gone; mend what it says, then {AGAIN} ({text[:200]})"
+    elif names & _OF_NETWORK:
         line = f"a server cannot be reached; see the network and the address, then {AGAIN} ({text[:200]})"
     elif isinstance(error, OSError):
-        line = _of_system(error, said)
-    elif said and names & {"RuntimeError", "SafetensorError"}:
-        line = f"{said} ({text[:200]})"
+        line = _of_system(error)
+    elif isinstance(error, RuntimeError) and (mend := _said(text)):
+        line = f"{mend} ({text[:200]})"
     return line
 
 
@@ -98,15 +113,23 @@ def of_worker(message: str) -> str:
     return message.strip().splitlines()[-1].partition(": ")[2]
 
 
-def _of_system(error: OSError, said: str | None) -> str:
+def _said(text: str, words: tuple[tuple[str, str], ...] = _BY_WORDS) -> str | None:
+    return next((mend for pattern, mend in words if re.search(pattern, text, re.IGNORECASE)), None)
+
+
+def _names_a_file(error: OSError) -> bool:
+    return bool(error.filename) and (error.errno == errno.ENOSPC or error.errno in _OF_SYSTEM)
+
+
+def _of_system(error: OSError) -> str:
     if error.errno is None:
         text = masked(" ".join(str(error).split())) or "a file cannot be used"
-        return f"{text}: {said or 'is it damaged, or on a disk that is?'}"
+        return f"{text}: {_said(text) or 'is it damaged, or on a disk that is?'}"
     name = masked(str(error.filename2 or error.filename or Path.cwd()))
     if error.errno == errno.ENOSPC:
         return f"{name}: the disk is full ({_free(Path(name))} MB free); make room, then {AGAIN}"
     unknown = f"{os.strerror(error.errno).lower()}; is it damaged, or on a disk that is?"
-    return f"{name}: {_OF_SYSTEM.get(error.errno) or said or unknown}"
+    return f"{name}: {_OF_SYSTEM.get(error.errno, unknown)}"
 
 
 def _free(path: Path) -> int:
