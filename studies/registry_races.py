@@ -1,4 +1,4 @@
-"""Many processes move one champion on one SQLite store, and some of them are killed: is the ledger the whole truth?
+"""Many processes move one champion of one store, and some of them are killed: is the ledger the whole truth?
 
 Each worker reads who is champion, and asks for a move to another version that expects this champion, as `unblur promote
 --expect-champion` does; at random the parent ends one with SIGKILL and starts another. In the end every move that a
@@ -6,6 +6,9 @@ worker was told of has to be in the ledger once, each move has to begin where th
 has to be where the last one has ended.
 
     python studies/registry_races.py --processes 8 --seconds 120 --kill-every 2
+
+The store is a new SQLite file, or what --store names: an empty database or a server. There a killed process keeps its
+place in the lock's queue for --expiry seconds (15 minutes in use); who waits longer is refused, and asks anew.
 """
 
 import argparse
@@ -21,13 +24,14 @@ from pathlib import Path
 
 from unblur.config.tracking import ensure_experiment, tracking_client
 from unblur.errors import UnblurError
-from unblur.registry import ledger
+from unblur.registry import ledger, lock
 from unblur.registry.lock import registry_lock
 from unblur.registry.move import finish_interrupted, move, require_champion
 from unblur.registry.versions import CHAMPION, read_aliases, read_version
 from unblur.safety.hashing import sha256_file
 
 NAME, VERSIONS = "raced", 4
+PATIENCE = 600.0  # seconds
 
 
 def main() -> None:
@@ -36,10 +40,16 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--kill-every", type=float, default=2.0, metavar="SECONDS")
+    parser.add_argument("--store", metavar="ADDRESS", help="default: a SQLite file of its own")
+    parser.add_argument("--expiry", type=float, default=10.0, metavar="SECONDS")
     options = parser.parse_args()
+    if options.store:
+        global PATIENCE  # (what each worker, a fork of this process, finds)
+        lock.EXPIRY_SECONDS, PATIENCE = options.expiry, 1.5 * options.expiry
     with tempfile.TemporaryDirectory(prefix="unblur-races-") as folder:
         root = Path(folder)
-        os.environ.update(UNBLUR_ROOT=folder, MLFLOW_TRACKING_URI=f"sqlite:///{root / 'mlflow.db'}")
+        store = options.store or f"sqlite:///{root / 'mlflow.db'}"
+        os.environ.update(UNBLUR_ROOT=folder, MLFLOW_TRACKING_URI=store)
         if os.waitpid(fork(lay_out, root), 0)[1]:
             sys.exit("the store could not be laid out")
         killed = race(root, options.processes, options.seconds, options.kill_every)
@@ -71,7 +81,7 @@ def work(root: Path, until: float) -> None:
             to = random.choice([number for number in range(1, VERSIONS + 1) if number != seen])
             why = f"{who}.{turn}"
             try:
-                with registry_lock(client, NAME, patience=600):
+                with registry_lock(client, NAME, patience=PATIENCE):
                     finish_interrupted(client, NAME)
                     require_champion(NAME, read_aliases(client, NAME), seen)
                     move(

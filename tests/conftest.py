@@ -37,8 +37,14 @@ from unblur.cli import COMMANDS
 Photo = NDArray[np.uint8]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the pipeline and what else takes long: no process is left alone with it at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the pipeline and what else takes long: no process is left alone with it at the end.
+
+    What needs a service that not every machine has runs only where it is asked for: `-m services`.
+    """
+    if "services" not in config.getoption("markexpr"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("services")])
+        items[:] = [item for item in items if not item.get_closest_marker("services")]
     items.sort(key=lambda item: (item.path.name != "test_pipeline.py", item.get_closest_marker("slow") is None))
 
 
@@ -180,13 +186,16 @@ def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def mlflow_server() -> Callable[..., AbstractContextManager[tuple[str, Callable[[], None]]]]:
-    """`with mlflow_server(folder, port) as (address, kill)`: a real server; store and files in `folder` outlive it."""
+    """`with mlflow_server(folder, port) as (address, kill)`: a real server; store and files in `folder` outlive it.
+
+    `store` is the address of another store than a SQLite file.
+    """
 
     @contextmanager
-    def serve(folder: Path, port: int | None = None) -> Iterator[tuple[str, Callable[[], None]]]:
+    def serve(folder: Path, port: int | None = None, store: str = "") -> Iterator[tuple[str, Callable[[], None]]]:
         port = port or free_port()
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
+        command += ["--workers", "1", "--backend-store-uri", store or f"sqlite:///{folder}/server.db"]
         command += ["--artifacts-destination", f"{folder}/artifacts"]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path}

@@ -1,4 +1,7 @@
-"""Registering, judging, moving and loading with a real MLflow server, and with one that is not there."""
+"""Registering, judging, moving and loading with a real MLflow server, and with one that is not there.
+
+`-m services` does the same on PostgreSQL: behind the server, and as the store itself.
+"""
 
 import subprocess
 import sys
@@ -35,12 +38,31 @@ from unblur.registry.register import register
 done = register(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
 print(done.created, done.version.number)
 """
+ROLLBACK = """
+import sys
+from unblur.errors import UnblurError
+from unblur.registry.rollback import rollback
+try:
+    print(rollback("together", expected=int(sys.argv[1])).after)
+except UnblurError as error:
+    print(error)
+"""
+FIRST_USE = "from unblur.config.tracking import tracking_client as c; print(len(c().search_experiments()))"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Any) -> Iterator[str]:
-    """The address of an `mlflow server` with a SQLite store and artifacts of its own."""
-    with mlflow_server(tmp_path_factory.mktemp("server")) as (address, _):
+STORES = ["server", *(pytest.param(name, marks=pytest.mark.services) for name in ("server-postgresql", "postgresql"))]
+
+
+@pytest.fixture(scope="module", params=STORES)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mlflow_server: Any
+) -> Iterator[str]:
+    """The address of an `mlflow server` with a store and artifacts of its own, or that of a database without one."""
+    store = "" if request.param == "server" else request.getfixturevalue("postgresql")(request.param)
+    if request.param == "postgresql":
+        yield store
+        return
+    with mlflow_server(tmp_path_factory.mktemp("server"), store=store) as (address, _):
         yield address
 
 
@@ -101,12 +123,40 @@ def test_at_once_one_moves_and_one_version_is_made(project: Any, server: str, mo
     project.export(0.8)
     settings = project.root / "cfg.pickle"
     settings.write_bytes(pickle.dumps(project.cfg))
-    said = at_once(REGISTER, *[[str(settings), str(project.root)]] * 3)
-    assert sorted(said) == ["False 1", "False 1", "True 1"]
+    said = at_once(REGISTER, *[[str(settings), str(project.root)]] * 4)
+    assert sorted(said) == ["False 1", "False 1", "False 1", "True 1"]
     run_gate(project.cfg, project.root)
     said = at_once(PROMOTE.replace('"unblur"', '"together"'), *[[str(project.root), str(i)] for i in range(4)])
     assert sorted(said) == ["False", "False", "False", "True"]
     assert len(read_ledger(tracking_client(), "together")) == 1
+
+    project.export(0.8 + 1e-4)
+    register(project.cfg, project.root)
+    run_gate(project.cfg, project.root)
+    promote("together", project.root, project.root / "artifacts/registry")
+    said = at_once(ROLLBACK, ["2"], ["2"])
+    assert sorted(said) == ["1", "Expected together v2 as champion, found together v1. Nothing was changed."]
+    assert read_aliases(tracking_client(), "together")["champion"] == 1
+    assert [line.action for line in read_ledger(tracking_client(), "together")] == ["promote", "promote", "rollback"]
+
+
+@pytest.mark.services
+def test_first_uses_of_an_empty_database_at_once(postgresql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for turn in range(2):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", postgresql(f"first{turn}"))
+        assert at_once(FIRST_USE, *[[]] * 4) == ["1"] * 4
+
+
+@pytest.mark.services
+def test_a_database_that_refuses_the_password_is_one_line_without_it(
+    postgresql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = postgresql("refused").replace("tests-alone", "of-another")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(UnblurError, match=r"postgresql://\*\*\*@.*: the store refuses this user; check") as caught:
+        rollback("unblur")
+    assert "of-another" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_server_that_is_not_there_is_one_line_without_the_password(

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
 ANSWER_SECONDS = 10  # that a server gets for an answer; MLFLOW_HTTP_REQUEST_TIMEOUT changes it, but for the first
+POSTGRESQL_LOCK = 857_363_255  # any number: whoever makes MLflow's tables holds the lock with this name
 
 _REFUSED = re.compile(r"error code 40[13]|UNAUTHENTICATED|PERMISSION_DENIED|password authentication|\b40[13]\b")
 _SILENT = re.compile(r"(?i)Connection|Timeout|timed out|Max retries|Failed to resolve|error code 50[0-9]|too many 50")
@@ -91,8 +92,7 @@ def ensure_experiment(client: "MlflowClient", name: str) -> str:
             client.restore_experiment(found.experiment_id)
             log.warning("the MLflow experiment %r was deleted: restored, with its runs", name)
         return str(found.experiment_id)
-    local = tracking_uri().startswith("sqlite")
-    location = (project_root() / "mlartifacts" / name).as_uri() if local else None
+    location = (project_root() / "mlartifacts" / name).as_uri() if _is_database(tracking_uri()) else None
     return str(client.create_experiment(name, artifact_location=location))
 
 
@@ -183,8 +183,13 @@ def _check_store(uri: str) -> None:
         _check_sqlite(file)
     elif uri.startswith(("http://", "https://")):
         _check_server(uri)
-    elif "://" in uri and not uri.startswith(("file:", "databricks")):
+    elif _is_database(uri):
         _check_database(uri)
+
+
+def _is_database(uri: str) -> bool:
+    """Tell whether MLflow itself writes into this store, with no server between."""
+    return "://" in uri and not uri.startswith(("http://", "https://", "file:", "databricks"))
 
 
 def _check_sqlite(file: Path) -> None:
@@ -235,11 +240,16 @@ def _check_server(uri: str) -> None:
 
 
 def _check_database(uri: str) -> None:
+    """Connect, and have MLflow make or bring up its tables; on PostgreSQL while no other process does."""
+    import mlflow
     from mlflow.store.db.utils import create_sqlalchemy_engine
 
     try:
         engine = create_sqlalchemy_engine(uri)
-        engine.connect().close()
+        with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":  # the lock goes with the connection's transaction
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})")
+            mlflow.MlflowClient(uri).search_experiments(max_results=1)
         engine.dispose()
     except ModuleNotFoundError as error:
         msg = f"{masked(uri)}: the driver {error.name} of this database is not installed; install it, or use a server"
