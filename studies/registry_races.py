@@ -61,11 +61,12 @@ def lay_out(root: Path) -> None:
     client = tracking_client()
     client.create_registered_model(NAME)
     for number in range(1, VERSIONS + 1):
-        file = root / f"mlartifacts/{number}/model.onnx"
-        file.parent.mkdir(parents=True)
+        file = root / f"{number}/model.onnx"
+        file.parent.mkdir()
         file.write_text(str(number))
-        run = client.create_run(ensure_experiment(client, NAME)).info.run_id
-        client.create_model_version(NAME, file.parent.as_uri(), run_id=run, tags={"model_sha256": sha256_file(file)})
+        run = client.create_run(ensure_experiment(client, NAME)).info
+        client.log_artifact(run.run_id, str(file))
+        client.create_model_version(NAME, run.artifact_uri, run_id=run.run_id, tags={"model_sha256": sha256_file(file)})
     with registry_lock(client, NAME):
         move(client, ledger.entry("promote", NAME, None, 1, why="laid out", by="0"), read_version(client, NAME, 1))
 
