@@ -18,6 +18,13 @@ def test_first_uses_at_once_make_one_store(tmp_path: Path, monkeypatch: pytest.M
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
+def test_a_database_whose_driver_is_missing_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mysql://ada:secret@127.0.0.1/mlflow")
+    monkeypatch.setitem(sys.modules, "MySQLdb", None)  # as if it were not installed, where it is
+    with pytest.raises(UnblurError, match=r"mysql://\*\*\*@127.* pip install 'mysqlclient', or use a server"):
+        tracking_client()
+
+
 @pytest.mark.parametrize(
     ("content", "message"), [(b"", "is empty"), (b"garbage of 20 bytes..", "is no SQLite database")]
 )

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 SQLITE = "sqlite:///"
 ANSWER_SECONDS = 10  # that a server gets for an answer; MLFLOW_HTTP_REQUEST_TIMEOUT changes it, but for the first
 POSTGRESQL_LOCK = 857_363_255  # any number: whoever makes MLflow's tables holds the lock with this name
+DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""Which package brings the module of a database's driver, where their names differ."""
 
 _REFUSED = re.compile(r"error code 40[13]|UNAUTHENTICATED|PERMISSION_DENIED|password authentication|\b40[13]\b")
 _SILENT = re.compile(r"(?i)Connection|Timeout|timed out|Max retries|Failed to resolve|error code 50[0-9]|too many 50")
@@ -252,5 +254,6 @@ def _check_database(uri: str) -> None:
             mlflow.MlflowClient(uri).search_experiments(max_results=1)
         engine.dispose()
     except ModuleNotFoundError as error:
-        msg = f"{masked(uri)}: the driver {error.name} of this database is not installed; install it, or use a server"
+        package = DRIVERS.get(str(error.name), error.name)
+        msg = f"{masked(uri)}: the driver of this database is not installed: pip install '{package}', or use a server"
         raise UnblurError(msg) from error

@@ -1,9 +1,9 @@
 """One lock of a registered model, that whoever changes its versions or aliases takes.
 
-For a SQLite store it is a lock of the system beside the file, which goes with its process. A server has none; there it
-is a queue of tickets: versions of a registered model of its own, NAME.lock, which the server numbers one by one. The
-lowest ticket holds the lock. A ticket says whose it is and since when, and anybody may tear up one that is too old: a
-number never comes back, so a newer ticket cannot be hit.
+For a SQLite store it is a lock of the system beside the file, which goes with its process. A server or another
+database has none; there it is a queue of tickets: versions of a registered model of its own, NAME.lock, which MLflow
+numbers one by one. The lowest ticket holds the lock. A ticket says whose it is and since when, and anybody may tear up
+one that is too old: a number never comes back, so a newer ticket cannot be hit.
 """
 
 import logging
