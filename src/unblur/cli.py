@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import signal
 import sys
 from typing import NamedTuple, NoReturn
 
@@ -78,6 +79,8 @@ def main() -> NoReturn:
         print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
         sys.exit(2)
     sys.stdout.flush()
+    # Held back until the command can answer them with its one line (`config.entry.catch_signals`).
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
     os.execv(sys.executable, [sys.executable, "-m", COMMANDS[name].module, *rest])  # noqa: S606
 
 

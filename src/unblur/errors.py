@@ -1,5 +1,19 @@
 """The one exception family: each is a mistake that the user can mend, told in one line."""
 
+import re
+
+# Also what turns the direction of text around: a name that holds it would be read as another.
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def one_line(text: str) -> str:
+    """Return a message with every control character in it written as an escape.
+
+    The name of a file may hold any of them: a line end would make two lines of one, an escape would command the
+    terminal.
+    """
+    return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
 
 class UnblurError(Exception):
     """Something the user can mend: the message names the thing, says what is wrong and how to mend it.

@@ -117,6 +117,8 @@ def test_a_value_may_be_that_of_another_key():
         ("# @package hydra", "@package"),
         ("seed: ${oc.env:HOME}", r"\$\{"),
         ("- a", "YAML"),
+        ("seed: 1", "duplicate key seed"),  # of which one reader takes the first and another the last
+        ("seed: " + "[" * 3000 + "]" * 3000, "RecursionError"),
     ],
 )
 def test_a_file_that_compose_did_not_write_is_refused(tmp_path, line, named):

@@ -1,13 +1,17 @@
 """Commands in processes of their own, ended by signals; and Hydra's options in any place."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from unblur.config.entry import Stopped, _options_first, exit_codes
+import unblur
+from unblur.config.entry import Stopped, _hydra_arguments, _options_first, exit_codes
+from unblur.errors import UnblurError, UsageError
 
 SLEEPER = """
 import signal, time
@@ -48,6 +52,106 @@ def test_a_signal_is_one_line_and_its_code_and_leaves_nothing_unfinished(tmp_pat
     assert process.returncode == code
     assert line == f"error: stopped by {name}; run the same command again to go on\n"
     assert list(tmp_path.iterdir()) == []
+
+
+SWALLOWERS = {
+    "a callback, of which Python prints what it raises": """
+class Thing: pass
+def slow(_):
+    print("ready", flush=True)
+    time.sleep(60)
+thing = Thing()
+kept = weakref.ref(thing, slow)
+del thing
+time.sleep(60)
+""",
+    "a library that makes an error of its own of it": """
+try:
+    print("ready", flush=True)
+    time.sleep(60)
+finally:
+    None.missing
+""",
+    "a library that goes on, before a job begins": """
+try:
+    print("ready", flush=True)
+    time.sleep(60)
+except BaseException:
+    pass
+with exit_codes("job 0: "):
+    time.sleep(60)
+""",
+}
+
+
+@pytest.mark.parametrize("code", SWALLOWERS.values(), ids=SWALLOWERS)
+def test_a_signal_is_not_lost_in(tmp_path, code):
+    program = "import time, weakref\nfrom unblur.config.entry import exit_codes\nwith exit_codes():\n"
+    program += "\n".join(f"    {line}" for line in code.splitlines())
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    _, line = process.communicate(timeout=30)
+    assert line == "error: stopped by SIGTERM; run the same command again to go on\n"
+    assert process.returncode == 143
+
+
+def test_a_signal_while_a_command_starts_waits_until_it_can_be_answered(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import time; print('ready', flush=True); time.sleep(1)")
+    start = (
+        "import os, sys; sys.argv = ['unblur', 'restore', 'a', 'b']; from unblur.cli import main; "
+        f"os.environ['PYTHONPATH'] += {str(':' + str(tmp_path))!r}; main()"
+    )
+    source = str(Path(unblur.__file__).parents[1])
+    process = subprocess.Popen(
+        ["env", "--default-signal=INT", sys.executable, "-c", start],
+        env={**os.environ, "PYTHONPATH": source},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, line = process.communicate(timeout=30)
+    assert line == "error: stopped by SIGINT; run the same command again to go on\n"
+    assert process.returncode == 130
+
+
+def test_an_error_is_one_line_whatever_a_file_is_called(capsys):
+    with pytest.raises(SystemExit), exit_codes():
+        raise UnblurError("a\nb\x1b[2J\udcff\u202egpj.png: is damaged")
+    assert capsys.readouterr().err == "error: a\\nb\\x1b[2J\\udcff\\u202egpj.png: is damaged\n"
+
+
+def refused(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["unblur", *arguments])
+    with pytest.raises(UsageError) as caught:
+        _hydra_arguments()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["hydra.sweep.dir=/tmp/x", "hydra.run.dir=../x", "hydra.sweep.subdir=/x", "hydra.sweep.dir=a/${now:%Y}/../../../x"],
+)
+def test_hydras_folders_stay_in_the_project_too(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    assert "leads out of the project" in refused(monkeypatch, place)
+    monkeypatch.setattr(sys, "argv", ["unblur", "-m", "hydra.sweep.dir=multirun/${now:%Y-%m-%d}/${hydra:job.num}"])
+    _hydra_arguments()
+
+
+@pytest.mark.parametrize("value", ["${oc.env:TOKEN}", "${oc.decode:${oc.env:TOKEN}}", "${now:${oc.env:TOKEN}}"])
+def test_hydras_folders_are_not_called_after_the_environment(monkeypatch, value):
+    for key in ("hydra.run.dir", "hydra.job.name"):
+        assert "such as the environment" in refused(monkeypatch, f"{key}={value}")
+
+
+def test_two_of_hydras_modes_are_wrong_usage(monkeypatch):
+    assert refused(monkeypatch, "-m", "--cfg", "job").startswith("-m and --cfg: give one of")
+    assert refused(monkeypatch, "--shell-completion", "x").startswith("--shell-completion: give one of")
 
 
 def test_under_nohup_a_command_goes_on(tmp_path):

@@ -33,6 +33,20 @@ def test_lines_are_kept_in_order_and_each_model_has_its_own(store: tuple[Any, st
     assert len(client.search_runs([experiment], "tags.role = 'ledger'")) == 2
 
 
+def test_a_run_that_was_deleted_is_restored_and_one_that_is_gone_is_named(store: tuple[Any, str]) -> None:
+    client, experiment = store
+    lines = [entry("promote", "unblur", None, number, why="", by=None) for number in (1, 2)]
+    append(client, lines[0], experiment)
+    run_id = client.get_registered_model("unblur").tags["ledger_run"]
+    client.delete_run(run_id)
+    append(client, lines[1], experiment)
+    assert read_ledger(client, "unblur") == lines
+    assert client.get_run(run_id).info.lifecycle_stage == "active"
+    client.set_registered_model_tag("unblur", "ledger_run", "0" * 32)
+    with pytest.raises(UnblurError, match=r"is gone for ever.*remove the tag ledger_run"):
+        append(client, lines[0], experiment)
+
+
 def test_an_entry_names_user_and_moment() -> None:
     line = entry("promote", "unblur", 1, 2, why="", by=None)
     assert line.who == getpass.getuser()

@@ -117,6 +117,22 @@ def test_a_stored_file_that_is_lost_is_written_anew(project: Any, harm: str) -> 
     assert not register(project.cfg, project.root).healed
 
 
+@pytest.mark.parametrize("content", [None, "junk", "flavors: {}\n"])
+def test_what_mlflow_loads_a_stored_model_by_is_healed_too(project: Any, content: str | None) -> None:
+    import mlflow
+
+    project.export(0.8)
+    version = register(project.cfg, project.root).version
+    (stored,) = project.root.rglob("MLmodel")
+    if content is None:
+        stored.unlink()
+    else:
+        stored.write_text(content)
+    assert register(project.cfg, project.root).healed
+    assert mlflow.pyfunc.load_model(version.uri).metadata.metadata["model_sha256"] == version.sha256
+    assert not register(project.cfg, project.root).healed
+
+
 def test_the_candidate_is_what_was_registered_last(project: Any) -> None:
     for amount, number in ((0.8, 1), (0.9, 2), (0.8, 1)):
         project.export(amount)

@@ -5,7 +5,16 @@ import pytest
 from PIL import Image
 
 from unblur.errors import UnblurError, UsageError
-from unblur.restoring.folder import Making, comparison_path, find_photos, outstanding, plan_jobs, restore_job, shown
+from unblur.restoring.folder import (
+    Making,
+    comparison_path,
+    find_photos,
+    folds_names,
+    outstanding,
+    plan_jobs,
+    restore_job,
+    shown,
+)
 from unblur.runtimes.reduced import ReducedRestorer
 
 
@@ -43,6 +52,46 @@ def test_an_output_folder_inside_the_input_is_not_read(photos):
     jobs, left_out = plan_jobs([photos], photos / "restored")
     assert len(jobs) == 2
     assert shown(left_out) == "1 .txt, 2 hidden"
+
+
+def test_an_output_folder_around_the_input_leaves_nothing_out(photos, tmp_path):
+    for target in (tmp_path, photos / ".."):
+        jobs, _ = plan_jobs([photos], target)
+        assert [job.source.name for job in jobs] == ["two.jpg", "one.PNG"]
+
+
+def test_before_and_after_pictures_are_written_onto_nothing(photos, tmp_path):
+    one, named = photos / "one.PNG", write(photos / "one.PNG.compare.png")
+    with pytest.raises(UnblurError, match=r"would both be written to .*one\.PNG\.compare\.png"):
+        plan_jobs([one, named], tmp_path / "out", compare=True)
+    assert len(plan_jobs([one, named], tmp_path / "out")[0]) == 2
+    with pytest.raises(UsageError, match="would overwrite the photograph itself"):
+        plan_jobs([named], photos / "one.PNG", compare=True)
+
+
+def test_two_ways_to_one_file_are_one_target(photos, tmp_path):
+    write(photos / "link/two.jpg")
+    (tmp_path / "out/a/b").mkdir(parents=True)
+    (tmp_path / "out/link").symlink_to("a/b")
+    with pytest.raises(UnblurError, match=r"a/b/two\.jpg and .*link/two\.jpg would both be written"):
+        plan_jobs([photos], tmp_path / "out")
+
+
+@pytest.mark.parametrize("twin", ["ONE.png", "one.png"])
+def test_names_that_a_disk_takes_for_one(photos, tmp_path, monkeypatch, twin):
+    write(photos / twin)
+    assert len(plan_jobs([photos], tmp_path / "out")[0]) == 3
+    assert not folds_names(tmp_path)
+    assert list(tmp_path.iterdir()) == [photos]
+    monkeypatch.setattr("unblur.restoring.folder.folds_names", lambda folder: True)
+    with pytest.raises(UnblurError, match=r"the same file as .* there; rename one"):
+        plan_jobs([photos], tmp_path / "out")
+
+
+def test_what_can_be_read_once_is_no_photograph(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UnblurError, match=r"pipe\.png: is neither a file nor a folder"):
+        plan_jobs([tmp_path / "pipe.png"], tmp_path / "out")
 
 
 def test_done_is_what_was_made_of_the_same_with_the_same(photos, tmp_path):

@@ -135,6 +135,32 @@ def test_a_size_that_is_python_is_refused(program, tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.parametrize(
+    "size",
+    [
+        "Pow(Integer(9),Pow(Integer(9),Integer(9)))",
+        "Pow(Pow(Pow(Pow(Pow(Integer(9), Integer(9)), Integer(9)), Integer(9)), Integer(9)), Integer(9))",
+        "Integer(Integer)",
+        "Max()",
+        "'s1'",
+        "(" * 5000,
+    ],
+)
+def test_a_size_that_takes_for_ever_or_is_nonsense_is_refused(program, size):
+    def change(described):
+        value = next(iter(described["graph_module"]["graph"]["tensor_values"].values()))
+        value["sizes"][0] = {"as_expr": {"expr_str": size, "hint": None}}
+
+    with pytest.raises(UnblurError, match=r"has a size|cannot be loaded|is damaged"):
+        load_restorer(changed(program[1], MODEL, change))
+
+
+def test_an_empty_tensor_is_refused(program):
+    weight = next(name for name in members(program[1]) if name.endswith("weight_0"))
+    with pytest.raises(UnblurError, match="weight_0 is empty or missing"):
+        load_restorer(packed(program[1], {**members(program[1]), weight: b""}))
+
+
 @pytest.mark.parametrize("target", ["torch.os.system", "torch.load", "torch.ops.aten.from_file.default", "#x:y"])
 def test_operators_that_are_none_of_tensors_are_refused(program, target):
     path = changed(program[1], MODEL, lambda d: d["graph_module"]["graph"]["nodes"][-1].update(target=target))

@@ -1,6 +1,7 @@
 """What unblur did not make is never deleted or overwritten, and a failure leaves what was there."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -118,6 +119,15 @@ def test_an_exchange_that_was_killed_is_undone(tmp_path, monkeypatch):
         make(tmp_path / "out", "prune")
     assert (tmp_path / "out" / "a.txt").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_mounted_disk_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "disk")
+    with pytest.raises(UnblurError, match="disk: is a disk of its own"), owned_folder(tmp_path / "disk", "export", {}):
+        pytest.fail("the work began")
+    with owned_folder(tmp_path / "disk/in", "export", {}) as new:
+        (new / "a").touch()
 
 
 def test_a_link_to_a_folder_stays_a_link(tmp_path):

@@ -1,4 +1,5 @@
 import base64
+import os
 import subprocess
 import sys
 
@@ -24,7 +25,16 @@ def test_what_is_secret_in_an_address_is_not_shown(text, shown):
 
 @pytest.mark.parametrize(
     "name",
-    ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GH_TOKEN"],
+    [
+        *(
+            "MLFLOW_TRACKING_PASSWORD",
+            "MLFLOW_TRACKING_TOKEN",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "GH_TOKEN",
+        ),
+        "PGPASSWORD",  # of PostgreSQL
+    ],
 )
 def test_secrets_of_the_environment_are_masked_wherever_they_stand(name, monkeypatch):
     monkeypatch.setenv(name, "schlehe/dorn+42")
@@ -51,6 +61,14 @@ def test_a_password_in_an_address_of_the_environment_is_masked_alone_too(monkeyp
 def test_what_is_no_secret_stays(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
     assert masked(f"the latest of {value}") == f"the latest of {value}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_a_name_that_the_terminal_cannot_show_is_no_error(encoding):
+    code = "from unblur.safety.secrets import mask_output; mask_output(); print('a\\udcff \\u00e9')"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert done.stdout in (b"a\\udcff \xc3\xa9\n", b"a\\udcff \\xe9\n")
 
 
 def test_all_output_goes_through_the_filter(monkeypatch):

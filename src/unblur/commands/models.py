@@ -1,13 +1,12 @@
 """`unblur models`: the models that can be had by name; `get` fetches one, `check` checks those here."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unblur.config.entry import command
+from unblur.config.entry import command, tell
 
 if TYPE_CHECKING:
     from unblur.models.catalogue import Model
@@ -100,7 +99,7 @@ def check_models(options: argparse.Namespace) -> int:
     found = [check(model) for model in models]
     for each in found:
         if each.error:
-            print(f"error: {each.error}", file=sys.stderr, flush=True)
+            tell("error", str(each.error))
     rows = [
         [
             each.model.name,

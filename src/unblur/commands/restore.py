@@ -1,12 +1,11 @@
 """`unblur restore`: take the blur out of a photograph, a folder of them, a video or a burst."""
 
 import argparse
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from unblur.commands.restore_options import load_named, making_of, parse
-from unblur.config.entry import command
+from unblur.config.entry import command, tell
 from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def main(argv: list[str]) -> int:
     from unblur.console import console, tracker
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
-    jobs, left_out = plan_jobs(options.sources, options.target, options.into)
+    jobs, left_out = plan_jobs(options.sources, options.target, options.into, options.compare)
 
     from PIL import Image
     from rich.markup import escape
@@ -76,9 +75,9 @@ def main(argv: list[str]) -> int:
         )
         outcomes.append(outcome)
         if outcome.error:
-            print(f"error: {outcome.error}", file=sys.stderr, flush=True)
+            tell("error", outcome.error)
         for note in outcome.notes:
-            print(f"note: {job.source}: {note}", file=sys.stderr, flush=True)
+            tell("note", f"{job.source}: {note}")
     _report(outcomes, len(jobs) - len(todo), restorer.name, time.perf_counter() - start, options)
     return 1 if any(outcome.error for outcome in outcomes) else 0
 

@@ -2,10 +2,10 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unblur.config.entry import tell
 from unblur.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def load_named(options: argparse.Namespace) -> "Restorer":
         options.model, options.threads, runtime=options.runtime, precision=options.precision, device=options.device
     )
     if options.model is None and restorer.name == BOX:
-        print(f"note: no {CHAMPION}: {BOX} is taken, the model that comes with unblur", file=sys.stderr, flush=True)
+        tell("note", f"no {CHAMPION}: {BOX} is taken, the model that comes with unblur")
     return restorer
 
 

@@ -1,13 +1,13 @@
 """`unblur restore` for a video, and for a burst."""
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.commands.restore_options import load_named, making_of
+from unblur.config.entry import tell
 from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ def restore_video_command(options: argparse.Namespace) -> int:
         progress.update(task, total=done.frames)
     seconds = time.perf_counter() - start
     for note in done.notes:
-        print(f"note: {options.source}: {note}", file=sys.stderr)
+        tell("note", f"{options.source}: {note}")
     if done.broken:
         numbers = ", ".join(map(str, done.broken[:5])) + (" ..." if len(done.broken) > 5 else "")
         left = f"{len(done.broken)} frames cannot be read (from frame {numbers}) and are left out"
-        print(f"error: {options.source}: {left}; the one before is shown for longer", file=sys.stderr)
+        tell("error", f"{options.source}: {left}; the one before is shown for longer")
     if done.cut:
-        print(f"error: {options.source}: {done.cut}; what is there is restored, fetch the file again", file=sys.stderr)
+        tell("error", f"{options.source}: {done.cut}; what is there is restored, fetch the file again")
     rows = [
         ["frames", str(done.frames)],
         ["left out", str(len(done.broken))],
@@ -108,7 +108,7 @@ def restore_burst_command(options: argparse.Namespace) -> int:
         console.print(THERE, highlight=False)
         return 0
     for fault in burst.faults:
-        print(f"error: {fault}", file=sys.stderr)
+        tell("error", str(fault))
     start = time.perf_counter()
     shots = np.stack(burst.shots)
     broken: list[Broken] | None = [] if options.guard else None
@@ -117,7 +117,7 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     )
     answer = finish(shots[0], restored, broken, options.strength)
     for note in answer.notes:
-        print(f"note: {burst.reference}: {note}", file=sys.stderr)
+        tell("note", f"{burst.reference}: {note}")
     with recorded(target, made):
         burst.write(answer.pixels, target)
     rows = [

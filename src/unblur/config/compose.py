@@ -79,7 +79,7 @@ def is_composed(path: Path) -> bool:
     """Say whether a file is a composed configuration, of this version or another."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return False
     return isinstance(content, dict) and {"seed", "data", "model", "trainer", "paths"} <= content.keys()
 
@@ -94,7 +94,7 @@ def check_composed(path: Path) -> None:
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         msg = f"{path}: cannot be read as YAML ({type(error).__name__}); {again}"
         raise UsageError(msg) from error
     keys = {field.name for field in fields(PipelineConfig)}
@@ -103,6 +103,11 @@ def check_composed(path: Path) -> None:
     if foreign:
         msg = f"{path}: holds {', '.join(foreign[:3])}, which no composed configuration has; {again}"
         raise UsageError(msg)
+    try:
+        OmegaConf.load(path)  # as Hydra will: it refuses more
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        msg = f"{path}: cannot be read as YAML ({getattr(error, 'problem', None) or type(error).__name__}); {again}"
+        raise UsageError(msg) from error
 
 
 def _check_values(value: object, key: str = "") -> None:
@@ -122,7 +127,7 @@ def read_params(path: Path) -> list[str]:
     """Return the list `overrides` of a params.yaml."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         msg = f"{path}: cannot be read as YAML ({str(error).splitlines()[0]}); expected `overrides: [group=option]`"
         raise UnblurError(msg) from error
     overrides = content.get("overrides", []) if isinstance(content, dict) else None

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import select
 import signal
 import sys
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from unblur.config.failures import explain, of_worker
 from unblur.config.renamed import as_called_now
-from unblur.config.root import OUTSIDE, require_inside
-from unblur.errors import UnblurError, UsageError
+from unblur.config.root import OUTSIDE, require_folder_inside, require_inside
+from unblur.errors import UnblurError, UsageError, one_line
 from unblur.safety.owned import OVERWRITE
 from unblur.safety.secrets import mask_output, masked
 
@@ -37,10 +38,13 @@ HYDRA_KEYS = (
     "hydra.sweep.subdir",
     "hydra.mode",
 )
+HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+INTERPOLATED = re.compile(r"\$\{(now:[%\w:/ -]*|hydra:[\w.]+|[\w.]+)\}")
 OTHER_FOLDERS = "the configuration is that of conf/, or a composed file given by --config FILE; no other is taken"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # ends with 143, 130, 129
 _ONE_STOP = 1.0  # seconds: a terminal and a parent process often send the same signal one after the other
 
+MODES = ("--run", "-r", "--multirun", "-m", "--cfg", "-c", "--info", "-i")
 # Hydra's options that take a value.
 _VALUED = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
 
@@ -98,16 +102,22 @@ def exit_codes(job: str = "", overrides: Sequence[str] = ()) -> Iterator[None]:
     given = f", given {' '.join(overrides)}" if overrides and not job else ""
     mask_output()
     before: dict[signal.Signals, object] = {number: signal.getsignal(number) for number in SIGNALS}
-    catch_signals()
+    unraisable_before = sys.unraisablehook
+    sys.unraisablehook = _send_again
+    if signal.getsignal(signal.SIGTERM) is not _STOP:  # else a job in a command, which may have been stopped before it
+        _STOP.forget()
     try:
+        catch_signals()
+        if _STOP.taken:  # and a library has gone on all the same
+            raise Stopped(_STOP.taken)
         yield
     except UnblurError as error:
         _fail(job + of_worker(str(error)), error.exit_code)
     except Stopped as stopped:
         before = dict.fromkeys(before, signal.SIG_IGN)  # on the way out a second one shall not change the code
-        _fail(f"stopped by {stopped.signal.name}; run the same command again to go on", 128 + stopped.signal)
+        _fail(*_end(stopped.signal))
     except KeyboardInterrupt:
-        _fail("stopped by SIGINT; run the same command again to go on", 130)
+        _fail(*_end(signal.SIGINT))
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -118,30 +128,60 @@ def exit_codes(job: str = "", overrides: Sequence[str] = ()) -> Iterator[None]:
         )
         _fail(job + (explain(error) or unforeseen), 1)
     finally:
+        sys.unraisablehook = unraisable_before
         for number, handler in before.items():
             if signal.getsignal(number) is not signal.SIG_IGN:
                 _handle(number, handler)
 
 
 def catch_signals() -> None:
-    """Raise `Stopped` at each signal of `SIGNALS`, but for those that are ignored, as under nohup."""
-    stop = _Stop()
+    """Raise `Stopped` at each signal of `SIGNALS`, but for those that are ignored, as under nohup.
+
+    One that came while the command was starting, which `unblur.cli` holds back, is raised at once.
+    """
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            _handle(number, stop)
+            _handle(number, _STOP)
+    if threading.current_thread() is threading.main_thread():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 class _Stop:
-    """The handler of a signal."""
+    """The handler of signals; `taken` is the one that asked this command to end."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self.last = float("-inf")
+        self.taken: signal.Signals | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         repeated = time.monotonic() - self.last < _ONE_STOP
-        self.last = time.monotonic()
+        self.last, self.taken = time.monotonic(), signal.Signals(number)
         if not repeated:
             raise Stopped(number)
+
+
+_STOP = _Stop()
+
+
+def _send_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again that came in a callback, as of a weak reference: Python only prints what is raised there."""
+    if not isinstance(lost.exc_value, Stopped):
+        sys.__unraisablehook__(lost)
+        return
+    _STOP.last = float("-inf")
+    main = threading.main_thread().ident or 0
+    again = threading.Timer(0.05, signal.pthread_kill, (main, lost.exc_value.signal))  # not into this very hook
+    again.daemon = True
+    again.start()
+
+
+def _end(number: signal.Signals) -> tuple[str, int]:
+    """Return the line and the exit code of a command that a signal has ended."""
+    return f"stopped by {number.name}; run the same command again to go on", 128 + number
 
 
 def _handle(number: int, handler: object) -> None:
@@ -160,12 +200,19 @@ def _nobody_reads() -> bool:
 
 
 def _fail(message: str, code: int) -> None:
+    if _STOP.taken:  # a library may turn the stop into an error of its own
+        message, code = _end(_STOP.taken)
     if os.environ.get("UNBLUR_DEBUG"):
         traceback.print_exc()
     sys.stdout.flush()
     if code <= 128 or os.environ.get("LOCAL_RANK", "0") == "0":  # of a training in many processes, one speaks
-        print(f"error: {masked(message)}", file=sys.stderr)
+        tell("error", message)
     sys.exit(code)
+
+
+def tell(kind: str, text: str) -> None:
+    """Print an "error" or a "note" as one line on stderr, whatever names of files are in it."""
+    print(f"{kind}: {one_line(masked(text))}", file=sys.stderr, flush=True)
 
 
 def _take_debug() -> None:
@@ -196,6 +243,7 @@ def _hydra_arguments() -> None:
             raise UsageError(msg)
         rest[at : at + 2] = ["--config-path", str(path.parent), "--config-name", path.stem]
     _refuse_hydra(rest)
+    _refuse_modes(rest)
     missing = [item for item in QUIET if not any(given.startswith(item.split("=")[0] + "=") for given in rest)]
     sys.argv = [sys.argv[0], *_options_first(rest), *missing]
 
@@ -212,6 +260,14 @@ def _options_first(arguments: list[str]) -> list[str]:
     return [*options, *overrides]
 
 
+def _refuse_modes(arguments: list[str]) -> None:
+    """Hydra's own complaint about two of these is no line of ours, and completion is for a shell, not for a command."""
+    given = [item for item in arguments if item in MODES or item.startswith(("--shell", "-sc"))]
+    if len(given) > 1 or any(item.startswith(("--shell", "-sc")) for item in given):
+        msg = f"{' and '.join(given)}: give one of {', '.join(MODES)}, or none"
+        raise UsageError(msg)
+
+
 def _refuse_hydra(arguments: list[str]) -> None:
     """Hydra builds its callbacks, launcher, sweeper and logging past `config.instantiate`: nobody may name others."""
     from unblur.config.compose import check_composed
@@ -226,6 +282,11 @@ def _refuse_hydra(arguments: list[str]) -> None:
         if any(part.startswith("hydra") for part in key.split("@")) and item not in QUIET and key not in HYDRA_KEYS:
             msg = f"override {item!r}: of Hydra's own keys only {', '.join(HYDRA_KEYS)} may be set"
             raise UsageError(msg)
+        if key in HYDRA_KEYS and "${" in INTERPOLATED.sub("", item):
+            msg = f"override {item!r}: reads more than the time and other keys, such as the environment; write it out"
+            raise UsageError(msg)
+        if key in HYDRA_FOLDERS:
+            require_folder_inside(key, INTERPOLATED.sub("x", item.partition("=")[2].strip("'\"")))
     if given:
         folder, name = (arguments[arguments.index(flag) + 1] for flag in given)
         check_composed(Path(folder) / f"{name}.yaml")
@@ -243,8 +304,9 @@ def _hydra_run(run: "Callable[[PipelineConfig], None]") -> None:
         try:
             with exit_codes(job, given):
                 settings = checked(config)
+                settings = _apart(settings)
                 require_inside(settings.paths)
-                run(_apart(settings))
+                run(settings)
         except SystemExit as ended:
             if not job or not isinstance(ended.code, int) or ended.code > 128:
                 raise

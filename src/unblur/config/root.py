@@ -39,14 +39,23 @@ def require_inside(paths: "PathsConfig") -> None:
     Raises:
         UsageError: a path leads elsewhere.
     """
+    for name, value in asdict(paths).items():
+        require_folder_inside(f"paths.{name}", value)
+
+
+def require_folder_inside(key: str, value: str) -> None:
+    """Do nothing if the folder that a key names is in the project or the working folder, or if `--outside` was given.
+
+    Raises:
+        UsageError: it leads elsewhere.
+    """
     if OUTSIDE in os.environ:
         return
     allowed = (project_root(), Path.cwd())
-    for name, value in asdict(paths).items():
-        meant = Path(os.path.abspath(value))  # noqa: PTH100 (links stay as they are)
-        if not any(place.is_relative_to(folder) for place in (meant, meant.resolve()) for folder in allowed):
-            msg = f"paths.{name}={value}: leads out of the project {allowed[0]}; give a folder in it, or say --outside"
-            raise UsageError(msg)
+    meant = Path(os.path.abspath(value))  # noqa: PTH100 (links stay as they are)
+    if not any(place.is_relative_to(folder) for place in (meant, meant.resolve()) for folder in allowed):
+        msg = f"{key}={value}: leads out of the project {allowed[0]}; give a folder in it, or say --outside"
+        raise UsageError(msg)
 
 
 def user_cache() -> Path:

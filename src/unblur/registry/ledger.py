@@ -8,6 +8,7 @@ the registry's lock.
 
 import getpass
 import json
+import logging
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
 
 FILE = "ledger.jsonl"
 RUN_TAG = "ledger_run"
@@ -65,6 +68,9 @@ def append(client: "MlflowClient", added: LedgerEntry, experiment_id: str) -> No
         run_id = str(run.info.run_id)
         client.set_terminated(run_id)
         client.set_registered_model_tag(added.model, RUN_TAG, run_id)
+    elif client.get_run(run_id).info.lifecycle_stage == "deleted":  # which takes no tags, but can be read
+        client.restore_run(run_id)
+        log.warning("the run %s, the ledger of %s, was deleted: restored", run_id, added.model)
     client.set_tag(run_id, f"{MOVE_TAG}{len(entries):06d}", json.dumps(asdict(added), ensure_ascii=False))
 
 
@@ -72,17 +78,30 @@ def read_ledger(client: "MlflowClient", model: str) -> list[LedgerEntry]:
     """Return every entry of a model's ledger, oldest first; none when nothing was promoted yet.
 
     Raises:
-        UnblurError: a line of the ledger cannot be read.
+        UnblurError: a line of the ledger cannot be read, or its run is gone.
     """
     run_id = _run_id(client, model)
     if run_id is None:
         return []
-    tags = client.get_run(run_id).data.tags
+    tags = _tags(client, run_id, model)
     lines = [*_file(client, run_id), *(tags[key] for key in sorted(tags) if key.startswith(MOVE_TAG))]
     try:
         return [LedgerEntry(**json.loads(line)) for line in lines]
     except (TypeError, ValueError) as error:
         msg = f"Run {run_id}, the ledger of {model}, has a line that is no entry ({error}). Mend it in MLflow."
+        raise UnblurError(msg) from error
+
+
+def _tags(client: "MlflowClient", run_id: str, model: str) -> dict[str, str]:
+    try:
+        return dict(client.get_run(run_id).data.tags)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        msg = (
+            f"Run {run_id}, the ledger of {model}, is gone for ever, and with it who moved the champion when. "
+            f"To begin a new one, remove the tag {RUN_TAG} of {model} in MLflow."
+        )
         raise UnblurError(msg) from error
 
 

@@ -167,18 +167,20 @@ def _log_model(model: Path, lineage: Lineage) -> "ModelInfo":
 
 
 def _heal(client: "MlflowClient", version: Version, model: Path) -> bool:
-    """Write the stored file of a version anew if it is gone or another, and say whether it was."""
+    """Write the stored files of a version anew if one is gone or another, and say whether it was."""
     import mlflow.onnx
     from mlflow.models import Model
 
     try:
         fetched_graph(version.uri)
-    except LostFileError:
-        model_id = logged_model_id(client.get_model_version(version.name, str(version.number)))
-        if model_id is None:  # made by something else
-            raise
-    else:
-        return False
+        if _is_described(version):
+            return False
+        lost = LostFileError(f"{version.uri}: its stored MLmodel is gone or damaged; register it under another name")
+    except LostFileError as error:
+        lost = error
+    model_id = logged_model_id(client.get_model_version(version.name, str(version.number)))
+    if model_id is None:  # made by something else
+        raise lost
     loaded, how = _as_logged(model)
     metadata = {name: version.tags[name] for name in LINEAGE if name in version.tags}
     with tempfile.TemporaryDirectory(prefix="unblur-") as folder:
@@ -188,6 +190,16 @@ def _heal(client: "MlflowClient", version: Version, model: Path) -> bool:
     _sync_stored(client.get_logged_model(model_id).artifact_location)
     fetched_graph(version.uri)
     return True
+
+
+def _is_described(version: Version) -> bool:
+    """Tell whether MLflow can read what it has written down of a stored model, which `mlflow.pyfunc` loads it by."""
+    from mlflow.models import get_model_info
+
+    try:
+        return "onnx" in get_model_info(version.uri).flavors
+    except Exception:
+        return False
 
 
 def _sync_stored(location: str) -> None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import shutil
+import tempfile
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -22,7 +24,7 @@ from unblur.restoring.compare import write_comparison
 from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
 from unblur.runtimes.reduced import ReducedRestorer
 from unblur.runtimes.restorer import Restorer
-from unblur.safety.atomic import replacing
+from unblur.safety.atomic import UNFINISHED, replacing
 from unblur.safety.hashing import sha256_file
 from unblur.safety.written import LIST, Made, read_lines, recorded, state
 
@@ -71,12 +73,15 @@ class Outcome:
     error: str | None = None
 
 
-def plan_jobs(sources: Sequence[Path], target: Path, into: bool = False) -> tuple[list[Job], Counter[str]]:
+def plan_jobs(
+    sources: Sequence[Path], target: Path, into: bool = False, compare: bool = False
+) -> tuple[list[Job], Counter[str]]:
     """List what `restore sources target` has to do, and count by kind what is left out.
 
     A single file goes to the file `target`, or into it if it is a folder, `into` says so, or its name has no ending of
     a file. Several files go into the folder `target`. A folder's photographs (JPEG, PNG, WebP, TIFF; hidden files left
-    out) keep their names and tree. A link is followed: what it leads to is written.
+    out) keep their names and tree. A link is followed: what it leads to is written. With `compare`, pictures of before
+    and after are written too.
 
     Raises:
         UsageError: a target is one of the photographs, has an unknown suffix, or is a file where a folder is needed.
@@ -85,6 +90,9 @@ def plan_jobs(sources: Sequence[Path], target: Path, into: bool = False) -> tupl
     for source in sources:
         if not source.exists():
             msg = f"{source}: there is no such file or folder"
+            raise UnblurError(msg)
+        if not (source.is_file() or source.is_dir()):
+            msg = f"{source}: is neither a file nor a folder; give one that can be read more than once"
             raise UnblurError(msg)
     pairs: list[tuple[Path, Path]] = []
     left_out: Counter[str] = Counter()
@@ -114,7 +122,7 @@ def plan_jobs(sources: Sequence[Path], target: Path, into: bool = False) -> tupl
     jobs = [
         Job(source, written.resolve() if written.is_symlink() else written) for source, written in dict.fromkeys(pairs)
     ]
-    _refuse_clashes(jobs)
+    _refuse_clashes(jobs, compare)
     return jobs, left_out
 
 
@@ -151,7 +159,9 @@ def find_photos(folder: Path, leave_out: Path | None = None) -> tuple[list[Path]
     Hidden files and folders, links to folders or to nothing, before/after pictures and other endings are left out, and
     what lies in `leave_out`, which is not counted.
     """
-    without = leave_out.resolve() if leave_out is not None and leave_out.resolve() != folder.resolve() else None
+    without = leave_out.resolve() if leave_out is not None else None
+    if without is not None and folder.resolve().is_relative_to(without):
+        without = None  # an output folder around the input leaves nothing out
     found, others = [], Counter[str]()
     for path in folder.rglob("*"):
         if without is not None and path.resolve().is_relative_to(without):
@@ -190,17 +200,44 @@ def _require_folder(sources: Sequence[Path], target: Path, into: bool) -> None:
         raise UsageError(msg)
 
 
-def _refuse_clashes(jobs: Sequence[Job]) -> None:
-    """Refuse a target that is one of the photographs, and two photographs with one target."""
+def _refuse_clashes(jobs: Sequence[Job], compare: bool) -> None:
+    """Refuse to write onto one of the photographs, or two pictures onto one; before/after pictures count too."""
     originals = {(status.st_dev, status.st_ino) for status in (job.source.stat() for job in jobs)}
-    owner: dict[Path, Path] = {}
-    for job in jobs:
-        if job.target.exists() and ((status := job.target.stat()).st_dev, status.st_ino) in originals:
-            msg = f"{job.target}: would overwrite the photograph itself; give another place to write to"
+    written = [(job.target, job.source) for job in jobs]
+    written += [(comparison_path(job.target), job.source) for job in jobs] if compare else []
+    owner: dict[Path, tuple[Path, Path]] = {}
+    alike = Counter(_folded(target) for target, _ in written)
+    for target, source in written:
+        if target.exists() and ((status := target.stat()).st_dev, status.st_ino) in originals:
+            msg = f"{target}: would overwrite the photograph itself; give another place to write to"
             raise UsageError(msg)
-        if (other := owner.setdefault(job.target, job.source)) != job.source:
-            msg = f"{other} and {job.source} would both be written to {job.target}; rename one, or restore them apart"
+        place = target.resolve()
+        if alike[_folded(target)] > 1 and folds_names(place.parent):
+            place = _folded(place)
+        other, taken = owner.setdefault(place, (source, target))
+        if (other, taken) != (source, target):
+            same = "" if taken == target else f", the same file as {taken} there"
+            msg = f"{other} and {source} would both be written to {target}{same}; rename one, or restore them apart"
             raise UnblurError(msg)
+
+
+def _folded(path: Path) -> Path:
+    """Return a path as disks compare it that do not tell `a` from `A`, or one way to write an accent from another."""
+    return Path(unicodedata.normalize("NFC", str(path)).casefold())
+
+
+def folds_names(folder: Path) -> bool:
+    """Tell whether a folder, or the one that it will be made in, takes `a` and `A` for one name, as many disks do.
+
+    A folder that cannot be written does not count: nothing will be written there.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    try:
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".unblur-a", suffix=UNFINISHED) as probe:
+            made = Path(probe.name)
+            return made.with_name(made.name.swapcase()).exists()
+    except OSError:
+        return False
 
 
 def restore_job(

@@ -162,10 +162,13 @@ def _logged_name(client: "MlflowClient", version: "ModelVersion") -> str | None:
 
 
 def _only_onnx(found: Path, reference: str, *, lost: bool) -> Path:
-    files = [found] if found.suffix == ".onnx" else sorted(found.rglob("model.onnx"))
+    files = [
+        path for path in ([found] if found.suffix == ".onnx" else sorted(found.rglob("model.onnx"))) if path.is_file()
+    ]
     if len(files) != 1:
         if lost:
-            msg = f"{reference}: its stored model.onnx is gone; {LOST}"
+            there = f"has {len(files) - 1} others beside it" if files else "is gone"
+            msg = f"{reference}: its stored model.onnx {there}; {LOST}"
             raise LostFileError(msg)
         msg = f"{reference}: has {len(files)} ONNX files, expected one; register the model with `unblur register`"
         raise UnblurError(msg)

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from unblur.errors import UnblurError
 from unblur.runtimes.pt2_archive import read_program
 
+DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What PyTorch and SymPy raise for a program that makes no sense."""
+
 
 class ProgramRestorer:
     """An exported program on the CPU that takes and returns (B, 3, H, W), or takes bursts (B, K, 3, H, W).
@@ -34,7 +37,15 @@ class ProgramRestorer:
             # The guards would refuse images of a few pixels, for which the program is right (unblur.export.pt2).
             program = torch.export.load(archive)
             self._network = program.module(check_guards=False)
-        except (RuntimeError, ValueError, KeyError, AssertionError) as error:
+        except (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
             msg = f"{path}: cannot be loaded as a torch.export program ({' '.join(str(error).split())[:200]})"
             raise UnblurError(msg) from error
         shapes = [

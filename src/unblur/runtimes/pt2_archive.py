@@ -5,6 +5,7 @@ only the layout that `unblur.export.pt2` writes is taken, and PyTorch's reader g
 members: two readers may find different members in one crafted file, but not in one that was written here.
 """
 
+import ast
 import io
 import json
 import re
@@ -43,6 +44,10 @@ SIZE = re.compile(
     r"|Equality|Unequality|LessThan|GreaterThan|StrictLessThan|StrictGreaterThan|And|Or|Not"
     r"|True|False|true|false|positive|integer|nonnegative)\b|'[a-z]\d+'|\b\d+\b|[(), =-])*"
 )
+
+
+MOST_POWERS = 4
+EXPONENT = re.compile(r"Integer\(-?\d\)")
 
 
 def read_program(path: Path) -> tuple[io.BytesIO, str]:
@@ -86,6 +91,8 @@ def _faults(members: dict[str, bytes]) -> Iterator[str]:
         for each in json.loads(members[name])["config"].values():
             if each["use_pickle"] is not False or not payload.fullmatch(each["path_name"]):
                 yield f"{name} names pickled objects"
+            if not members.get(f"{name.rpartition('/')[0]}/{each['path_name']}"):
+                yield f"{each['path_name']} is empty or missing"
     yield from _program_faults(json.loads(members[MODEL]))
 
 
@@ -114,13 +121,25 @@ def _plain(spec: dict[str, Any]) -> bool:
     return plain and spec["context"] in (None, "null", "[]") and all(map(_plain, spec["children_spec"]))
 
 
+def _is_size(text: str) -> bool:
+    """Say whether a text is a size that PyTorch may compute: a few powers, to a digit, and none to the power of one."""
+    if not SIZE.fullmatch(text):
+        return False
+    try:
+        calls = [node for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Call)]
+    except (SyntaxError, MemoryError, RecursionError):
+        return False
+    powers = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Pow"]
+    return len(powers) <= MOST_POWERS and all(EXPONENT.fullmatch(ast.unparse(call.args[-1])) for call in powers)
+
+
 def _unknown(value: Any) -> Iterator[str]:  # noqa: ANN401
     """Yield arguments and sizes that are none, wherever they stand."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name.startswith("as_") and not ARGUMENTS.fullmatch(name):
                 yield f"{MODEL} has an argument {name!r}"
-            if name == "expr_str" and not SIZE.fullmatch(inner):
+            if name == "expr_str" and not _is_size(inner):
                 yield f"{MODEL} has a size {inner[:60]!r}"
             yield from _unknown(inner)
     elif isinstance(value, list):

@@ -67,6 +67,9 @@ def owned_folder(
         if kept.resolve().is_relative_to(place):
             msg = f"{folder}: holds {kept}, which would be replaced with it; give a folder of its own to write to"
             raise UnblurError(msg)
+    if place.is_mount():
+        msg = f"{folder}: is a disk of its own, which cannot be exchanged for another folder; give a folder in it"
+        raise UnblurError(msg)
     check_owned(folder, command, settings if keeps else None, overwrite)
     unfinished = place.with_name(f".{secrets.token_hex(4)}{UNFINISHED}")
     make_folder(unfinished)

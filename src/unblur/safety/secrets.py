@@ -6,6 +6,7 @@ others), or that is an address with a password in it (MLFLOW_TRACKING_URI).
 """
 
 import base64
+import io
 import os
 import re
 import sys
@@ -21,7 +22,7 @@ SHORTEST = 6
 _USER = re.compile(r"(?<=://)[^\s/]+@")
 _QUERY = re.compile(r"(?i)([?&][\w-]*(?:password|passwd|secret|token|key)=)[^&\s]+")
 _PASSWORD = re.compile(r"://([^\s/:]*):([^\s/]+)@")
-_NAMES = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|token|credentials?|api_?key|access_key|private_key)(?:_|$)")
+_NAMES = re.compile(r"(?i)password|passwd|(?:^|_)(?:secret|token|credentials?|api_?key|access_key|private_key)(?:_|$)")
 _NO_SECRETS = re.compile(r"(?i)_(?:id|file|path|dir|ur[il])$")
 
 
@@ -51,9 +52,14 @@ def masked_values(value: T) -> T:
 
 
 def mask_output() -> None:
-    """Let all that this process prints go through the filter: also what libraries print, log and warn of."""
+    """Let all that this process prints go through the filter: also what libraries print, log and warn of.
+
+    What the terminal's encoding does not have is written as an escape, instead of failing.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not fit the terminal's encoding
         if stream is not None and not isinstance(stream, _Masked):
             setattr(sys, name, _Masked(stream))
 
