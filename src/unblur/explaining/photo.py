@@ -104,7 +104,7 @@ def explain_frames(
     steady, spread = doubt.turned(restore, _cut(frames, around))
     answer = after[around.rows, around.columns]
     invented = doubt.invented(before, after)
-    bound = None if calibration is None else calibration.bound(signs_of(before))[around.rows, around.columns]
+    bound = None if calibration is None else calibration.bound(signs_of(before, after))[around.rows, around.columns]
     shown += gallery.doubt_pictures(spread, near, inner, bound) + gallery.invented_picture(invented, region)
     held = features(subject)
     shown += gallery.feature_pictures(held)
