@@ -1,20 +1,26 @@
-"""The promise holds on pairs of the same kind, and the bound is larger where errors are."""
+"""The promise holds on pairs of the same kind, the bound is larger where errors are, and scenes set its width."""
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from unblur.explaining.conformal import calibrate, coverage, error_of, signs_of
+from unblur.errors import UnblurError
+from unblur.explaining.conformal import Calibration, calibrate, coverage, error_of, interval_by_scene, signs_of
+from unblur.explaining.source import find_calibration
+from unblur.records.files import write_json
 
 
 def draw(rng):
-    signs = rng.gamma(2.0, 1.0, (3, 120, 120)).astype(np.float32)
-    return signs, (signs[0] * np.abs(rng.normal(0, 0.01, (120, 120)))).astype(np.float32)
+    signs = rng.gamma(2.0, 0.1, (2, 120, 120)).astype(np.float32)
+    return signs, (signs[0] * np.abs(rng.normal(0, 0.3, (120, 120)))).astype(np.float32)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.9])
 def test_coverage_is_what_was_asked_for(level):
     rng = np.random.default_rng(0)
-    calibration = calibrate(*zip(*[draw(rng) for _ in range(12)], strict=True), "sha", level)
+    scenes = [f"scene {i // 3}" for i in range(12)]
+    calibration = calibrate(*zip(*[draw(rng) for _ in scenes], strict=True), scenes, model_sha256="sha", level=level)
+    assert (calibration.pairs, calibration.scenes) == (12, 4)
     reached = [coverage(calibration.bound(signs), errors) for signs, errors in (draw(rng) for _ in range(20))]
     assert np.mean(reached) == pytest.approx(level, abs=0.01)
     signs, errors = draw(rng)
@@ -24,9 +30,39 @@ def test_coverage_is_what_was_asked_for(level):
     assert bound[large].mean() > 2 * bound[~large].mean()
 
 
+@pytest.mark.parametrize(("scenes", "factor"), [(("a", "b"), 2.0), (("a", "a"), np.sqrt(2))])
+def test_a_scene_has_no_say_in_its_own_scale(scenes, factor):
+    """Errors twice as large in one of two pairs: by the other's scale they are twice too large, by the mean's less."""
+    signs = [np.random.default_rng(0).gamma(2.0, 0.1, (2, 80, 80)).astype(np.float32)] * 2
+    found = calibrate(signs, [5 * signs[0][0], 10 * signs[0][0]], scenes, model_sha256="sha")
+    assert found.factor == pytest.approx(factor, rel=0.03)
+
+
+def test_an_interval_of_scenes_is_that_of_their_means():
+    shares, scenes = [0.80, 0.84, 0.90, 0.88, 0.70, 0.74], ["a", "a", "b", "b", "c", "c"]
+    known = stats.ttest_1samp([0.82, 0.89, 0.72], 0).confidence_interval(0.95)
+    low, high = interval_by_scene(shares, scenes)
+    assert low == pytest.approx(known.low)
+    assert high == 1.0 < known.high  # a share is at most 1
+    assert interval_by_scene([0.9, 0.8], ["a", "a"]) == (0.0, 1.0)
+    assert interval_by_scene([0.9, 0.9, 0.9], ["a", "b", "b"]) == pytest.approx((0.9, 0.9))
+
+
 def test_error_and_signs(make_photo):
     photo = make_photo(64, 80).astype(np.float32) / 255
     assert np.allclose(error_of(photo + 0.1, photo), 0.1, atol=1e-6)
-    signs = signs_of(photo)
-    assert signs.shape == (3, 64, 80)
-    assert np.ptp(signs[2]) == 0  # the blur of the whole picture
+    steep, change = signs_of(photo, photo + 0.1)
+    assert steep.shape == (64, 80)
+    assert np.allclose(change, 0.1, atol=1e-5)
+    ramp = np.repeat(np.arange(80, dtype=np.float32)[None, :, None] / 255, 64, axis=0).repeat(3, axis=2)
+    assert signs_of(ramp, ramp)[0][20:40, 20:60] == pytest.approx(1 / 255, rel=1e-3)  # one step a pixel
+
+
+def test_a_calibration_of_an_older_version_is_refused(tmp_path):
+    path = tmp_path / "calibration.json"
+    path.write_text('{"model_sha256": "a", "level": 0.9, "pairs": 12, "edges": [[0.1]], "bounds": [0.1]}')
+    with pytest.raises(UnblurError, match=r"n\.json: lacks scenes; write it again with `unblur explain-pairs`"):
+        find_calibration(path, "a")
+    known = Calibration("a", 0.9, 12, 3, (0.1, 0.2, 0.7), 2.5)
+    write_json(path, known)
+    assert find_calibration(path, "a") == known

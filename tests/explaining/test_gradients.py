@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from unblur.explaining import gradients
 from unblur.explaining.gradients import (
+    MISSED,
     contribution_area,
     diffusion_index,
     input_gradients,
@@ -39,3 +42,28 @@ def test_diffusion_index_of_one_pixel_and_of_all():
     assert diffusion_index(one) == pytest.approx(1.0)  # 100 / pixels
     assert diffusion_index(np.ones((1, 10, 10))) == pytest.approx(100)
     assert (contribution_area(one), contribution_area(np.ones((1, 10, 10)))) == (1, 90)
+
+
+class Saturating(nn.Module):
+    """What a network adds, but no more than a hundredth of white: its gradients change much along the path."""
+
+    task = "image"
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return x + 0.01 * torch.tanh(100 * (self.network(x) - x))
+
+
+def test_steps_are_added_until_the_map_sums_up(network, subject, monkeypatch):
+    curved = subject.of(Saturating(network))
+    whole, nothing = curved.scores(torch.stack([curved.window, curved.missing]))
+
+    def missed():
+        return abs(local_attribution(curved).sum() / (whole - nothing) - 1)
+
+    assert missed() <= MISSED
+    monkeypatch.setattr(gradients, "STEPS", (2,))
+    assert missed() > MISSED  # so few are not enough

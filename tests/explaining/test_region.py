@@ -30,6 +30,21 @@ def test_the_place_that_was_changed_most_is_found():
     assert most_corrected(before, after, 16) == Region(50, 20, 16)
 
 
+def test_a_flat_place_and_the_rim_are_not_chosen():
+    rng = np.random.default_rng(0)
+    before = np.full((96, 96, 3), 0.5, np.float32)
+    before[:48] += 0.2 * np.sign(np.sin(np.arange(96) / 2))[None, :, None].astype(np.float32)
+    before += rng.normal(0, 0.005, before.shape).astype(np.float32)
+    after = before.copy()
+    after[64:80, 64:80] += 0.3  # flat
+    after[:8, 40:56] += 0.3  # at the rim
+    after[24:40, 20:36] += 0.1
+    found = most_corrected(before, after, 16)
+    assert found.left == pytest.approx(20, abs=3)  # the flat columns at its sides do not count
+    assert found.top == 24
+    assert most_corrected(before, after, 96) == Region(0, 0, 96)
+
+
 def test_the_window_is_moved_into_the_picture():
     assert window_around(Region(0, 0, 16), 64, 80, 100) == Region(0, 0, 64)
     assert window_around(Region(80, 60, 16), 64, 80, 100) == Region(36, 16, 64)

@@ -180,7 +180,8 @@ def test_the_same_artifacts_give_the_same_bytes(artifacts_paths, tmp_path, html)
 def explained(artifacts_paths):
     """The same files, and what `unblur explain-pairs` writes."""
     folder = Path(artifacts_paths.explain)
-    write_table(folder / COVERAGE, Coverage, [Coverage("all", 6, 0.9, 0.8876), Coverage("nearly sharp", 2, 0.9, 0.961)])
+    coverage = [Coverage("all", 6, 3, 0.9, 0.8876, 0.81, 0.96), Coverage("nearly sharp", 2, 1, 0.9, 0.961, 0.0, 1.0)]
+    write_table(folder / COVERAGE, Coverage, coverage)
     tests = (0.5, 0.4, 0.6, 0.45, 0.4, 0.5)
     rows = [
         PairFidelity("lam", *tests, 0.02, 0.91, 0.8, 0.05, "", "p<1>", "nearly sharp"),
@@ -197,7 +198,7 @@ def test_explanations_are_a_section_where_they_were_made(explained, html):
     assert 'id="explain"' not in html
     assert "explain" in page.ids
     rows = [cells for _, cells in page.rows]
-    assert ["all", "6", "90%", "88.8%"] in rows
+    assert ["all", "6", "3", "90%", "88.8%", "81% to 96%"] in rows
     assert ["lam", "p<1>", "+0.500", "+0.450", "0.91", "0.05", "passed"] in rows
     assert ["lime", "p2", "+0.500", "+0.450", "0.30", "0.70", "failed: disagrees with intervention"] in rows
     text = " ".join(page.text)

@@ -53,6 +53,8 @@ def test_bounds_figures_and_pages(cfg):
     assert (summary.pairs, coverage[0].stratum, coverage[0].pairs) == (6, "all", 6)
     assert sum(row.pairs for row in coverage[1:]) == 6
     assert coverage[0].reached == pytest.approx(sum(row.pairs * row.reached for row in coverage[1:]) / 6)
+    assert coverage[0].scenes == 6
+    assert all(0 <= row.low <= row.reached <= row.high <= 1 for row in coverage)
     assert len(summary.pages) == len(coverage) - 1  # one of each stratum
     assert [row.pair for row in table] == list(summary.pages)
     assert all((out / page / "index.html").is_file() for page in summary.pages)
@@ -61,7 +63,7 @@ def test_bounds_figures_and_pages(cfg):
     assert summary.filters is not None
     assert summary.filters.masked >= 1
     calibration = json.loads((out / "calibration.json").read_text())
-    assert (calibration["model_sha256"], calibration["pairs"]) == (summary.model_sha256, 2)
+    assert (calibration["model_sha256"], calibration["pairs"], calibration["scenes"]) == (summary.model_sha256, 2, 2)
 
 
 def test_without_validation_pairs_there_is_no_promise(cfg):

@@ -17,7 +17,7 @@ from unblur.records.files import write_table
 
 PAGE, FIDELITY, TUNING, FIGURES = "index.html", "fidelity.csv", "tuning.csv", "explanation.json"
 GROUPS = {
-    "photo": "The photograph, before and after",
+    "photo": "Before and after",
     "blur": "Where it is blurred",
     "maps": "What the model leans on",
     "doubt": "What may be wrong",

@@ -19,12 +19,12 @@ from unblur.records.explanation import Fidelity
 Field = NDArray[np.float32]
 
 
-def photo_pictures(before: Field, after: Field, region: Region) -> list[Picture]:
-    """Return photograph and answer (H, W, 3), their difference, and the region enlarged."""
+def photo_pictures(what: str, before: Field, after: Field, region: Region) -> list[Picture]:
+    """Return `what` is restored and the answer (H, W, 3), their difference, and the region enlarged."""
     change = 255 * np.sqrt(((after - before) ** 2).mean(axis=2))
     zoom = region.rows, region.columns
     shown = {
-        "before": ("photograph", "with the region that is explained", pictures.draw_picture(before, region)),
+        "before": (what, "with the region that is explained", pictures.draw_picture(before, region)),
         "after": ("restored", "the model's answer", pictures.draw_picture(after, region)),
         "correction": (
             "correction",
@@ -37,7 +37,7 @@ def photo_pictures(before: Field, after: Field, region: Region) -> list[Picture]
     return [Picture(name, "photo", *told) for name, told in shown.items()]
 
 
-def blur_pictures(blur: BlurMap, spectrum: BlurMap, region: Region) -> list[Picture]:
+def blur_pictures(what: str, blur: BlurMap, spectrum: BlurMap, region: Region) -> list[Picture]:
     """Return the blur by the model's correction and by the spectrum, and its direction."""
     known = [np.where(each.weight > np.quantile(each.weight, 0.2), each.extent, np.nan) for each in (blur, spectrum)]
     by_correction, by_spectrum = (
@@ -45,7 +45,7 @@ def blur_pictures(blur: BlurMap, spectrum: BlurMap, region: Region) -> list[Pict
         for each in known
     )
     return [
-        Picture("blur_by_spectrum", "blur", "by the photograph's spectrum",
+        Picture("blur_by_spectrum", "blur", f"by the {what}'s spectrum",
                 "two bands compared, without the model; white: too flat to tell", by_spectrum),
         Picture("blur_by_correction", "blur", "by the model's correction",
                 "the blur whose removal explains best what the model did; white: too flat to tell", by_correction),
@@ -82,9 +82,9 @@ def doubt_pictures(spread: Field, near: Field, region: Region, bound: Field | No
     return shown
 
 
-def invented_picture(invented: Field, region: Region) -> list[Picture]:
-    """Return the share (H, W) of invented detail over the whole photograph."""
-    about = "share of the detail at frequencies where the photograph holds noise alone"
+def invented_picture(what: str, invented: Field, region: Region) -> list[Picture]:
+    """Return the share (H, W) of invented detail over the whole picture."""
+    about = f"share of the detail at frequencies where the {what} holds noise alone"
     png = pictures.draw_map(invented, "share", region=region)
     return [Picture("invented", "doubt", "invented detail", about, png)]
 
@@ -124,7 +124,9 @@ def attention_pictures(found: Sequence[Attention]) -> list[Picture]:
     return shown
 
 
-def frame_pictures(strongest: NDArray[np.int64], count: int, region: Region) -> list[Picture]:
-    """Return from which of `count` frames each place of the window (h, w) takes most."""
-    png = pictures.draw_map(strongest.astype(np.float32), "frame", region=region, top=count - 1)
-    return [Picture("frames", "maps", "which frame counts", "the frame that adds most around each place", png)]
+def frame_pictures(
+    what: str, strongest: NDArray[np.int64], count: int, reference: int, region: Region
+) -> list[Picture]:
+    """Return from which of `count` frames, each a `what`, each place of the window (h, w) takes most."""
+    png = pictures.draw_choice(strongest, count, f"{what} ({reference} is restored)", region)
+    return [Picture("frames", "maps", f"which {what} counts", f"the {what} that adds most around each place", png)]

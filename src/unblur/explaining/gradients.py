@@ -12,6 +12,9 @@ from torch import Tensor
 
 from unblur.explaining.subject import BLUR_SIGMA, Subject, blurred
 
+STEPS = (16, 32, 64, 128)  # along the path of blur
+MISSED = 0.01  # of what the map is to sum to
+
 Map = NDArray[np.float64]
 """(K, h, w): what each pixel of each frame adds to the score; signed."""
 
@@ -31,22 +34,19 @@ def integrated_gradients(subject: Subject, steps: int = 16) -> Map:
     return _summed(found[0])
 
 
-def local_attribution(subject: Subject, steps: int = 16) -> Map:
+def local_attribution(subject: Subject) -> Map:
     """Return gradients integrated along a path of blur that decreases evenly to none (LAM).
 
-    Each step's gradient is taken at its middle, and multiplied by what the step changes.
+    Each step's gradient is taken at its middle, and multiplied by what the step changes. Steps are doubled until the
+    map sums to what the score loses without the picture, within MISSED of it, or there are as many as STEPS allow.
     """
-
-    def at(place: float) -> Tensor:
-        return blurred(subject.window, BLUR_SIGMA * (1 - place))
-
-    total = torch.zeros_like(subject.window)
-    before = at(0.0)
-    for step in range(steps):
-        after = at((step + 1) / steps)
-        total += _gradient(subject, at((step + 0.5) / steps)[None])[0] * (after - before)
-        before = after
-    return _summed(total)
+    whole, nothing = subject.scores(torch.stack([subject.window, subject.missing]))
+    promised = float(whole - nothing)
+    for steps in STEPS:
+        found = _along_blur(subject, steps)
+        if abs(float(found.sum()) - promised) <= MISSED * abs(promised):
+            break
+    return found
 
 
 def diffusion_index(attribution: Map) -> float:
@@ -63,6 +63,19 @@ def contribution_area(attribution: Map, share: float = 0.9) -> int:
     """Return how many pixels hold `share` of the absolute attribution, the strongest first."""
     values = np.sort(np.abs(attribution).ravel())[::-1].cumsum()
     return int(np.searchsorted(values, share * values[-1])) + 1 if values[-1] > 0 else 0
+
+
+def _along_blur(subject: Subject, steps: int) -> Map:
+    def at(place: float) -> Tensor:
+        return blurred(subject.window, BLUR_SIGMA * (1 - place))
+
+    total = torch.zeros_like(subject.window)
+    before = at(0.0)
+    for step in range(steps):
+        after = at((step + 1) / steps)
+        total += _gradient(subject, at((step + 0.5) / steps)[None])[0] * (after - before)
+        before = after
+    return _summed(total)
 
 
 def _gradient(subject: Subject, inputs: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ METHODS = {
     ),
     "input_gradients": Method(
         "input gradients",
-        "the gradient at the photograph alone",
+        "the gradient at the input alone",
         lambda subject, reference, seed: Made(input_gradients(subject)),
         gradients=True,
     ),

@@ -15,7 +15,7 @@ from unblur.data.manifest import PairRow
 from unblur.evaluation.fixed_pairs import read_pair
 from unblur.evaluation.strata import strength_bin
 from unblur.explaining.blur_map import from_correction, from_spectrum
-from unblur.explaining.conformal import Calibration, calibrate, coverage, error_of, signs_of
+from unblur.explaining.conformal import Calibration, calibrate, coverage, error_of, interval_by_scene, signs_of
 from unblur.explaining.filters import Example
 from unblur.records.explanation import Coverage
 
@@ -68,18 +68,27 @@ def answered(restorer: "Restorer", rows: Sequence[PairRow], root: Path, track: T
 
 def calibrated(pairs: Sequence[Pair], model_sha256: str, level: float) -> Calibration:
     """Return the bounds that hold on these pairs."""
-    signs = [signs_of(pair.before) for pair in pairs]
-    return calibrate(signs, [error_of(pair.after, pair.truth) for pair in pairs], model_sha256, level)
+    signs = [signs_of(pair.before, pair.after) for pair in pairs]
+    errors = [error_of(pair.after, pair.truth) for pair in pairs]
+    scenes = [pair.row.scene for pair in pairs]
+    return calibrate(signs, errors, scenes, model_sha256=model_sha256, level=level)
 
 
 def covered(calibration: Calibration, pairs: Sequence[Pair]) -> list[Coverage]:
     """Return what the bounds reach on other pairs: on all, then by stratum; each pair counts the same."""
-    reached: dict[str, list[float]] = {"all": []}
+    reached: dict[str, list[tuple[float, str]]] = {"all": []}
     for pair in pairs:
-        share = coverage(calibration.bound(signs_of(pair.before)), error_of(pair.after, pair.truth))
+        bound = calibration.bound(signs_of(pair.before, pair.after))
+        share = coverage(bound, error_of(pair.after, pair.truth))
         for stratum in ("all", pair.stratum):
-            reached.setdefault(stratum, []).append(share)
-    return [Coverage(name, len(each), calibration.level, float(np.mean(each))) for name, each in reached.items()]
+            reached.setdefault(stratum, []).append((share, pair.row.scene))
+    found = []
+    for name, measured in reached.items():
+        shares, scenes = zip(*measured, strict=True)
+        low, high = interval_by_scene(shares, scenes)
+        mean = float(np.mean(shares))
+        found.append(Coverage(name, len(shares), len(set(scenes)), calibration.level, mean, low, high))
+    return found
 
 
 def blur_ranks(pairs: Sequence[Pair]) -> tuple[float | None, float | None]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Field = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
+WHAT = {"image": "photograph", "burst": "shot", "video": "frame"}  # that is restored, by task
 SIZE, WINDOW, AROUND = 32, 192, 384  # pixels: region, what it is explained in, what is looked at for doubt
 ACROSS = 8  # blocks of the intervention along a side
 
@@ -81,7 +82,7 @@ def explain_frames(
     restore = (
         restorer_of(network, count, asked.reference) if network is not None else _called(restorer, asked.reference)
     )
-    before = frames[asked.reference]
+    what, before = WHAT[restorer.task], frames[asked.reference]
     region = None if asked.at is None else region_at(*asked.at, asked.size, height, width)
     if region is None:
         region_at(width // 2, height // 2, asked.size, height, width)  # a size that fits nowhere is told at once
@@ -92,10 +93,10 @@ def explain_frames(
     names = chosen(asked.methods, subject, restorer.name)
 
     maps, fidelity, found = _maps(subject, names, asked, track)
-    shown = gallery.photo_pictures(before, after, region)
+    shown = gallery.photo_pictures(what, before, after, region)
     blur = blur_map.from_correction(before, after)
     spectrum = blur_map.from_spectrum(before)
-    shown += gallery.blur_pictures(blur, spectrum, region)
+    shown += gallery.blur_pictures(what, blur, spectrum, region)
     shown += gallery.map_pictures(maps, fidelity, subject, before[place.rows, place.columns])
 
     around = window_around(region, AROUND, height, width)
@@ -104,8 +105,8 @@ def explain_frames(
     steady, spread = doubt.turned(restore, _cut(frames, around))
     answer = after[around.rows, around.columns]
     invented = doubt.invented(before, after)
-    bound = None if calibration is None else calibration.bound(signs_of(before))[around.rows, around.columns]
-    shown += gallery.doubt_pictures(spread, near, inner, bound) + gallery.invented_picture(invented, region)
+    bound = None if calibration is None else calibration.bound(signs_of(before, after))[around.rows, around.columns]
+    shown += gallery.doubt_pictures(spread, near, inner, bound) + gallery.invented_picture(what, invented, region)
     held = features(subject)
     shown += gallery.feature_pictures(held)
     looked = attention_maps(subject)
@@ -118,7 +119,8 @@ def explain_frames(
 
     best = _best(names, fidelity)
     if count > 1 and (of_frames := next((name for name in ("lam", "integrated_gradients") if name in maps), None)):
-        shown += gallery.frame_pictures(strongest_frame(maps[of_frames]), count, subject.region)
+        strongest = strongest_frame(maps[of_frames])
+        shown += gallery.frame_pictures(what, strongest, count, asked.reference, subject.region)
     figures = {
         **found,
         "blur_extent_by_correction_px": blur.typical,
@@ -131,9 +133,9 @@ def explain_frames(
     if bound is not None:
         figures["error_bound_median_steps"] = 255 * float(np.median(bound))
     sentences = (
-        words.where_blurred(spectrum, blur),
+        words.where_blurred(what, spectrum, blur),
         words.what_counted(METHODS[best].title, maps[best], subject.region),
-        words.where_not_to_trust(spread, invented[around.rows, around.columns], bound),
+        words.where_not_to_trust(what, spread, invented[around.rows, around.columns], bound),
     )
     return Explanation(
         about={

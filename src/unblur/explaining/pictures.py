@@ -57,6 +57,21 @@ def draw_map(
     return _png(figure)
 
 
+def draw_choice(values: NDArray[np.int64], count: int, label: str, region: Region | None = None) -> bytes:
+    """Return a PNG of a map (H, W) of which of 0 to `count` - 1 was chosen: the colour bar has a field for each."""
+    from matplotlib import colormaps
+    from matplotlib.colors import BoundaryNorm
+
+    figure, axes = _axes(values.shape)
+    norm = BoundaryNorm(np.arange(count + 1) - 0.5, count)
+    image = axes.imshow(values, cmap=colormaps[MAGNITUDE].resampled(count), norm=norm, interpolation="nearest")
+    _mark(axes, region, MARK)
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03, ticks=np.arange(count), spacing="uniform")
+    bar.set_label(label, fontsize=8)
+    bar.ax.tick_params(labelsize=7, length=0)
+    return _png(figure)
+
+
 def draw_picture(pixels: Array, region: Region | None = None) -> bytes:
     """Return a PNG of a picture (H, W, 3) in [0, 1], the region marked."""
     figure, axes = _axes(pixels.shape[:2])

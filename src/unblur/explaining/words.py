@@ -11,15 +11,15 @@ AGREED = 0.35  # of the directions: less is no direction of its own
 HARDLY = 1.5  # pixels: less is no blur that anyone sees
 
 
-def where_blurred(blur: BlurMap, corrected: BlurMap) -> str:
-    """Return the sentence about the blur: of the photograph, and of what the model took it for."""
+def where_blurred(what: str, blur: BlurMap, corrected: BlurMap) -> str:
+    """Return the sentence about the blur of `what`, such as "photograph", and of what the model took it for."""
     seen = f"the model undid about {corrected.typical:.1f} pixels of it"
     if blur.typical < HARDLY:
-        return f"The photograph is hardly blurred, by about {blur.typical:.1f} pixels; {seen}."
+        return f"The {what} is hardly blurred, by about {blur.typical:.1f} pixels; {seen}."
     place = strongest_place(blur.extent * (blur.weight > np.quantile(blur.weight, 0.3)))
     angle, agreement = blur.main_direction
     along = f", mostly {_direction(angle)}" if agreement > AGREED else ", in no one direction"
-    return f"The photograph is blurred by about {blur.typical:.0f} pixels{along}, most of it {place}; {seen}."
+    return f"The {what} is blurred by about {blur.typical:.0f} pixels{along}, most of it {place}; {seen}."
 
 
 def what_counted(title: str, attribution: NDArray[np.float64], region: Region) -> str:
@@ -38,13 +38,13 @@ def what_counted(title: str, attribution: NDArray[np.float64], region: Region) -
 
 
 def where_not_to_trust(
-    spread: NDArray[np.float32], invented: NDArray[np.float32], bound: NDArray[np.float32] | None
+    what: str, spread: NDArray[np.float32], invented: NDArray[np.float32], bound: NDArray[np.float32] | None
 ) -> str:
-    """Return the sentence about doubt: spread of turned answers, invented share, bound on errors, each (H, W)."""
+    """Return the sentence about doubt of `what`: spread of turned answers, invented share, bound, each (H, W)."""
     place = strongest_place(spread if bound is None else bound)
     worst = 255 * float(np.quantile(spread, 0.999))
-    drawn = f"answers to turned copies of the photograph differ by up to {worst:.1f} of 255 steps"
-    made_up = f"{100 * float(invented.mean()):.1f} % of the detail is invented, not in the photograph"
+    drawn = f"answers to turned copies of the {what} differ by up to {worst:.1f} of 255 steps"
+    made_up = f"{100 * float(invented.mean()):.1f} % of the detail is invented, not in the {what}"
     if bound is None:
         return f"Trust it least {place}, where {drawn}; {made_up}."
     high = 255 * float(np.median(bound[bound >= np.quantile(bound, 0.9)]))

@@ -42,12 +42,18 @@ class PairFidelity(Fidelity):
 
 @dataclass(frozen=True)
 class Coverage:
-    """The share of pixels of `pairs` test pairs of a stratum whose error lies below its bound; `asked` was promised."""
+    """The share of pixels of `pairs` test pairs of a stratum whose error lies below its bound; `asked` was promised.
+
+    `low` and `high` are its 95 % interval for other scenes: Student's over the `scenes`, 0 and 1 where there is one.
+    """
 
     stratum: str
     pairs: int
+    scenes: int
     asked: float
     reached: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,14 @@ def _explained(found: Explained | None) -> Cells | None:
         for row in found.fidelity
     ]
     coverage = [
-        {"stratum": row.stratum, "pairs": row.pairs, "asked": f"{row.asked:.0%}", "reached": f"{row.reached:.1%}"}
+        {
+            "stratum": row.stratum,
+            "pairs": row.pairs,
+            "scenes": row.scenes,
+            "asked": f"{row.asked:.0%}",
+            "reached": f"{row.reached:.1%}",
+            "interval": f"{row.low:.0%} to {row.high:.0%}",
+        }
         for row in found.coverage
     ]
     summary = found.summary

@@ -113,8 +113,19 @@ def _show(summary: "ExplainSummary", coverage: "Sequence[Coverage]", table: "Seq
     from unblur.console import show_table
     from unblur.explaining.methods import METHODS
 
-    rows = [[each.stratum, str(each.pairs), f"{each.asked:.0%}", f"{each.reached:.1%}"] for each in coverage]
-    show_table("Bounds on errors: pixels below them", ["pairs", "count", "asked", "reached"], rows)
+    rows = [
+        [
+            each.stratum,
+            str(each.pairs),
+            str(each.scenes),
+            f"{each.asked:.0%}",
+            f"{each.reached:.1%}",
+            f"{each.low:.0%} to {each.high:.0%}",
+        ]
+        for each in coverage
+    ]
+    columns = ["pairs", "count", "scenes", "asked", "reached", "95 % by scene"]
+    show_table("Bounds on errors: pixels below them", columns, rows)
     show_table(
         "Maps",
         ["map", "pair", "deletion", "insertion", "rank", "shuffled", "verdict"],
