@@ -55,12 +55,17 @@ def test_a_password_in_an_address_of_the_environment_is_masked_alone_too(monkeyp
         ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
         ("TOKENIZERS_PARALLELISM", "parallel"),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/token"),
-        ("MLFLOW_TRACKING_PASSWORD", "test"),  # too short: it would be masked in every "latest"
+        ("MLFLOW_TRACKING_PASSWORD", "tests"),  # too short: it would be masked in every "latest"
     ],
 )
 def test_what_is_no_secret_stays(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
     assert masked(f"the latest of {value}") == f"the latest of {value}"
+
+
+def test_a_secret_is_masked_from_six_characters_on(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "abcdef")
+    assert masked("abcdefg") == "***g"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])

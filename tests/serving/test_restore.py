@@ -11,6 +11,7 @@ import time
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -268,6 +269,8 @@ def test_a_process_answers_and_ends_with_0(box_onnx, make_photo, port):
                 time.sleep(0.1)
         answer = httpx.post(f"http://127.0.0.1:{port}/v1/restore", content=encoded(make_photo()), timeout=30)
         assert answer.status_code == 200
+        listening = psutil.Process(process.pid).net_connections("inet")
+        assert {each.laddr for each in listening if each.status == psutil.CONN_LISTEN} == {("127.0.0.1", port)}
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     finally:

@@ -125,7 +125,8 @@ def _bring_sequence(
     truths = window[:1] if task == "burst" else window
     sides = [[read_rgb(inside(root, file)) for file in files] for files in
              ([row.blur for row in window], [row.sharp for row in truths])]  # fmt: skip
-    refuse_turned(f"{root / first.blur}", sides[0][0], sides[1][0], limits)
+    for number, (row, image) in enumerate(zip(window, sides[0], strict=True)):
+        refuse_turned(f"{root / row.blur}", image, sides[1][0 if task == "burst" else number], limits)
     sizes = {image.shape for side in sides for image in side}
     if len(sizes) > 1:
         msg = f"pair {first.pair}: its {len(window)} frames differ in size; mend them, or name one in data.exclude"
