@@ -13,6 +13,7 @@ import pytest
 from unblur.config.tracking import ensure_experiment, tracking_client
 from unblur.errors import LostFileError, UnblurError
 from unblur.records.chosen import Chosen, write_chosen
+from unblur.records.scores import Score, read_evaluation, write_scores
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases
 from unblur.runtimes.restorer import load_restorer
@@ -176,6 +177,21 @@ def test_figures_of_other_weights_are_refused(project: Any) -> None:
     project.write("artifacts/train/run.json", {"model_sha256": "b" * 64})
     with pytest.raises(UnblurError, match=r"made of the weights .*dvc repro"):
         register(project.cfg, project.root)
+
+
+def test_means_that_are_not_those_of_the_scores_are_refused(project: Any) -> None:
+    project.export(0.8)
+    evaluate = project.root / "artifacts/evaluate"
+    found = read_evaluation(evaluate)
+    scores = [
+        Score("p0", method, "shake", 5.0, profile, mean + (method == "model"))
+        for method, means in found.test.items()
+        for profile, mean in means.items()
+    ]
+    write_scores(evaluate / "per_image.csv", scores)
+    with pytest.raises(UnblurError, match=r"metrics\.json tells 26\.8 for model .*per_image\.csv is 27\.8"):
+        register(project.cfg, project.root)
+    assert not tracking_client().search_model_versions("name = 'unblur'")
 
 
 def test_a_file_of_one_training_is_not_joined_with_the_run_of_another(project: Any) -> None:

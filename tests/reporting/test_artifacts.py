@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -6,6 +7,8 @@ import pytest
 
 from unblur.errors import UnblurError
 from unblur.evaluation.bootstrap import paired_bootstrap
+from unblur.evaluation.score_table import mean_table
+from unblur.records.scores import read_scores, write_scores
 from unblur.reporting.artifacts import deployed_latency, gain_interval, headline, read_artifacts
 
 
@@ -34,6 +37,23 @@ def test_scores_of_another_model_are_refused(artifacts_paths, tmp_path):
     path = tmp_path / "evaluate" / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_sha256": "b" * 64}))
     with pytest.raises(UnblurError, match=r"scores the model bbbbbbbbbbbb.*of aaaaaaaaaaaa; run `unblur evaluate`"):
+        read_artifacts(artifacts_paths)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "per_image.csv"])
+def test_means_that_are_not_those_of_the_scores_are_refused(artifacts_paths, tmp_path, name):
+    metrics, scores = (tmp_path / "evaluate" / file for file in ("metrics.json", "per_image.csv"))
+    found = json.loads(metrics.read_text())
+    found["test"] = mean_table(read_scores(scores))
+    if name == "metrics.json":
+        found["test"]["model"]["ssim/matlab3d"] += 0.001
+    metrics.write_text(json.dumps(found))
+    if name == "per_image.csv":
+        first, *rows = read_scores(scores)
+        write_scores(scores, [dataclasses.replace(first, value=first.value + 0.25), *rows])
+    with pytest.raises(
+        UnblurError, match=r"metrics\.json tells .*per_image\.csv is .*`unblur evaluate` again"
+    ):
         read_artifacts(artifacts_paths)
 
 
@@ -71,7 +91,7 @@ def test_headline_leaves_out_what_was_not_measured(artifacts_paths, tmp_path):
     scores = tmp_path / "evaluate" / "per_image.csv"
     scores.write_text("".join(line for line in scores.open() if "ssim" not in line))
     metrics = tmp_path / "evaluate" / "metrics.json"
-    metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"nearly_sharp_change": None}))
+    metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"nearly_sharp_change": None, "test": {}}))
     found = headline(read_artifacts(artifacts_paths))
     assert "nearly_sharp_change" not in found
     assert not [name for name in found if name.startswith("ssim")]

@@ -15,9 +15,10 @@ from unblur.ingest.layouts.known import LAYOUTS
 from unblur.records.latency import COMPLEXITY, LatencyRow, read_complexities, read_latency
 from unblur.records.latency import FILE as LATENCY
 from unblur.records.parity import Parity
-from unblur.records.scores import BLURRED, METRICS, MODEL, Evaluation, read_evaluation
+from unblur.records.scores import BLURRED, METRICS, MODEL, SCORES, Evaluation, read_evaluation, read_scores
 from unblur.records.training import Training
 from unblur.registry.lineage import Lineage
+from unblur.reporting.artifacts import require_one_scoring
 from unblur.safety.atomic import replacing
 
 FILE = "MODEL_CARD.md"
@@ -50,7 +51,8 @@ def collect_facts(cfg: PipelineConfig, root: Path, training: Training, lineage: 
     """Gather the facts from the folders that `cfg.paths` names.
 
     Raises:
-        UnblurError: a file cannot be read, or the evaluation is of other weights than the training's.
+        UnblurError: a file cannot be read, the evaluation is of other weights than the training's, or its means are
+            not those of its scores.
     """
     evaluate, benchmark = root / cfg.paths.evaluate, root / cfg.paths.benchmark
     metrics = read_evaluation(evaluate) if (evaluate / METRICS).is_file() else None
@@ -61,6 +63,8 @@ def collect_facts(cfg: PipelineConfig, root: Path, training: Training, lineage: 
             "last. Bring the pipeline up to date: `dvc repro`."
         )
         raise UnblurError(msg)
+    if metrics and (evaluate / SCORES).is_file():
+        require_one_scoring(metrics, read_scores(evaluate / SCORES), evaluate)
     data = root / cfg.paths.data
     listed = not cfg.data.manifest and (data / SOURCES).is_file()
     return CardFacts(

@@ -1,5 +1,6 @@
 """What the stages left behind, read together for the report; whatever is missing names the stage that makes it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from unblur.records.explanation import (
 )
 from unblur.records.latency import Complexities, LatencyRow, deployed, read_complexities, read_latency
 from unblur.records.parity import ParityRow, read_parity
-from unblur.records.scores import BLURRED, MODEL, Evaluation, Score, read_evaluation, read_scores
+from unblur.records.scores import BLURRED, METRICS, MODEL, SCORES, Evaluation, Score, read_evaluation, read_scores
 from unblur.records.training import Step, Training, read_history, read_training
 
 
@@ -61,14 +62,14 @@ def read_artifacts(paths: PathsConfig) -> Artifacts:
 
     Raises:
         UnblurError: a file is missing or broken (the stage to run is named), or the scores are of another model than
-            the trained one.
+            the trained one, or not those that the means are of.
     """
     train, evaluate, benchmark = Path(paths.train), Path(paths.evaluate), Path(paths.benchmark)
     artifacts = Artifacts(
         run=read_training(train),
         history=read_history(train / "history.csv"),
         metrics=read_evaluation(evaluate),
-        scores=read_scores(evaluate / "per_image.csv"),
+        scores=read_scores(evaluate / SCORES),
         panels=sorted((evaluate / "panels").glob("*.png")),
         parity=read_parity(Path(paths.export)),
         latency=read_latency(benchmark),
@@ -83,10 +84,29 @@ def read_artifacts(paths: PathsConfig) -> Artifacts:
             f"but {train / 'run.json'} is of {trained[:12]}; run `unblur evaluate` again"
         )
         raise UnblurError(msg)
+    require_one_scoring(artifacts.metrics, artifacts.scores, evaluate)
     if artifacts.explained is not None and artifacts.explained.summary.model_sha256 != trained:
         msg = f"{paths.explain} explains another model than {train / 'run.json'}; run `unblur explain-pairs` again"
         raise UnblurError(msg)
     return artifacts
+
+
+def require_one_scoring(metrics: Evaluation, scores: Sequence[Score], folder: Path) -> None:
+    """Refuse means that are not those of the scores beside them in `folder`: one was exchanged, or has a flipped bit.
+
+    Raises:
+        UnblurError: they differ; names the method and the profile.
+    """
+    table = mean_table(scores)
+    for method, means in metrics.test.items():
+        for profile, mean in means.items():
+            found = table.get(method, {}).get(profile, math.nan)
+            if not math.isclose(found, mean, rel_tol=1e-9, abs_tol=1e-12):
+                msg = (
+                    f"{folder / METRICS} tells {mean:.6g} for {method} under {profile}, but the mean in "
+                    f"{folder / SCORES} is {found:.6g}: one was changed; run `unblur evaluate` again"
+                )
+                raise UnblurError(msg)
 
 
 def _explained(folder: Path) -> Explained | None:
