@@ -134,7 +134,12 @@ def refused(monkeypatch, *arguments):
 
 @pytest.mark.parametrize(
     "place",
-    ["hydra.sweep.dir=/tmp/x", "hydra.run.dir=../x", "hydra.sweep.subdir=/x", "hydra.sweep.dir=a/${now:%Y}/../../../x"],
+    [
+        "hydra.sweep.dir=/elsewhere/x",
+        "hydra.run.dir=../x",
+        "hydra.sweep.subdir=/x",
+        "hydra.sweep.dir=a/${now:%Y}/../../../x",
+    ],
 )
 def test_hydras_folders_stay_in_the_project_too(tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)

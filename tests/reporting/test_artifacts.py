@@ -51,9 +51,7 @@ def test_means_that_are_not_those_of_the_scores_are_refused(artifacts_paths, tmp
     if name == "per_image.csv":
         first, *rows = read_scores(scores)
         write_scores(scores, [dataclasses.replace(first, value=first.value + 0.25), *rows])
-    with pytest.raises(
-        UnblurError, match=r"metrics\.json tells .*per_image\.csv is .*`unblur evaluate` again"
-    ):
+    with pytest.raises(UnblurError, match=r"metrics\.json tells .*per_image\.csv is .*`unblur evaluate` again"):
         read_artifacts(artifacts_paths)
 
 

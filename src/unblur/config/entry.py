@@ -29,21 +29,13 @@ if TYPE_CHECKING:
 
 # The pipeline's folders are given by `paths`; Hydra shall make none of its own for a single run.
 QUIET = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
-
-HYDRA_KEYS = (
-    "hydra.run.dir",
-    "hydra.job.name",
-    "hydra.output_subdir",
-    "hydra.sweep.dir",
-    "hydra.sweep.subdir",
-    "hydra.mode",
-)
 HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+HYDRA_KEYS = (*HYDRA_FOLDERS, "hydra.job.name", "hydra.output_subdir", "hydra.mode")
 INTERPOLATED = re.compile(r"\$\{(now:[%\w:/ -]*|hydra:[\w.]+|[\w.]+)\}")
 OTHER_FOLDERS = "the configuration is that of conf/, or a composed file given by --config FILE; no other is taken"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # ends with 143, 130, 129
 _ONE_STOP = 1.0  # seconds: a terminal and a parent process often send the same signal one after the other
-
+DEBUG = "UNBLUR_DEBUG"
 MODES = ("--run", "-r", "--multirun", "-m", "--cfg", "-c", "--info", "-i")
 # Hydra's options that take a value.
 _VALUED = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
@@ -80,7 +72,7 @@ def command(run: Callable[[list[str]], int | None]) -> Callable[[], None]:
     @functools.wraps(run)
     def main() -> None:
         with exit_codes():
-            _take_debug()
+            _take("--debug", DEBUG)
             code = run(sys.argv[1:])
             sys.stdout.flush()
             sys.exit(code or 0)
@@ -202,7 +194,7 @@ def _nobody_reads() -> bool:
 def _fail(message: str, code: int) -> None:
     if _STOP.taken:  # a library may turn the stop into an error of its own
         message, code = _end(_STOP.taken)
-    if os.environ.get("UNBLUR_DEBUG"):
+    if os.environ.get(DEBUG):
         traceback.print_exc()
     sys.stdout.flush()
     if code <= 128 or os.environ.get("LOCAL_RANK", "0") == "0":  # of a training in many processes, one speaks
@@ -215,21 +207,16 @@ def tell(kind: str, text: str) -> None:
     print(f"{kind}: {one_line(masked(text))}", file=sys.stderr, flush=True)
 
 
-def _take_debug() -> None:
-    if "--debug" in sys.argv[1:]:
-        sys.argv = [item for item in sys.argv if item != "--debug"]
-        os.environ["UNBLUR_DEBUG"] = "1"
+def _take(flag: str, variable: str) -> None:
+    if flag in sys.argv[1:]:
+        sys.argv = [item for item in sys.argv if item != flag]
+        os.environ[variable] = "1"
 
 
 def _hydra_arguments() -> None:
     """Rewrite sys.argv into what Hydra understands; children of distributed training inherit the result."""
-    _take_debug()
-    if "--overwrite" in sys.argv[1:]:
-        sys.argv = [item for item in sys.argv if item != "--overwrite"]
-        os.environ[OVERWRITE] = "1"
-    if "--outside" in sys.argv[1:]:
-        sys.argv = [item for item in sys.argv if item != "--outside"]
-        os.environ[OUTSIDE] = "1"
+    for flag, variable in (("--debug", DEBUG), ("--overwrite", OVERWRITE), ("--outside", OUTSIDE)):
+        _take(flag, variable)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises; exit_codes() prints.
     rest = as_called_now(sys.argv[1:])
     if "--config" in rest:
