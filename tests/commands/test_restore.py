@@ -185,6 +185,18 @@ def test_mistakes_are_one_line_with_their_exit_code(arguments, code, words, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "empty"]
 
 
+def test_damaged_exif_is_kept_without_a_remark_of_pillow(model, tmp_path, make_photo):
+    Image.fromarray(make_photo(48, 64)).save(tmp_path / "in.jpg")
+    content = (tmp_path / "in.jpg").read_bytes()
+    exif = b"Exif\0\0II*\0" + b"\xff" * 18
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    (tmp_path / "in.jpg").write_bytes(content[:2] + segment + content[2:])
+    done = restore(tmp_path / "in.jpg", tmp_path / "out.jpg", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    assert exif in (tmp_path / "out.jpg").read_bytes()
+
+
 def test_an_onnx_model_needs_no_heavy_import(model, tmp_path, make_photo):
     Image.fromarray(make_photo(20, 20)).save(tmp_path / "a.png")
     command = [
