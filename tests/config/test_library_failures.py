@@ -65,7 +65,8 @@ LIBRARIES = {
     "scmrepo": "scmrepo.exceptions scmrepo.git",
     "sqlalchemy": "sqlalchemy.exc sqlalchemy.orm.exc",
     "tifffile": "tifffile",
-    "torch": "torch.export torch.onnx torch.fx torch._dynamo.exc torch._inductor.exc torch.distributed",
+    "torch": "torch.export torch.onnx torch.fx torch._dynamo.exc torch._inductor.exc torch.distributed "
+    "torch._functorch._aot_autograd.autograd_cache",
     "urllib3": "urllib3.exceptions",
     "yaml": "yaml",
     # Python's own

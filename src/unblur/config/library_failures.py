@@ -86,6 +86,7 @@ MEANINGS = {
     "torch.export": _EXPORT,
     "torch._export": _EXPORT,
     "torch._dynamo": _EXPORT,
+    "torch._functorch": _EXPORT,
     "torch._higher_order_ops": _EXPORT,
     "torch._subclasses": _EXPORT,
     "torch.fx": _EXPORT,
