@@ -26,8 +26,10 @@ from unblur.benchmark.runtimes import RUNTIMES, Run
 from unblur.compression.graph_parts import quantizable
 from unblur.compression.quantize import quantize
 from unblur.data.images import read_rgb
+from unblur.data.pictures import as_planes
 from unblur.errors import UnblurError
 from unblur.export.onnx import export_onnx
+from unblur.ingest.layouts.pairs import PAIRS
 from unblur.metrics.profiles import get_profile
 from unblur.networks.folding import fold
 from unblur.training.weights import load_model
@@ -55,13 +57,11 @@ def main() -> None:
 def read_pairs(folder: Path, side: int) -> list[Pair]:
     """Return the middle of each picture and of its truth."""
     pairs = []
-    for blurred in sorted((folder / "blur").iterdir()):
-        both = [read_rgb(folder / kind / blurred.name) for kind in ("blur", "sharp")]
+    for entry in PAIRS.read(folder):
+        both = [read_rgb(folder / file) for file in (entry.blur, entry.sharp) if file is not None]
         top, left = ((length - side) // 2 for length in both[0].shape[:2])
-        blur, sharp = (
-            np.ascontiguousarray(image[top : top + side, left : left + side].transpose(2, 0, 1)[None]) for image in both
-        )
-        pairs.append((blur.astype(np.float32) / 255, sharp.astype(np.float32) / 255))
+        blur, sharp = (as_planes(image[top : top + side, left : left + side])[None] for image in both)
+        pairs.append((blur, sharp))
     return pairs
 
 

@@ -84,6 +84,15 @@ with exit_codes("job 0: "):
 }
 
 
+def assert_stopped(process, number):
+    """Send a signal to a process that has said "ready", and hold what comes of it to one line and the exit code."""
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    _, line = process.communicate(timeout=30)
+    assert line == f"error: stopped by {number.name}; run the same command again to go on\n"
+    assert process.returncode == 128 + number
+
+
 @pytest.mark.parametrize("code", SWALLOWERS.values(), ids=SWALLOWERS)
 def test_a_signal_is_not_lost_in(tmp_path, code):
     program = "import time, weakref\nfrom unblur.config.entry import exit_codes\nwith exit_codes():\n"
@@ -91,11 +100,7 @@ def test_a_signal_is_not_lost_in(tmp_path, code):
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGTERM)
-    _, line = process.communicate(timeout=30)
-    assert line == "error: stopped by SIGTERM; run the same command again to go on\n"
-    assert process.returncode == 143
+    assert_stopped(process, signal.SIGTERM)
 
 
 def test_a_signal_while_a_command_starts_waits_until_it_can_be_answered(tmp_path):
@@ -112,11 +117,7 @@ def test_a_signal_while_a_command_starts_waits_until_it_can_be_answered(tmp_path
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    _, line = process.communicate(timeout=30)
-    assert line == "error: stopped by SIGINT; run the same command again to go on\n"
-    assert process.returncode == 130
+    assert_stopped(process, signal.SIGINT)
 
 
 def test_an_error_is_one_line_whatever_a_file_is_called(capsys):

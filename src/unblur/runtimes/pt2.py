@@ -37,15 +37,7 @@ class ProgramRestorer:
             # The guards would refuse images of a few pixels, for which the program is right (unblur.export.pt2).
             program = torch.export.load(archive)
             self._network = program.module(check_guards=False)
-        except (
-            ArithmeticError,
-            AssertionError,
-            AttributeError,
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except DAMAGED as error:
             msg = f"{path}: cannot be loaded as a torch.export program ({' '.join(str(error).split())[:200]})"
             raise UnblurError(msg) from error
         shapes = [
