@@ -11,12 +11,13 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unblur.serving.desk import GONE
+from unblur.errors import one_line as shown
+from unblur.serving.body import GONE
 from unblur.serving.settings import Settings
 from unblur.serving.watching import Watch, request_id
 
 LOG = logging.getLogger("unblur.serving")
-OPEN = ("/healthz", "/readyz")  # asked by whoever runs the server, without a key
+OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")  # asked by whoever runs the server, without a key
 ASKED_OFTEN = (*OPEN, "/metrics")  # no line of the log each time
 PAGE = "/page/"  # where the files of the page lie; the page itself, at /, asks for the key
 SECURITY = {
@@ -72,7 +73,8 @@ class Door:
         finally:
             status = status or GONE  # as the server had to stop before it was done
             seconds = time.perf_counter() - start
-            self.watch.answered(path, status, seconds)
+            # The address's pattern, so that nobody can fill the memory of the counters.
+            self.watch.answered(getattr(scope.get("route"), "path", "other"), status, seconds)
             about = {"request": identity, "method": scope["method"], "path": path[:200], "status": status}
             level = logging.DEBUG if path in ASKED_OFTEN else logging.INFO
             LOG.log(level, "answered", extra={"about": {**about, "seconds": round(seconds, 4), **told}})
@@ -91,4 +93,4 @@ def _is_of_page(path: str) -> bool:
 
 def one_line(status: int, line: str, headers: dict[str, str] | None = None) -> Response:
     """Return an error as one line of JSON."""
-    return JSONResponse({"error": " ".join(line.split())}, status, headers)
+    return JSONResponse({"error": shown(" ".join(line.split()))}, status, headers)

@@ -2,24 +2,19 @@
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unblur.errors import UnblurError
 from unblur.images.header import check_image_header
 from unblur.restoring.folder import Job, restore_job
 from unblur.runtimes.restorer import Restorer
 from unblur.serving.settings import Settings
+from unblur.serving.stopping import until
 
 ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tiff", "AVIF": "avif", "HEIF": "heic", "MPO": "jpg"}
 TYPES = {"jpg": "image/jpeg"} | {ending: f"image/{ending}" for ending in ("png", "webp", "tiff", "avif", "heic")}
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of its own is made in it, for this user alone)
-
-
-class StoppedWorkError(Exception):
-    """Nobody waits for the answer any more: the work ends before its next tile."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +50,6 @@ def restore_upload(
         UnblurError: it is no photograph, too large, or damaged; no path is named.
         StoppedWorkError: `stop` was set.
     """
-
-    def track(steps: Sequence[Any]) -> Iterator[Any]:
-        for step in steps:
-            if stop.is_set():
-                raise StoppedWorkError
-            yield step
-
     where = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="unblur-", dir=where) as name:
         source = Path(name, "photograph")
@@ -77,7 +65,7 @@ def restore_upload(
             job,
             tile=settings.tile,
             overlap=settings.overlap,
-            track=track,
+            track=until(stop),
             max_pixels=settings.max_pixels,
             strength=strength,
         )
