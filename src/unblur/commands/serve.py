@@ -47,6 +47,29 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--grace", type=int, default=30, help="seconds that requests get to end at SIGTERM (default: %(default)s)"
     )
+    parser.add_argument("--jobs", type=int, default=usual.jobs, help="that are kept at once (default: %(default)s)")
+    parser.add_argument(
+        "--job-megabytes",
+        type=float,
+        default=usual.job_bytes / (1 << 20),
+        help="of a job's upload (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--jobs-megabytes",
+        type=float,
+        default=usual.jobs_bytes / (1 << 20),
+        help="of the files of all jobs together (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--job-seconds", type=float, default=usual.job_seconds, help="that a job may take (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--keep-results",
+        type=float,
+        metavar="SECONDS",
+        default=usual.keep_results,
+        help="until a job's result is deleted (default: %(default)g)",
+    )
     parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
     options = parser.parse_args(argv)
     if options.workers < 1 or options.queue < 0:
@@ -69,6 +92,11 @@ def main(argv: list[str]) -> int:
         workers=options.workers,
         waiting=options.queue,
         seconds=options.seconds,
+        jobs=options.jobs,
+        job_bytes=round(options.job_megabytes * (1 << 20)),
+        jobs_bytes=round(options.jobs_megabytes * (1 << 20)),
+        job_seconds=options.job_seconds,
+        keep_results=options.keep_results,
         keys=read_keys(options.keys) if options.keys else (),
     )
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones

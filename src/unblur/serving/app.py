@@ -1,4 +1,4 @@
-"""The server's addresses: the page at /, POST /v1/restore, /v2, /healthz, /readyz, /metrics.
+"""The server's addresses: the page at /, POST /v1/restore, /v1/jobs, /v2, /healthz, /readyz, /metrics.
 
 Errors are one line of JSON.
 """
@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +21,8 @@ from unblur.errors import UnblurError
 from unblur.serving.body import read_body
 from unblur.serving.desk import Desk
 from unblur.serving.door import PAGE, Door, one_line
+from unblur.serving.jobs.routes import FILE, add_jobs
+from unblur.serving.jobs.store import Jobs
 from unblur.serving.options import Ending, seconds_of, strength_of
 from unblur.serving.protocol.rest import add_rest
 from unblur.serving.served import Served
@@ -30,12 +31,6 @@ from unblur.serving.upload import TYPES, restore_upload
 from unblur.serving.watching import Watch
 
 FILES = Path(__file__).with_name("page")
-PHOTOGRAPH: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    },
-}
 
 
 def make_app(served: Served, settings: Settings) -> FastAPI:
@@ -43,14 +38,18 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(served.follow())
+        following = [asyncio.create_task(each.follow()) for each in (served, jobs)]
         yield
-        following.cancel()
+        for each in following:
+            each.cancel()
+        await asyncio.to_thread(jobs.close)
 
     app = FastAPI(title="unblur", docs_url=None, redoc_url=None, lifespan=running)
     app.state.served = served
     app.state.desk = desk = Desk(settings)
     app.state.watch = watch = Watch(served, desk)
+    app.state.jobs = jobs = Jobs(served, settings, watch.noted)
+    watch.add(jobs)
     app.add_middleware(Door, settings=settings, watch=watch)
 
     @app.exception_handler(HTTPException)
@@ -87,8 +86,9 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
         return Response(watch.metrics(), media_type=CONTENT_TYPE_LATEST)
 
     add_rest(app, served, desk, watch)
+    add_jobs(app, jobs)
 
-    @app.post("/v1/restore", openapi_extra=PHOTOGRAPH, response_class=Response)
+    @app.post("/v1/restore", openapi_extra=FILE, response_class=Response)
     async def restore(
         request: Request, strength: str = "1", format: Ending | None = None, deadline: float | None = None
     ) -> Response:

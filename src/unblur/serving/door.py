@@ -4,6 +4,7 @@ It is plain ASGI: FastAPI's own middleware would hide from the work behind it th
 """
 
 import logging
+import re
 import time
 
 from fastapi.responses import JSONResponse, Response
@@ -19,6 +20,7 @@ from unblur.serving.watching import Watch, request_id
 LOG = logging.getLogger("unblur.serving")
 OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")  # asked by whoever runs the server, without a key
 ASKED_OFTEN = (*OPEN, "/metrics")  # no line of the log each time
+JOB = re.compile("^(/v1/jobs/)[^/]+")  # who knows the id of a job may fetch its result: it stays out of the log
 PAGE = "/page/"  # where the files of the page lie; the page itself, at /, asks for the key
 SECURITY = {
     b"x-content-type-options": b"nosniff",
@@ -75,7 +77,8 @@ class Door:
             seconds = time.perf_counter() - start
             # The address's pattern, so that nobody can fill the memory of the counters.
             self.watch.answered(getattr(scope.get("route"), "path", "other"), status, seconds)
-            about = {"request": identity, "method": scope["method"], "path": path[:200], "status": status}
+            shown_path = JOB.sub(r"\1{id}", path[:200])
+            about = {"request": identity, "method": scope["method"], "path": shown_path, "status": status}
             level = logging.DEBUG if path in ASKED_OFTEN else logging.INFO
             LOG.log(level, "answered", extra={"about": {**about, "seconds": round(seconds, 4), **told}})
 

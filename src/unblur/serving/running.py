@@ -47,7 +47,8 @@ class Running(uvicorn.Server):
         await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take nothing more, and let what is under way end."""
+        """Take nothing more, cancel the jobs, and let what else is under way end."""
+        self.app.state.jobs.stop()
         ending = [super().shutdown(sockets)]
         if self.rpc is not None:
             ending.append(self.rpc.stop(self.grace))

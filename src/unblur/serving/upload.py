@@ -2,8 +2,10 @@
 
 import tempfile
 import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unblur.errors import UnblurError
 from unblur.images.header import check_image_header
@@ -56,19 +58,38 @@ def restore_upload(
         source.write_bytes(content)
         try:
             header = check_image_header(source, settings.max_pixels, settings.max_bytes)
+            target = source.with_name(f"restored.{ending or ENDINGS.get(header.format, 'png')}")
+            megapixels, notes = restore_photograph(
+                restorer, source, target, strength=strength, settings=settings, track=until(stop)
+            )
         except UnblurError as error:
             raise UnblurError(str(error).replace(f"{name}/", "")) from error
-        ending = ending or ENDINGS.get(header.format, "png")
-        job = Job(source, source.with_name(f"restored.{ending}"))
-        outcome = restore_job(
-            restorer,
-            job,
-            tile=settings.tile,
-            overlap=settings.overlap,
-            track=until(stop),
-            max_pixels=settings.max_pixels,
-            strength=strength,
-        )
-        if outcome.error:
-            raise UnblurError(outcome.error.replace(f"{name}/", ""))
-        return Restored(job.target.read_bytes(), ending, round(outcome.megapixels, 3), outcome.notes)
+        return Restored(target.read_bytes(), target.suffix[1:], megapixels, notes)
+
+
+def restore_photograph(
+    restorer: Restorer,
+    source: Path,
+    target: Path,
+    *,
+    strength: float | None,
+    settings: Settings,
+    track: Callable[[Sequence[Any]], Iterable[Any]],
+) -> tuple[float, tuple[str, ...]]:
+    """Write `target`, and return megapixels and notes; `track` wraps the tiles.
+
+    Raises:
+        UnblurError: see `restore_job`.
+    """
+    outcome = restore_job(
+        restorer,
+        Job(source, target),
+        tile=settings.tile,
+        overlap=settings.overlap,
+        track=track,
+        max_pixels=settings.max_pixels,
+        strength=strength,
+    )
+    if outcome.error:
+        raise UnblurError(outcome.error)
+    return round(outcome.megapixels, 3), outcome.notes
