@@ -1,5 +1,11 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from unblur.runtimes.graph_file import read_graph
+from unblur.runtimes.openvino import OpenVinoSession
 
 CHILD = """
 import faulthandler, gc, os, signal, sys
@@ -25,3 +31,15 @@ def test_signals_are_handled_after_sessions_whose_lives_overlap(box_onnx):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"signal {-done.returncode}: {done.stderr}"
     assert done.stdout == "handled\n"
+
+
+def test_threads_that_share_a_session_get_their_own_answers(box_onnx):
+    session = OpenVinoSession(read_graph(box_onnx()), 1)
+
+    def strangers(value):
+        grey = np.full((1, 3, 64, 64), value, np.float32)
+        answers = [session.run({"blur": grey})[0][0, 0, 32, 32] for _ in range(300)]
+        return sum(abs(answer - value) > 1e-3 for answer in answers)
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(strangers, (0.2, 0.5, 0.8))) == [0, 0, 0]

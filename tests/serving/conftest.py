@@ -5,13 +5,20 @@ import threading
 import time
 
 import pytest
-import uvicorn
+
+from unblur.serving.running import Running
 
 
 def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+@pytest.fixture(name="free_port")
+def free_port_():
+    """`free_port()`: one that nobody has taken yet."""
+    return free_port
 
 
 @pytest.fixture
@@ -22,12 +29,12 @@ def port():
 
 @pytest.fixture
 def serve():
-    """`serve(app)`: a real server on a port of its own, as (server, address)."""
+    """`serve(app)`: a real server, as (server, address); with `rpc=True` it speaks gRPC at `server.address`."""
     running = []
 
-    def start(app, **options):
+    def start(app, rpc=False, **options):
         port = free_port()
-        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", **options))
+        server = Running(app, f"127.0.0.1:{free_port()}" if rpc else "", port=port, log_level="warning", **options)
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread))

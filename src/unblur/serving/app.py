@@ -1,4 +1,7 @@
-"""The server's addresses: the page at /, POST /v1/restore, /healthz, /readyz, /metrics. Errors are one line of JSON."""
+"""The server's addresses: the page at /, POST /v1/restore, /v1/jobs, /v2, /healthz, /readyz, /metrics.
+
+Errors are one line of JSON.
+"""
 
 import asyncio
 import json
@@ -6,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,23 +17,20 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from unblur.errors import UnblurError, UsageError
-from unblur.library.model import share_of
+from unblur.errors import UnblurError
+from unblur.serving.body import read_body
 from unblur.serving.desk import Desk
 from unblur.serving.door import PAGE, Door, one_line
+from unblur.serving.jobs.routes import FILE, add_jobs
+from unblur.serving.jobs.store import Jobs
+from unblur.serving.options import Ending, seconds_of, strength_of
+from unblur.serving.protocol.rest import add_rest
 from unblur.serving.served import Served
 from unblur.serving.settings import Settings
-from unblur.serving.upload import TYPES
+from unblur.serving.upload import TYPES, restore_upload
 from unblur.serving.watching import Watch
 
 FILES = Path(__file__).with_name("page")
-Ending = Literal["jpg", "png", "webp", "tiff", "avif", "heic"]
-PHOTOGRAPH: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    },
-}
 
 
 def make_app(served: Served, settings: Settings) -> FastAPI:
@@ -39,13 +38,18 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(served.follow())
+        following = [asyncio.create_task(each.follow()) for each in (served, jobs)]
         yield
-        following.cancel()
+        for each in following:
+            each.cancel()
+        await asyncio.to_thread(jobs.close)
 
     app = FastAPI(title="unblur", docs_url=None, redoc_url=None, lifespan=running)
+    app.state.served = served
     app.state.desk = desk = Desk(settings)
-    watch = Watch(served, desk)
+    app.state.watch = watch = Watch(served, desk)
+    app.state.jobs = jobs = Jobs(served, settings, watch.noted)
+    watch.add(jobs)
     app.add_middleware(Door, settings=settings, watch=watch)
 
     @app.exception_handler(HTTPException)
@@ -81,7 +85,10 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
     async def metrics() -> Response:
         return Response(watch.metrics(), media_type=CONTENT_TYPE_LATEST)
 
-    @app.post("/v1/restore", openapi_extra=PHOTOGRAPH, response_class=Response)
+    add_rest(app, served, desk, watch)
+    add_jobs(app, jobs)
+
+    @app.post("/v1/restore", openapi_extra=FILE, response_class=Response)
     async def restore(
         request: Request, strength: str = "1", format: Ending | None = None, deadline: float | None = None
     ) -> Response:
@@ -89,14 +96,17 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
 
         strength is 0 to 1 or auto; without a format it keeps its own; deadline is in seconds from the upload's end.
         """
-        share = _strength(strength)
-        if deadline is not None and not deadline > 0:
-            msg = f"deadline {deadline:g}: expected seconds above 0"
-            raise UsageError(msg)
-        desk.enter()
-        now, start = served.now, time.perf_counter()
-        seconds = min(deadline or settings.seconds, settings.seconds)
-        restored = await desk.restore(request, now.model.restorer, ending=format, strength=share, seconds=seconds)
+        share, seconds = strength_of(strength), seconds_of(deadline)
+        with desk.place() as place:
+            now, start = served.now, time.perf_counter()
+            content = await read_body(request, settings)
+            restored = await place.do(
+                lambda stop: restore_upload(
+                    now.model.restorer, content, ending=format, strength=share, settings=settings, stop=stop
+                ),
+                seconds,
+                request.is_disconnected,
+            )
         taken = round((time.perf_counter() - start) * 1000)
         watch.noted(restored.notes)
         request.scope["unblur.told"] |= {
@@ -115,11 +125,3 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
         return Response(restored.content, media_type=TYPES[restored.ending], headers=headers)
 
     return app
-
-
-def _strength(text: str) -> float | None:
-    try:
-        return share_of("auto" if text == "auto" else float(text))
-    except ValueError as error:
-        msg = f"strength {text[:20]!r}: expected a number from 0 to 1, or auto"
-        raise UsageError(msg) from error

@@ -4,18 +4,25 @@ import asyncio
 import math
 import threading
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
 
-from fastapi import Request
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
-from unblur.runtimes.restorer import Restorer
+from unblur.serving.body import GONE
 from unblur.serving.settings import Settings
-from unblur.serving.upload import Restored, restore_upload
+
+T = TypeVar("T")
+Work = Callable[[threading.Event], T]
 
 LOOK_SECONDS = 0.25  # between two looks whether the client is still there
-GONE = 499  # nobody reads this status; counters and log do
+
+
+async def stays() -> bool:
+    """Say that the client is there: of one whose going away cancels the request."""
+    return False
 
 
 class Desk:
@@ -29,101 +36,77 @@ class Desk:
         self._workers = ThreadPoolExecutor(settings.workers, thread_name_prefix="restore")
         self._lock = threading.Lock()
 
-    def enter(self) -> None:
-        """Take a place, or raise 429."""
+    @contextmanager
+    def place(self) -> Iterator["Place"]:
+        """Take a place for a request, or raise 429; it is given back when the block and its work have ended."""
         with self._lock:
             if self.inside >= self.settings.workers + self.settings.waiting:
                 after = math.ceil(self.usual * self.inside / self.settings.workers)
                 raise HTTPException(429, "too many requests wait already", {"retry-after": str(max(1, after))})
             self.inside += 1
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            if not place.working:
+                self.leave()
 
     def leave(self) -> None:
-        """Give the place back."""
+        """Give a place back."""
         with self._lock:
             self.inside -= 1
 
-    async def restore(
-        self,
-        request: Request,
-        restorer: Restorer,
-        *,
-        ending: str | None,
-        strength: float | None,
-        seconds: float,
-    ) -> Restored:
-        """Restore the photograph in the body of a request that has a place, and give the place back.
+    def begin(self, work: Work[T], stop: threading.Event) -> asyncio.Future[T]:
+        """Put work into the queue; the place is given back at its end, which may be after the client has gone."""
+        begun = self._workers.submit(self._work, work, stop)
+        begun.add_done_callback(lambda _: self.leave())
+        return asyncio.wrap_future(begun)
+
+    def _work(self, work: Work[T], stop: threading.Event) -> T:
+        start = time.perf_counter()
+        with self._lock:
+            self.restoring += 1
+        try:
+            done = work(stop)
+        finally:
+            with self._lock:
+                self.restoring -= 1
+        self.usual += 0.2 * (time.perf_counter() - start - self.usual)
+        return done
+
+
+class Place:
+    """The place of one request, for one piece of work."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.working = False
+
+    async def do(self, work: Work[T], seconds: float | None, gone: Callable[[], Awaitable[bool]] = stays) -> T:
+        """Have the work done by a worker, and return what it returns.
 
         Args:
-            request: whose client may go away, which ends the work before its next tile.
-            restorer: see `restore_upload`.
-            ending: see `restore_upload`.
-            strength: see `restore_upload`.
-            seconds: from the end of the upload on, waiting in the queue included.
+            work: gets an event that is set when nobody waits for it any more.
+            seconds: that the client gives it, from now on and waiting included; never more than the server does.
+            gone: says whether the client has gone away.
 
         Raises:
-            HTTPException: 408 or 413 of the upload, 503 where the time is over, 499 where the client has gone.
-            UnblurError: see `restore_upload`.
+            HTTPException: 503 where the time is over, 499 where the client has gone.
         """
-        try:
-            content = await _body(request, self.settings)
-        except BaseException:
-            self.leave()
-            raise
+        most = self.desk.settings.seconds
+        seconds = most if seconds is None else min(seconds, most)
         stop, loop = threading.Event(), asyncio.get_running_loop()
-        work = self._workers.submit(self._work, restorer, content, ending, strength, stop)
-        # The place is free when the work has ended, which may be after the client has gone.
-        work.add_done_callback(lambda _: self.leave())
-        answer = asyncio.wrap_future(work)
+        answer = self.desk.begin(work, stop)
+        self.working = True
         until = loop.time() + seconds
         try:
             while not answer.done():
                 if loop.time() >= until:
                     raise HTTPException(503, f"not done within {seconds:g} s; send a smaller one, or later")
-                if await request.is_disconnected():
+                if await gone():
                     raise HTTPException(GONE, "the client has gone")
                 await asyncio.wait({answer}, timeout=max(0, min(LOOK_SECONDS, until - loop.time())))
             return answer.result()
         finally:
             stop.set()
             answer.cancel()  # what still waits in the queue leaves it
-
-    def _work(
-        self,
-        restorer: Restorer,
-        content: bytes,
-        ending: str | None,
-        strength: float | None,
-        stop: threading.Event,
-    ) -> Restored:
-        start = time.perf_counter()
-        with self._lock:
-            self.restoring += 1
-        try:
-            restored = restore_upload(
-                restorer, content, ending=ending, strength=strength, settings=self.settings, stop=stop
-            )
-        finally:
-            with self._lock:
-                self.restoring -= 1
-        self.usual += 0.2 * (time.perf_counter() - start - self.usual)
-        return restored
-
-
-async def _body(request: Request, settings: Settings) -> bytes:
-    """Read the body, no more than is allowed and no longer."""
-    too_large = HTTPException(413, f"more than {settings.max_bytes} bytes, the most that is taken")
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > settings.max_bytes:
-        raise too_large
-    content = bytearray()
-    try:
-        async with asyncio.timeout(settings.upload_seconds):
-            async for part in request.stream():
-                content += part
-                if len(content) > settings.max_bytes:
-                    raise too_large
-    except ClientDisconnect as error:
-        raise HTTPException(GONE, "the client has gone") from error
-    except TimeoutError as error:
-        raise HTTPException(408, f"the upload took more than {settings.upload_seconds:g} s") from error
-    return bytes(content)

@@ -4,6 +4,7 @@ It is plain ASGI: FastAPI's own middleware would hide from the work behind it th
 """
 
 import logging
+import re
 import time
 
 from fastapi.responses import JSONResponse, Response
@@ -11,13 +12,15 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unblur.serving.desk import GONE
+from unblur.errors import one_line as shown
+from unblur.serving.body import GONE
 from unblur.serving.settings import Settings
 from unblur.serving.watching import Watch, request_id
 
 LOG = logging.getLogger("unblur.serving")
-OPEN = ("/healthz", "/readyz")  # asked by whoever runs the server, without a key
+OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")  # asked by whoever runs the server, without a key
 ASKED_OFTEN = (*OPEN, "/metrics")  # no line of the log each time
+JOB = re.compile("^(/v1/jobs/)[^/]+")  # who knows the id of a job may fetch its result: it stays out of the log
 PAGE = "/page/"  # where the files of the page lie; the page itself, at /, asks for the key
 SECURITY = {
     b"x-content-type-options": b"nosniff",
@@ -72,8 +75,10 @@ class Door:
         finally:
             status = status or GONE  # as the server had to stop before it was done
             seconds = time.perf_counter() - start
-            self.watch.answered(path, status, seconds)
-            about = {"request": identity, "method": scope["method"], "path": path[:200], "status": status}
+            # The address's pattern, so that nobody can fill the memory of the counters.
+            self.watch.answered(getattr(scope.get("route"), "path", "other"), status, seconds)
+            shown_path = JOB.sub(r"\1{id}", path[:200])
+            about = {"request": identity, "method": scope["method"], "path": shown_path, "status": status}
             level = logging.DEBUG if path in ASKED_OFTEN else logging.INFO
             LOG.log(level, "answered", extra={"about": {**about, "seconds": round(seconds, 4), **told}})
 
@@ -91,4 +96,4 @@ def _is_of_page(path: str) -> bool:
 
 def one_line(status: int, line: str, headers: dict[str, str] | None = None) -> Response:
     """Return an error as one line of JSON."""
-    return JSONResponse({"error": " ".join(line.split())}, status, headers)
+    return JSONResponse({"error": shown(" ".join(line.split()))}, status, headers)

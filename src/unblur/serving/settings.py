@@ -14,8 +14,9 @@ class Settings:
     """Limits of a server.
 
     max_bytes of an upload, max_pixels of a photograph, workers that restore at once, `waiting` requests besides,
-    seconds that an upload and a restoration may take; `keys` are SHA-256 of the API keys in hexadecimal, none lets
-    everybody in.
+    seconds that an upload and a restoration may take; the same of jobs, of which there are so many, whose files take
+    `jobs_bytes` in all, and whose results are kept for so many seconds; `keys` are SHA-256 of the API keys in
+    hexadecimal, none lets everybody in.
     """
 
     max_bytes: int = 64 << 20
@@ -26,6 +27,12 @@ class Settings:
     seconds: float = 120.0
     tile: int = 512
     overlap: int = 64
+    jobs: int = 32
+    job_bytes: int = 1 << 30
+    jobs_bytes: int = 8 << 30
+    job_upload_seconds: float = 600.0
+    job_seconds: float = 6 * 3600.0
+    keep_results: float = 3600.0
     keys: tuple[str, ...] = ()
 
     def lets_in(self, key: str) -> bool:

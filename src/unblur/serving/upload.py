@@ -2,7 +2,7 @@
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,11 @@ from unblur.images.header import check_image_header
 from unblur.restoring.folder import Job, restore_job
 from unblur.runtimes.restorer import Restorer
 from unblur.serving.settings import Settings
+from unblur.serving.stopping import until
 
 ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tiff", "AVIF": "avif", "HEIF": "heic", "MPO": "jpg"}
 TYPES = {"jpg": "image/jpeg"} | {ending: f"image/{ending}" for ending in ("png", "webp", "tiff", "avif", "heic")}
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of its own is made in it, for this user alone)
-
-
-class StoppedWorkError(Exception):
-    """Nobody waits for the answer any more: the work ends before its next tile."""
 
 
 @dataclass(frozen=True)
@@ -55,32 +52,44 @@ def restore_upload(
         UnblurError: it is no photograph, too large, or damaged; no path is named.
         StoppedWorkError: `stop` was set.
     """
-
-    def track(steps: Sequence[Any]) -> Iterator[Any]:
-        for step in steps:
-            if stop.is_set():
-                raise StoppedWorkError
-            yield step
-
     where = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="unblur-", dir=where) as name:
         source = Path(name, "photograph")
         source.write_bytes(content)
         try:
             header = check_image_header(source, settings.max_pixels, settings.max_bytes)
+            target = source.with_name(f"restored.{ending or ENDINGS.get(header.format, 'png')}")
+            megapixels, notes = restore_photograph(
+                restorer, source, target, strength=strength, settings=settings, track=until(stop)
+            )
         except UnblurError as error:
             raise UnblurError(str(error).replace(f"{name}/", "")) from error
-        ending = ending or ENDINGS.get(header.format, "png")
-        job = Job(source, source.with_name(f"restored.{ending}"))
-        outcome = restore_job(
-            restorer,
-            job,
-            tile=settings.tile,
-            overlap=settings.overlap,
-            track=track,
-            max_pixels=settings.max_pixels,
-            strength=strength,
-        )
-        if outcome.error:
-            raise UnblurError(outcome.error.replace(f"{name}/", ""))
-        return Restored(job.target.read_bytes(), ending, round(outcome.megapixels, 3), outcome.notes)
+        return Restored(target.read_bytes(), target.suffix[1:], megapixels, notes)
+
+
+def restore_photograph(
+    restorer: Restorer,
+    source: Path,
+    target: Path,
+    *,
+    strength: float | None,
+    settings: Settings,
+    track: Callable[[Sequence[Any]], Iterable[Any]],
+) -> tuple[float, tuple[str, ...]]:
+    """Write `target`, and return megapixels and notes; `track` wraps the tiles.
+
+    Raises:
+        UnblurError: see `restore_job`.
+    """
+    outcome = restore_job(
+        restorer,
+        Job(source, target),
+        tile=settings.tile,
+        overlap=settings.overlap,
+        track=track,
+        max_pixels=settings.max_pixels,
+        strength=strength,
+    )
+    if outcome.error:
+        raise UnblurError(outcome.error)
+    return round(outcome.megapixels, 3), outcome.notes

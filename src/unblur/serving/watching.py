@@ -6,6 +6,7 @@ import re
 import sys
 import time
 import uuid
+from collections import Counter as Counted
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,15 +16,9 @@ from prometheus_client.registry import Collector
 
 from unblur.restoring.strength import NOTHING_TO_GAIN
 from unblur.serving.desk import Desk
+from unblur.serving.jobs.store import Jobs
 from unblur.serving.served import Served
 
-PATHS = (
-    "/",
-    "/v1/restore",
-    "/healthz",
-    "/readyz",
-    "/metrics",
-)  # all others are one, so that nobody can fill the memory
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 KNOWN_ID = re.compile("[A-Za-z0-9._-]{1,64}")
 
@@ -40,9 +35,12 @@ class Watch:
         self._guarded = Counter("unblur_guarded", "Answers in which the guard put something back", registry=all_)
         self._kept = Counter("unblur_nothing_to_gain", "Photographs that stayed as they were", registry=all_)
 
+    def add(self, jobs: Jobs) -> None:
+        """Count these jobs too."""
+        self._registry.register(_OfJobs(jobs))
+
     def answered(self, path: str, status: int, seconds: float) -> None:
-        """Count an answer."""
-        path = path if path in PATHS else "other"
+        """Count an answer; `path` is one of a few."""
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
 
@@ -74,6 +72,20 @@ class _OfNow(Collector):
         yield GaugeMetricFamily("unblur_restoring", "Photographs that are restored", value=desk.restoring)
         waiting = max(0, desk.inside - desk.restoring)
         yield GaugeMetricFamily("unblur_waiting", "Requests that wait or send", value=waiting)
+
+
+class _OfJobs(Collector):
+    """How many jobs there are, by status."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self.jobs = jobs
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the one gauge."""
+        by_status = GaugeMetricFamily("unblur_jobs", "Jobs that the server knows", labels=["status"])
+        for status, count in Counted(job.status for job in list(self.jobs.all.values())).items():
+            by_status.add_metric([status], count)
+        yield by_status
 
 
 def request_id(given: str) -> str:
