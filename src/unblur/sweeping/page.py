@@ -74,9 +74,7 @@ def importances(study: optuna.Study) -> dict[str, float]:
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(done) < FEWEST or len({trial.values[0] for trial in done}) < 2:
         return {}
-    return get_param_importances(
-        study, evaluator=PedAnovaImportanceEvaluator(), target=lambda trial: float(trial.values[0])
-    )
+    return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
 
 
 def _values(space: Space, trial: FrozenTrial) -> str:
@@ -102,7 +100,7 @@ def _plots(space: Space, study: optuna.Study) -> list[dict[str, Any]]:
         about = f"{names[0]} against {names[axis]}. A star: no other trial is better in one and as good in all others."
         found.append(("Pareto front", about, partial(draw_front, trials, best_trials(study), names, axis)))
     if shares := importances(study):
-        about = f"Share of each in what tells the best of {len(done)} trials from the others in {names[0]} (PED-ANOVA)."
+        about = f"Share of each in what tells the best of {len(done)} trials from the others (PED-ANOVA)."
         found.append(("Importance", about, partial(draw_importances, shares)))
     if any(trial.intermediate_values for trial in trials):
         about = f"{names[0]} at each validation; pale: ended early."

@@ -232,6 +232,9 @@ def _typed(where: str, key: str, values: Values, config: DictConfig, overrides: 
         raise UsageError(msg)
     bounds = [each for each in (values.low, values.high, values.step) if each is not None]
     whole = not isinstance(present, float) and all(isinstance(each, int) for each in bounds)
+    if isinstance(present, int) and not whole:
+        msg = f"{where}: the configuration has a whole number there, {present}; give whole low, high and step"
+        raise UsageError(msg)
     low, high = (float(each or 0) for each in (values.low, values.high))
     return Parameter(key, low=low, high=high, step=values.step, log=values.log, whole=whole)
 

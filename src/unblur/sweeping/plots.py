@@ -27,7 +27,7 @@ def draw_history(trials: Sequence[FrozenTrial], objective: str, maximize: bool, 
 
 
 def draw_importances(importances: Mapping[str, float], theme: Theme) -> bytes:
-    """Draw the share of each parameter in what decides the first objective, the largest on top."""
+    """Draw the share of each parameter in what tells the best trials from the others, the largest on top."""
     names = list(importances)[::-1]
     figure, axes = blank_figure(theme, height=1.2 + 0.4 * len(names))
     axes.barh(names, [importances[name] for name in names], height=0.6, color=theme.model)

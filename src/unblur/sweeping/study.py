@@ -185,6 +185,9 @@ def study_errors(address: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, ImportError) and isinstance(error.__cause__, ModuleNotFoundError):
             _raise_driver(address, str(error.__cause__.name), error)
+        if isinstance(error, RuntimeError) and "table schema" in str(error):
+            msg = f"{masked(address)}: the study's database cannot be used: is of another version of Optuna ({error})"
+            raise UnblurError(msg) from error
         if type(error).__module__.partition(".")[0] not in ("sqlalchemy", "sqlite3", "alembic") and not isinstance(
             error, optuna.exceptions.StorageInternalError
         ):

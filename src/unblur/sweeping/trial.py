@@ -100,11 +100,11 @@ def run_trial(order: Order, goes_on: Callable[[int, float], bool]) -> tuple[floa
         here.close()
 
 
-def end(process: BaseProcess) -> None:
-    """End a process, by force if it takes more than ten seconds."""
+def end(process: BaseProcess, seconds: float = 10) -> None:
+    """End a process, by force if it takes longer."""
     if process.is_alive():
         process.terminate()
-        process.join(10)
+        process.join(seconds)
         process.kill()
     process.join()
 
@@ -134,6 +134,8 @@ def _killed(process: BaseProcess, order: Order) -> TrialFailed:
     log = order.folder / LOG
     if code == -signal.SIGKILL:
         return TrialKilled(f"its process was killed, most often for want of memory; see {log}")
+    if code - 128 in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        return TrialKilled(f"its process was stopped by {signal.Signals(code - 128).name}")
     if code < 0:
         return TrialFailed(f"its process was ended by {signal.Signals(-code).name}; see {log}")
     return TrialFailed(f"its process has ended without a word (exit code {code}); see {log}")

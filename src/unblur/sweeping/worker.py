@@ -2,6 +2,7 @@
 
 import multiprocessing
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -157,9 +158,11 @@ def _work_together(space: Space, workers: int) -> None:
         for process in started:
             process.join()
     finally:
-        for process in started:
-            if process.pid is not None:
-                end(process)
+        running = [process for process in started if process.is_alive()]
+        for process in running:
+            process.terminate()
+        for process in running:
+            end(process, seconds=30)  # each ends its trial first
     if failed := [process.name for process in started if process.exitcode]:
         msg = f"{', '.join(failed)} of {workers} ended with an error, which stands above; run it again to go on"
         raise UnblurError(msg)
@@ -168,4 +171,7 @@ def _work_together(space: Space, workers: int) -> None:
 def _work_beside(space: Space) -> None:
     ends_with_parent()
     with exit_codes():
-        work(space, lambda line: print(line, flush=True))
+        try:
+            work(space, lambda line: print(line, flush=True))
+        except Stopped as stopped:
+            sys.exit(stopped.code)  # the process that has started this one tells
