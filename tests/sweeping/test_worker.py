@@ -102,6 +102,8 @@ def test_two_workers_do_each_trial_once_on_validation_pairs_alone_under_one_run(
     assert {each["trial"] for each in best["front"]} == front_of(found)
     page = (project / FOLDER / "sweep.html").read_text()
     assert "Pareto front" in page
+    assert f"Trial {best['trial']}: val/psnr {best['values']['val/psnr']:.3f} dB, latency_ms " in page
+    assert all(f"{float(row['val/psnr']):.3f}" in page for row in found)
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
 

@@ -29,8 +29,8 @@ from unblur.sweeping.results import (
 from unblur.sweeping.space import Space
 from unblur.sweeping.study import retried
 
-FEWEST = 4
-"""Trials that are done, below which nothing can be said of importance."""
+FEWEST = 10
+"""Trials that are done, below which nothing can be said of importance: the best tenth is two of them at least."""
 
 
 def write_page(space: Space, study: optuna.Study) -> None:
@@ -45,7 +45,7 @@ def write_page(space: Space, study: optuna.Study) -> None:
         objectives=[f"{name} ({UNITS[name]}, {direction})" for name, direction in space.objectives.items()],
         counts=_counts(trials, lost),
         front=[
-            {"number": trial.number, "values": _values(space, trial), "command": command_of(space, trial)}
+            {"number": trial.number, "figures": _values(space, trial), "command": command_of(space, trial)}
             for trial in front
         ],
         rows=[
@@ -53,7 +53,7 @@ def write_page(space: Space, study: optuna.Study) -> None:
                 "number": trial.number,
                 "state": state_of(trial, lost),
                 "best": trial.number in best,
-                "values": [shown(name, value) for name, value in values_of(space, trial).items()],
+                "figures": [shown(name, value) for name, value in values_of(space, trial).items()],
                 "varied": values_shown(space, trial),
                 "minutes": "-" if minutes(trial) is None else f"{minutes(trial):.1f}",
                 "error": trial.user_attrs.get("error", ""),
