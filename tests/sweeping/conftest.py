@@ -31,7 +31,9 @@ def space_file(tmp_path: Path, tiny: tuple[str, ...]) -> Callable[..., Path]:
             **keys,
         }
         file = tmp_path / "space.yaml"
-        file.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
+        file.write_text(
+            yaml.safe_dump({key: value for key, value in content.items() if value is not None}, sort_keys=False)
+        )
         return file
 
     return write

@@ -57,7 +57,7 @@ def started(file, number, *arguments):
     return process, trial
 
 
-LONG = ["data.steps_per_epoch=20", "trainer.max_epochs=30", "trainer.check_val_every_n_epoch=10"]
+LONG = ["data.steps_per_epoch=20", "trainer.max_epochs=15", "trainer.check_val_every_n_epoch=5"]
 
 
 def test_two_workers_do_each_trial_once_on_validation_pairs_alone_under_one_run(project, space_file, tiny):
@@ -105,7 +105,7 @@ def test_two_workers_do_each_trial_once_on_validation_pairs_alone_under_one_run(
     assert f"Trial {best['trial']}: val/psnr {best['values']['val/psnr']:.3f} dB, latency_ms " in page
     assert all(f"{float(row['val/psnr']):.3f}" in page for row in found)
     assert "<script" not in page
-    assert "http" not in page.replace("http-equiv", "")
+    assert "://" not in page
 
 
 def front_of(found):
@@ -126,7 +126,7 @@ def test_the_share_that_is_kept_counts_and_the_command_of_the_best_gives_its_wei
     project, space_file, run_stage, tiny
 ):
     run_stage("train", *tiny, "logger=none", "paths.train=parent")
-    given = ["train.init=parent", "optimizer.lr=0.003"]
+    given = ["train.init=parent/model", "optimizer.lr=0.003"]
     space = {"train.init_share": {"choices": [0.0, 1.0]}}
     file = space_file(trials=2, overrides=[*tiny, "logger=none", *given], space=space, pruner="none")
     study = study_of(file)
@@ -158,12 +158,13 @@ def test_a_killed_trial_is_tried_again_from_its_checkpoint_and_a_crash_is_a_row(
     assert process.returncode == 0, said
     found = rows(project)
     assert [row["state"] for row in found] == ["lost, tried again", "failed", "done"]
+    assert found[2]["error"] == ""
     assert found[0]["error"].startswith("its process was killed, most often for want of memory; see ")
     assert "trial 1 failed: " in said
     assert found[1]["error"].startswith("nowhere: is no folder with a model")
     assert len(found[1]["error"].splitlines()) == 1
     assert json.loads((project / FOLDER / "trials/0002/train/run.json").read_text())["resumed"]
-    assert sorted(study.get_trials()[2].intermediate_values) == [10, 20, 30]
+    assert sorted(study.get_trials()[2].intermediate_values) == [5, 10, 15]
 
 
 def test_a_sweep_whose_worker_was_killed_goes_on_to_the_number_of_trials(project, space_file, tiny, monkeypatch):
@@ -176,11 +177,11 @@ def test_a_sweep_whose_worker_was_killed_goes_on_to_the_number_of_trials(project
     assert lost.state == TrialState.RUNNING
     said = swept(file).stdout
     found = rows(project)
-    assert [row["state"] for row in found] == ["lost, tried again", "done", "done"]
+    assert sorted(row["state"] for row in found) == ["done", "done", "lost, tried again"]
     again = next(row for row in found if row["trial"] != "0" and row["optimizer.lr"] == found[0]["optimizer.lr"])
     record = json.loads((project / FOLDER / "trials" / f"{int(again['trial']):04}" / "train/run.json").read_text())
     assert record["resumed"]
-    assert record["steps"] == 600
+    assert record["steps"] == 300
     swept(file)  # nothing is left to do
     assert rows(project) == found
     assert "tiny: 2 trials" in said
@@ -206,8 +207,8 @@ def test_a_stopped_sweep_says_so_and_its_trial_is_tried_again(project, space_fil
     assert [row["state"] for row in rows(project)] == ["lost, tried again", "done"]
 
 
-def test_what_is_worse_ends_early_and_no_test_is_left_for_several_objectives(project, space_file, tiny):
-    space = {"optimizer.lr": {"choices": [1e-3, 10.0]}}
+def test_what_is_worse_than_others_were_ends_early(project, space_file, tiny):
+    space = {"optimizer.lr": {"choices": [1e-3, 0.05]}}
     file = space_file(
         trials=2,
         overrides=[*tiny, "trainer.max_epochs=4", "logger=none"],
@@ -215,7 +216,7 @@ def test_what_is_worse_ends_early_and_no_test_is_left_for_several_objectives(pro
         space=space,
     )
     study = study_of(file)
-    for rate in (1e-3, 10.0):
+    for rate in (1e-3, 0.05):
         study.enqueue_trial({"optimizer.lr": rate})
     said = swept(file).stdout
     assert "trial 1 ended early: val/psnr" in said

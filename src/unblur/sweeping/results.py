@@ -53,7 +53,7 @@ def line_of(space: Space, trial: FrozenTrial) -> str:
     """Return the line about a trial that has ended."""
     given = values_shown(space, trial)
     if trial.state == TrialState.FAIL:
-        return f"trial {trial.number} failed: {trial.user_attrs.get('error', 'no word of why')} ({given})"
+        return f"trial {trial.number} failed: {trial.user_attrs.get('error') or 'no word of why'} ({given})"
     values = ", ".join(f"{name} {shown(name, value)} {UNITS[name]}" for name, value in values_of(space, trial).items())
     early = " ended early:" if trial.state == TrialState.PRUNED else ":"
     return f"trial {trial.number}{early} {values} ({given}; {minutes(trial) or 0:.1f} min)"

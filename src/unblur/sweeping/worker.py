@@ -95,7 +95,7 @@ def _begin(space: Space, study: optuna.Study, lock: Turn, counted: int, say: Say
 
     def after(study: optuna.Study, trial: FrozenTrial) -> None:
         say(line_of(space, trial))
-        if KILLED in trial.user_attrs:
+        if trial.state == TrialState.FAIL and trial.user_attrs.get(KILLED):
             again(study, trial)
 
     study.sampler, study.pruner = sampler(space, counted), pruner(space)
@@ -110,9 +110,10 @@ def _begin(space: Space, study: optuna.Study, lock: Turn, counted: int, say: Say
 def _trial(space: Space, study: optuna.Study, trial: optuna.Trial, lock: Turn) -> tuple[float, ...]:
     overrides = [each.override(each.suggest(trial)) for each in space.parameters]
     lock.release()
-    folder = (space.folder / "trials" / f"{trial.number:04}").resolve()
+    folder = space.folder / "trials" / f"{trial.number:04}"
     began = first_number(study.get_trials(deepcopy=False)[trial.number])
-    trial.set_user_attr("machine", socket.gethostname())
+    for name, fact in (("machine", socket.gethostname()), (ERROR, ""), (KILLED, False)):
+        trial.set_user_attr(name, fact)  # one that is tried again has those of the lost one
     order = Order(
         overrides=(*space.overrides, *overrides),
         folder=folder,
