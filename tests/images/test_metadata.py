@@ -1,6 +1,8 @@
 """What describes a photograph is kept in every format that has a place for it, or a note says that it is not."""
 
 import struct
+import subprocess
+import sys
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -30,11 +32,11 @@ def test_xmp_of_a_gain_map_is_left_out_with_a_note(tmp_path, make_photo):
     assert "gain map" in photo.notes[0]
 
 
-@pytest.mark.parametrize(("suffix", "kept"), [(".jpg", True), (".tiff", True), (".png", False)])
+@pytest.mark.parametrize(("suffix", "kept"), [(".jpg", True), (".tiff", True), (".png", True), (".webp", False)])
 def test_iptc(suffix, kept, tmp_path, make_photo):
     photo = Photo(make_photo(40, 64), iptc=b"\x1c\x02\x05\0\x05Title")
     assert check_target(photo, tmp_path / f"b{suffix}") == (
-        () if kept else ("its IPTC is left out: PNG has no place for it",)
+        () if kept else ("its IPTC is left out: WEBP has no place for it",)
     )
     write_photo(photo, tmp_path / f"b{suffix}")
     assert read_photo(tmp_path / f"b{suffix}").iptc == (photo.iptc if kept else None)
@@ -82,3 +84,24 @@ def test_a_resolution_without_meaning_is_no_resolution(fraction, tmp_path, make_
     assert photo.dpi is None
     for suffix in (".png", ".jpg", ".tif"):
         write_photo(photo, tmp_path / f"b{suffix}")
+
+
+def test_what_pillow_remarks_is_not_on_the_terminal(box_onnx, tmp_path, make_photo):
+    """In processes of their own, as pytest sets its own filters; Pillow alone does remark on this photograph."""
+    exif = Image.Exif()
+    exif[0x010F] = "Maker" * 20
+    block = bytearray(exif.tobytes())
+    length = block.index(b"\x01\x0f\x00\x02") + 4
+    block[length : length + 4] = struct.pack(">I", 1 << 20)
+    photo = tmp_path / "a.jpg"
+    Image.fromarray(make_photo(40, 64)).save(photo, exif=bytes(block))
+    model = str(box_onnx())
+    programs = {
+        "Pillow": ["-c", f"from PIL import Image; Image.open({str(photo)!r}).getexif().get(271)"],
+        "library": ["-c", f"import unblur; unblur.restore({str(photo)!r}, {str(tmp_path / 'b.jpg')!r}, {model!r})"],
+        "model": ["-c", f"import unblur; unblur.load({model!r})({str(photo)!r})"],
+        "command": ["-m", "unblur.commands.restore", str(photo), str(tmp_path / "c.jpg"), "--model", model],
+    }
+    for name, arguments in programs.items():
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+        assert ("UserWarning" in done.stderr) == (name == "Pillow"), done.stderr

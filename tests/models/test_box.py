@@ -33,14 +33,16 @@ def sharp():
     return data.astronaut()
 
 
-@pytest.mark.parametrize(("name", "length", "least"), [("box", 12, 2.0), ("box_fast", 40, 0.5)])
+@pytest.mark.parametrize(
+    ("name", "length", "least"), [("box", 12, 2.0), ("box_medium", 24, 1.0), ("box_fast", 40, 0.5)]
+)
 def test_motion_blur_goes(sharp, name, length, least):
     blurred = moved(sharp, length)
     restored = restore_pixels(load_by_name(name, 1), blurred).pixels
     assert psnr(restored, sharp) > psnr(blurred, sharp) + least
 
 
-@pytest.mark.parametrize("name", ["box", "box_fast"])
+@pytest.mark.parametrize("name", ["box", "box_medium", "box_fast"])
 def test_a_sharp_photograph_stays(sharp, name):
     assert psnr(restore_pixels(load_by_name(name, 1), sharp).pixels, sharp) > 42
 

@@ -2,7 +2,6 @@
 
 import argparse
 import time
-import warnings
 from typing import TYPE_CHECKING
 
 from unblur.commands.restore_options import load_named, making_of, parse
@@ -37,9 +36,6 @@ def main(argv: list[str]) -> int:
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
     jobs, left_out = plan_jobs(options.sources, options.target, options.into, options.compare)
-
-    # What Pillow remarks about damaged metadata is told in our notes, if anything of it is left out.
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
     from PIL import Image
     from rich.markup import escape

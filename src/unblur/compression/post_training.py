@@ -55,6 +55,8 @@ def quantize_network(
     cfg: PipelineConfig,
     network: nn.Module,
     name: str,
+    exported: Path,
+    *,
     say: Callable[[str], None] = lambda _: None,
     track: Track = lambda parts: parts,
 ) -> Quantized:
@@ -64,6 +66,7 @@ def quantize_network(
         cfg: `quantize` says what and how far; `data` where ranges come from; the validation pairs decide.
         network: in eval mode; stays as it is.
         name: of the network within the pipeline.
+        exported: where its graph in float32 is written, which takes a minute and is what `unblur export` wants too.
         say: takes a line about each step.
         track: wraps the parts whose cost is measured, for a progress bar.
 
@@ -75,7 +78,7 @@ def quantize_network(
         msg = f"quantize.kinds has {', '.join(sorted(unknown))}; known: {', '.join(KINDS)}"
         raise UnblurError(msg)
     pairs = read_pairs(Path(cfg.paths.prepared), "val", cfg.quantize.pairs)
-    original, samples = _graph(cfg, network)
+    original, samples = _graph(cfg, network, exported)
     judge = Judge(original, pairs, cfg.benchmark.threads)
     found = _within_budget(cfg, original, samples, judge, say=say, track=track)
     if "int8" not in cfg.quantize.kinds or "int8" in found.graphs or not cfg.quantize.finetune.epochs:
@@ -86,7 +89,8 @@ def quantize_network(
     batches = [batch["blur"] for batch in itertools.islice(loader, cfg.quantize.batches)]
     with fake_quantized(student, batches, cfg.quantize.ends):
         finetune(cfg, student, network, cfg.quantize.finetune, f"quantize {name}")
-    tuned, samples = _graph(cfg, student.eval())
+    with tempfile.TemporaryDirectory(prefix="unblur-") as folder:
+        tuned, samples = _graph(cfg, student.eval(), Path(folder) / "model.onnx")
     again = _within_budget(cfg, tuned, samples, judge, say=say, track=track)
     return Quantized(
         {**found.graphs, **{kind: graph for kind, graph in again.graphs.items() if kind == "int8"}},
@@ -138,9 +142,10 @@ def _within_budget(
     return Quantized(graphs, costs, parts, floats, (quantized, len(layers)), found.samples)
 
 
-def _graph(cfg: PipelineConfig, network: nn.Module) -> tuple[onnx.ModelProto, Calibration]:
-    """Return the network's ONNX graph in float32, and what it takes in for images of the training."""
-    with tempfile.TemporaryDirectory(prefix="unblur-") as folder:
-        file = Path(folder) / "model.onnx"
-        export_onnx(fold(network), file, cfg.export.opset)
-        return onnx.load(file), calibration(cfg, file, cfg.quantize.batches)
+def _graph(cfg: PipelineConfig, network: nn.Module, file: Path) -> tuple[onnx.ModelProto, Calibration]:
+    """Write the network's ONNX graph in float32; return it, and what it takes in for images of the training.
+
+    Weights have their ranges in themselves: without int8 arithmetic one batch is enough, as NNCF wants one.
+    """
+    export_onnx(fold(network), file, cfg.export.opset)
+    return onnx.load(file), calibration(cfg, file, cfg.quantize.batches if "int8" in cfg.quantize.kinds else 1)

@@ -13,6 +13,7 @@ from unblur.config.schema import PathsConfig
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import LISTING, sha256_file
+from unblur.safety.unchanged import require_records
 
 FILE = "lineage.json"
 SOURCES = "data/SOURCES.json"
@@ -83,12 +84,14 @@ def require_descent(
         manifest: of the imported dataset that is trained on, None of photographs.
 
     Raises:
-        UnblurError: something was made of another file; both are named, and the stage to run again.
+        UnblurError: something was made of another file; both are named, and the stage to run again. Or a record of a
+            stage before was changed since it was written.
     """
     base = root or Path()
     for before in _before(stage, READS[stage] if reads is None else reads):
         if before not in ("prepare", "train") and Path(getattr(paths, before)) == Path(paths.train):
             continue  # a pruned network that is taken for the trained one: a beginning, whatever it came from
+        require_records(base / _folder(paths, before))
         place = base / _folder(paths, before) / FILE
         recorded = _recorded(place)
         if recorded is None:

@@ -10,8 +10,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from unblur.errors import UnblurError
 from unblur.images.channels import eight_bit
-from unblur.images.header import DAMAGED, open_image
 from unblur.images.photo import read_photo
+from unblur.images.png_metadata import read_metadata
 from unblur.safety.atomic import replacing
 
 
@@ -46,13 +46,12 @@ def write_png(path: Path, image: NDArray[np.uint8], software: str | None = None)
 
 
 def made_by(software: str) -> Callable[[Path], bool]:
-    """Return a function that says whether a picture's text names that software."""
+    """Return a function that says whether a PNG's text names that software."""
 
     def is_made(path: Path) -> bool:
         try:
-            with open_image(path) as image:
-                return image.info.get("Software") == software
-        except DAMAGED:
+            return ("Software", software) in read_metadata(path).texts
+        except OSError:
             return False
 
     return is_made

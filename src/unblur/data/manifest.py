@@ -12,6 +12,7 @@ from unblur.data.listing import SOURCES, read_entries
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
 from unblur.safety.paths import SafeName, SafePath
+from unblur.safety.unchanged import require_unchanged
 
 SPLITS = ("train", "val", "test")
 FRAME_AVERAGE = "frame_average"
@@ -97,13 +98,16 @@ def read_rows(path: Path, mend: str) -> list[PairRow]:
     """Return the rows of a manifest; `mend` says in an error how to write it again.
 
     Raises:
-        UnblurError: the file is missing, lacks a column, or a row cannot be read (its line is named).
+        UnblurError: the file is missing or was changed since it was written, lacks a column, or a row cannot be read
+            (its line is named).
     """
     if not path.is_file():
         msg = f"{path}: there is no manifest of pairs; {mend.removesuffix(' again')}"
         raise UnblurError(msg)
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+        require_unchanged(path, content)
+        text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: not a table of pairs ({type(error).__name__}); {mend}"
         raise UnblurError(msg) from error

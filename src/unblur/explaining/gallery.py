@@ -14,6 +14,7 @@ from unblur.explaining.gradients import Map
 from unblur.explaining.methods import METHODS
 from unblur.explaining.region import Region
 from unblur.explaining.subject import Subject
+from unblur.explaining.words import of_pixels
 from unblur.records.explanation import Fidelity
 
 Field = NDArray[np.float32]
@@ -70,14 +71,14 @@ def map_pictures(maps: dict[str, Map], fidelity: dict[str, Fidelity], subject: S
     return shown
 
 
-def doubt_pictures(spread: Field, near: Field, region: Region, bound: Field | None) -> list[Picture]:
-    """Return the spread (H, W) of turned answers around the region, and where it is known the bound on errors."""
+def doubt_pictures(spread: Field, near: Field, region: Region, bound: Field | None, level: float) -> list[Picture]:
+    """Return the spread (H, W) of turned answers around the region, and the bound on errors, for `level` of pixels."""
     about = "standard deviation of the answers to 8 turned and mirrored copies, around the region"
     png = pictures.draw_map(255 * spread, "steps of 255", region=region, under=near)
     shown = [Picture("spread", "doubt", "turned answers differ", about, png)]
     if bound is not None:
         png = pictures.draw_map(255 * bound, "steps of 255", region=region, under=near)
-        about = "nine of ten pixels are wrong by less than this"
+        about = f"{of_pixels(level)} pixels are wrong by less than this"
         shown.append(Picture("error_bound", "doubt", "bound on the error", about, png))
     return shown
 

@@ -105,8 +105,10 @@ def explain_frames(
     steady, spread = doubt.turned(restore, _cut(frames, around))
     answer = after[around.rows, around.columns]
     invented = doubt.invented(before, after)
+    level = calibration.level if calibration else 0.0  # without it there is no bound
     bound = None if calibration is None else calibration.bound(signs_of(before, after))[around.rows, around.columns]
-    shown += gallery.doubt_pictures(spread, near, inner, bound) + gallery.invented_picture(what, invented, region)
+    shown += gallery.doubt_pictures(spread, near, inner, bound, level)
+    shown += gallery.invented_picture(what, invented, region)
     held = features(subject)
     shown += gallery.feature_pictures(held)
     looked = attention_maps(subject)
@@ -135,7 +137,7 @@ def explain_frames(
     sentences = (
         words.where_blurred(what, spectrum, blur),
         words.what_counted(METHODS[best].title, maps[best], subject.region),
-        words.where_not_to_trust(what, spread, invented[around.rows, around.columns], bound),
+        words.where_not_to_trust(what, spread, invented[around.rows, around.columns], bound, level),
     )
     return Explanation(
         about={

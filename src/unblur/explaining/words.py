@@ -7,6 +7,7 @@ from unblur.explaining.blur_map import BlurMap
 from unblur.explaining.region import Region
 
 ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "", "right")
+TENTHS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 AGREED = 0.35  # of the directions: less is no direction of its own
 HARDLY = 1.5  # pixels: less is no blur that anyone sees
 
@@ -38,9 +39,16 @@ def what_counted(title: str, attribution: NDArray[np.float64], region: Region) -
 
 
 def where_not_to_trust(
-    what: str, spread: NDArray[np.float32], invented: NDArray[np.float32], bound: NDArray[np.float32] | None
+    what: str,
+    spread: NDArray[np.float32],
+    invented: NDArray[np.float32],
+    bound: NDArray[np.float32] | None,
+    level: float,
 ) -> str:
-    """Return the sentence about doubt of `what`: spread of turned answers, invented share, bound, each (H, W)."""
+    """Return the sentence about doubt of `what`: spread of turned answers, invented share, bound, each (H, W).
+
+    `level` is the share of pixels whose error lies below the bound.
+    """
     place = strongest_place(spread if bound is None else bound)
     worst = 255 * float(np.quantile(spread, 0.999))
     drawn = f"answers to turned copies of the {what} differ by up to {worst:.1f} of 255 steps"
@@ -48,8 +56,15 @@ def where_not_to_trust(
     if bound is None:
         return f"Trust it least {place}, where {drawn}; {made_up}."
     high = 255 * float(np.median(bound[bound >= np.quantile(bound, 0.9)]))
-    promise = f"errors, for nine pixels of ten, stay below {255 * float(np.median(bound)):.0f} steps at the median"
+    middle = 255 * float(np.median(bound))
+    promise = f"errors, for {of_pixels(level)} pixels, stay below {middle:.0f} steps at the median"
     return f"Trust it least {place}: {promise}, and below {high:.0f} in the worst tenth; {drawn}; {made_up}."
+
+
+def of_pixels(level: float) -> str:
+    """Return a share in words: 0.9 is nine of ten, 0.95 is 95 of 100, 0.999 is 999 of 1000."""
+    whole = next((of for of in (10, 100, 1000) if abs(level * of - round(level * of)) < 1e-6), 100)
+    return f"{TENTHS[round(10 * level)]} of ten" if whole == 10 else f"{level * whole:.6g} of {whole}"
 
 
 def strongest_place(values: NDArray[np.float32]) -> str:

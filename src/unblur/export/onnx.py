@@ -67,6 +67,11 @@ def export_onnx(network: nn.Module, path: Path, opset: int = 18) -> None:
         unfinished.write_bytes(model.SerializeToString())
 
 
+def opset_of(file: Path) -> int:
+    """Return the version of ONNX's standard operators that a file is written in."""
+    return next(int(each.version) for each in onnx.load(file).opset_import if not each.domain)
+
+
 def _clean(model: onnx.ModelProto, free: Mapping[int, str]) -> None:
     """Call the output's free sizes what the input's are called, and drop the notes on every part of the graph."""
     sizes = model.graph.input[0].type.tensor_type.shape.dim

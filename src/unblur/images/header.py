@@ -11,6 +11,7 @@ from tifffile import TiffFileError
 
 from unblur.errors import UnblurError
 from unblur.images import heif, netpbm, png, tiff
+from unblur.images.png_metadata import read_metadata
 from unblur.safety.inputs import require_file, require_pixels
 
 # The formats that are read. Pillow knows more, some with decoders that run other programs.
@@ -93,29 +94,30 @@ def check_image_header(path: Path, max_pixels: int = 250_000_000, max_bytes: int
 
 
 def open_image(path: Path) -> Image.Image:
-    """Open a picture without decoding it; only the formats above, and Pillow's bomb warning is raised as an error."""
+    """Open a picture without decoding it; only the formats above, and Pillow's bomb warning is raised as an error.
+
+    Of a PNG it is the header alone: pixels and what is said of them are read elsewhere.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(path, formats=FORMATS)
+        return Image.open(png.head(path) if png.is_png(path) else path, formats=FORMATS)
 
 
-def read_orientation(image: Image.Image, chunks: png.Chunks = ()) -> int:
-    """Return the EXIF (or XMP) orientation of an opened picture that is no TIFF, 1 to 8; of a PNG from its chunks."""
+def read_orientation(image: Image.Image, block: bytes | None = None) -> int:
+    """Return the EXIF (or XMP) orientation, 1 to 8, of an opened picture but TIFF; a PNG has it in `block`."""
     try:
-        found = png_exif(chunks) if image.format == "PNG" else image.getexif()
+        found = png_exif(block) if image.format == "PNG" else image.getexif()
         orientation = found.get(ExifTags.Base.Orientation)
     except DAMAGED:
         return 1
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
-def png_exif(chunks: png.Chunks) -> Image.Exif:
-    """Return the EXIF of a PNG: its chunk, or else what ImageMagick writes as text."""
+def png_exif(block: bytes | None) -> Image.Exif:
+    """Return the EXIF of a PNG, empty where it has none."""
     exif = Image.Exif()
-    block = next((content for name, content in chunks if name == b"eXIf"), None)
-    text = dict(png.read_texts(chunks)).get(png.RAW_EXIF)
-    if block is not None or text is not None:
-        exif.load(block if block is not None else png.raw_profile(text or ""))
+    if block is not None:
+        exif.load(block)
     return exif
 
 
@@ -137,7 +139,7 @@ def _header_of(path: Path) -> ImageHeader:
 
 def _header(path: Path) -> ImageHeader:
     with open_image(path) as image:
-        orientation = read_orientation(image, png.read_chunks(path) if image.format == "PNG" else ())
+        orientation = read_orientation(image, read_metadata(path).exif if image.format == "PNG" else None)
         width, height = image.size if orientation < 5 else image.size[::-1]
         return ImageHeader(width, height, image.mode, str(image.format), _bits(image, path), orientation)
 

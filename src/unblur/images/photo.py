@@ -19,8 +19,8 @@ from unblur.images import heif, netpbm, png, tiff
 from unblur.images.channels import Channels, Values, eight_bit, split_alpha
 from unblur.images.exif import described, upright, upright_exif
 from unblur.images.header import DAMAGED, ImageHeader, check_image_header, open_image, png_exif
+from unblur.images.png_metadata import IPTC_BLOCK, PngMetadata, read_metadata
 
-IPTC_BLOCK = 0x0404  # in Photoshop's APP13
 # XMP that describes what follows a JPEG's picture: a gain map, a depth map, a video. Without those it would be wrong.
 OF_APPENDED = re.compile(rb"hdrgm:|GainMap|Container:Directory|MotionPhoto|MicroVideo|HasExtendedXMP")
 TURNED_XMP = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
@@ -107,38 +107,37 @@ def _read_heic(path: Path, header: ImageHeader) -> Photo:
 
 
 def _read_other(path: Path, header: ImageHeader) -> Photo:
-    chunks = png.read_chunks(path) if header.format == "PNG" else ()
-    texts = png.read_texts(chunks)
+    own = read_metadata(path) if header.format == "PNG" else PngMetadata()
     with open_image(path) as image:
         channels = _channels(image, path, header)
         info, frames = image.info, getattr(image, "n_frames", 1)
         sampling = JpegImagePlugin.get_sampling(image) if header.format in ("JPEG", "MPO") else 0
         try:
-            found = png_exif(chunks) if header.format == "PNG" else image.getexif()
-            own = (found.tobytes() if len(found) else None) if header.format == "PNG" else info.get("exif")
-            exif, damaged = upright_exif(found, own, header.orientation)
+            found = png_exif(own.exif) if header.format == "PNG" else image.getexif()
+            block = (found.tobytes() if len(found) else None) if header.format == "PNG" else info.get("exif")
+            exif, damaged = upright_exif(found, block, header.orientation)
         except DAMAGED:
             exif, damaged = None, ("its EXIF is damaged and left out",)
-    photo = _photo(channels, info.get("icc_profile"))
-    xmp, lost = _plain_xmp(dict(texts).get(png.XMP, "").encode() or info.get("xmp"))
+    photo = _photo(channels, own.icc or info.get("icc_profile"))
+    xmp, lost = _plain_xmp(own.xmp or info.get("xmp"))
     others = "appended pictures (gain map, depth or preview) are left out" if header.format == "MPO" else ""
     several = (others or f"has {frames} frames, only the first is kept",) if frames > 1 else ()
+    texts, colour = own.texts, own.colour
     if isinstance(info.get("comment"), bytes):
         texts = (("Comment", info["comment"].decode("utf-8", "replace")),)
-    plain = tuple(text for text in texts if text[0] not in (png.XMP, png.RAW_EXIF, png.RAW_IPTC))
-    colour = tuple((name, content) for name, content in chunks if name in png.COLOUR)
     if header.format == "AVIF" and not photo.icc:
         colour = heif.light(path)
+    of_jpeg = (info.get("photoshop") or {}).get(IPTC_BLOCK) if header.format in ("JPEG", "MPO") else None
     return replace(
         photo,
         exif=exif,
-        dpi=_real(info.get("dpi")),
+        dpi=_real(own.dpi or info.get("dpi")),
         subsampling=max(sampling, 0),
-        notes=(*photo.notes, *several, *damaged, *lost),
+        notes=(*photo.notes, *several, *own.notes, *damaged, *lost),
         xmp=xmp,
-        iptc=(info.get("photoshop") or {}).get(IPTC_BLOCK) if header.format in ("JPEG", "MPO") else None,
+        iptc=own.iptc or of_jpeg,
         colour=colour,
-        texts=plain,
+        texts=texts,
     )
 
 

@@ -23,6 +23,7 @@ from unblur.ingest.layouts.layout import PICTURES
 from unblur.ingest.versioning import files_below
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
+from unblur.safety.unchanged import sealed
 
 IMPORTED = "imported/"  # manifests of datasets that lie elsewhere, which are checked by themselves
 Track = Callable[[Sequence[str]], Iterable[str]]
@@ -154,7 +155,7 @@ def write_report(report: DataReport, path: Path) -> None:
     """Write the report as JSON; the same findings give the same bytes."""
     content = {"errors": report.count("error"), "warnings": report.count("warning"), **asdict(report)}
     with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(sealed(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _listed(

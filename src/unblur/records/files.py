@@ -1,6 +1,7 @@
 """Records on disk: a dataclass as a JSON file, a list of them as a CSV file, read back as what they were."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from unblur.errors import UnblurError
 from unblur.safety.atomic import replacing
+from unblur.safety.unchanged import require_seal, require_unchanged, sealed
 
 
 class DataclassInstance(Protocol):
@@ -26,9 +28,15 @@ Optional = Annotated[float | None, BeforeValidator(lambda value: None if value =
 
 
 def write_json(path: Path, record: DataclassInstance) -> None:
-    """Write a record as a JSON object, one key a field."""
+    """Write a record into a folder of ours as a JSON object, one key a field."""
     with replacing(path) as unfinished:
         unfinished.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+
+
+def write_sealed_json(path: Path, record: DataclassInstance, beside: Iterable[Path] = ()) -> None:
+    """Write a record among files of others, with the SHA-256 of itself, and of those `beside` it that belong to it."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps(sealed(asdict(record), beside), indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path, kind: type[Record], command: str) -> Record:
@@ -40,15 +48,15 @@ def read_json(path: Path, kind: type[Record], command: str) -> Record:
         command: that writes the file, such as "train".
 
     Raises:
-        UnblurError: the file is missing or no JSON object, or a field is missing or of another type.
+        UnblurError: the file is missing, was changed since it was written or is no JSON object, or a field is missing
+            or of another type.
     """
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise _missing(path, command) from error
+        content: Any = json.loads(_read(path, command))
     except ValueError as error:
         msg = f"{path}: is not a JSON file ({error}); write it again with `unblur {command}`"
         raise UnblurError(msg) from error
+    require_seal(path, content, command)
     return _checked(content, kind, str(path), command)
 
 
@@ -64,22 +72,21 @@ def read_table(path: Path, kind: type[Record], command: str) -> list[Record]:
     """Read records that `write_table` wrote; columns that they do not have are passed over.
 
     Raises:
-        UnblurError: the file is missing, or a column is missing or holds a value of another type.
+        UnblurError: the file is missing or was changed since it was written, or a column is missing or holds a value of
+            another type.
     """
+    content = _read(path, command)
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream, restkey="?", restval=None)
-            return [
-                _checked(
-                    {name: value for name, value in row.items() if value is not None},
-                    kind,
-                    f"{path}, line {reader.line_num}",
-                    command,
-                )
-                for row in reader
-            ]
-    except FileNotFoundError as error:
-        raise _missing(path, command) from error
+        reader = csv.DictReader(io.StringIO(content.decode(), newline=""), restkey="?", restval=None)
+        return [
+            _checked(
+                {name: value for name, value in row.items() if value is not None},
+                kind,
+                f"{path}, line {reader.line_num}",
+                command,
+            )
+            for row in reader
+        ]
     except (csv.Error, UnicodeDecodeError) as error:
         msg = f"{path}: is not a CSV file ({error}); write it again with `unblur {command}`"
         raise UnblurError(msg) from error
@@ -113,5 +120,12 @@ def _checked(content: object, kind: type[Record], where: str, command: str) -> R
         raise UnblurError(msg) from error
 
 
-def _missing(path: Path, command: str) -> UnblurError:
-    return UnblurError(f"{path} is not there; write it with `unblur {command}`")
+def _read(path: Path, command: str) -> bytes:
+    """Return a record's bytes, as its stage wrote them."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        msg = f"{path} is not there; write it with `unblur {command}`"
+        raise UnblurError(msg) from error
+    require_unchanged(path, content)
+    return content

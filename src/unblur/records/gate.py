@@ -8,6 +8,7 @@ from typing import Any
 from unblur.errors import GateRefusedError
 from unblur.records.files import read_json
 from unblur.safety.atomic import replacing
+from unblur.safety.unchanged import sealed
 
 FILE = "gate.json"
 
@@ -108,7 +109,7 @@ def write_record(record: GateRecord, folder: Path) -> Path:
     """Write gate.json into `folder` and return its path."""
     path = folder / FILE
     with replacing(path) as unfinished:
-        text = json.dumps({"verdict": record.verdict, **asdict(record)}, indent=2, allow_nan=False)
+        text = json.dumps(sealed({"verdict": record.verdict, **asdict(record)}), indent=2, allow_nan=False)
         unfinished.write_text(text + "\n", encoding="utf-8")
     return path
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from unblur.records.files import Optional, read_json, read_table, write_json, write_table
+from unblur.records.files import Optional, read_json, read_table, write_sealed_json, write_table
+from unblur.safety.unchanged import require_beside
 
 RECORD, HISTORY = "run.json", "history.csv"
 _COMMAND = "train"
@@ -67,9 +68,9 @@ class Step:
 
 
 def write_training(record: Training, history: Iterable[Step], folder: Path) -> None:
-    """Write run.json and history.csv."""
+    """Write history.csv, and run.json, which knows the curve that it belongs to."""
     write_history(folder / HISTORY, history)
-    write_json(folder / RECORD, record)
+    write_sealed_json(folder / RECORD, record, beside=[folder / HISTORY])
 
 
 def read_training(folder: Path) -> Training:
@@ -99,6 +100,9 @@ def read_history(path: Path) -> list[Step]:
     """Read a training curve. A missing file is an empty one.
 
     Raises:
-        UnblurError: other columns, or a cell that is no number.
+        UnblurError: other columns, a cell that is no number, or another curve than that of run.json beside it.
     """
-    return read_table(path, Step, _COMMAND) if path.is_file() else []
+    if not path.is_file():
+        return []
+    require_beside(path, path.with_name(RECORD), _COMMAND)
+    return read_table(path, Step, _COMMAND)

@@ -44,7 +44,7 @@ NAMES = {
 }
 HELD = {  # metadata that there is a place for
     "JPEG": ("exif", "icc", "xmp", "iptc", "dpi", "texts"),
-    "PNG": ("exif", "icc", "xmp", "dpi", "colour", "texts"),
+    "PNG": ("exif", "icc", "xmp", "iptc", "dpi", "colour", "texts"),
     "WEBP": ("exif", "icc", "xmp"),
     "TIFF": ("exif", "icc", "xmp", "iptc", "dpi"),
     "AVIF": ("exif", "icc", "xmp"),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unblur.images.photo import Photo
 from unblur.images.png import GREY_ALPHA, XMP
+from unblur.images.png_metadata import RAW_IPTC, write_raw_profile
 
 HEADER_BYTES = 33  # signature and IHDR
 LEVEL = 6  # of zlib
@@ -30,6 +31,9 @@ def write_png(stream: BinaryIO, channels: NDArray[np.unsignedinteger[Any]], phot
     if photo.xmp:
         texts.append((XMP, photo.xmp))
     chunks += [(b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + text) for keyword, text in texts]
+    if photo.iptc:
+        digits = write_raw_profile("iptc", photo.iptc).encode()
+        chunks.append((b"zTXt", RAW_IPTC.encode() + b"\0\0" + zlib.compress(digits)))
     stream.write(header)
     for name, content in chunks:
         stream.write(struct.pack(">I", len(content)) + name + content)

@@ -11,24 +11,27 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from unblur.errors import UnblurError
 from unblur.safety.atomic import UNFINISHED, make_folder, rename_folder, replacing, sync_tree
+from unblur.safety.hashing import sha256_file
 
 MARKER = ".unblur.json"
 REPORTS = "report"
 """Whose folder `paths.reports` is, although check-data and data diff write into it too."""
 OVERWRITE = "UNBLUR_OVERWRITE"
 """Set in the environment by `--overwrite`, which processes of a distributed training inherit."""
+RECORDS = (".json", ".csv")
+"""What stages hand on. Pictures and weights are many bytes, and have their SHA-256 in a manifest or a listing."""
 NOBODYS = (".DS_Store", "Thumbs.db", "desktop.ini")  # left by file managers
 
 
 @dataclass(frozen=True)
 class Marker:
-    """What stands in a folder of ours: the command, the SHA-256 of its settings, and the files that it wrote.
+    """What stands in a folder of ours: the command, the SHA-256 of its settings, what it wrote, the SHA-256 of records.
 
     It holds no time and no path of this machine: the same settings give the same bytes.
     """
@@ -36,6 +39,7 @@ class Marker:
     command: str
     settings: str
     files: tuple[str, ...] = ()
+    records: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -75,7 +79,9 @@ def owned_folder(
     make_folder(unfinished)
     try:
         yield unfinished
-        _mark(unfinished, Marker(command, fingerprint(settings), tuple(_files(unfinished))))
+        files = _files(unfinished)
+        records = {name: sha256_file(unfinished / name) for name in files if name.endswith(RECORDS)}
+        _mark(unfinished, Marker(command, fingerprint(settings), tuple(files), records))
         sync_tree(unfinished)
         _exchange(unfinished, place, folder)
     finally:
@@ -146,8 +152,9 @@ def read_marker(folder: Path) -> Marker | None:
     """Return the marker of a folder, None where there is none that can be read."""
     try:
         content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        return Marker(str(content["command"]), str(content["settings"]), tuple(map(str, content["files"])))
-    except (OSError, ValueError, KeyError, TypeError):
+        records = {str(name): str(sha256) for name, sha256 in content.get("records", {}).items()}
+        return Marker(str(content["command"]), str(content["settings"]), tuple(map(str, content["files"])), records)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -41,7 +41,8 @@ def main(cfg: PipelineConfig) -> None:
                 if model.kind == "float":
                     network = load_model(model.source)
                     task = describe(network).task
-                    files = export_model(network, cfg.export.formats, own, cfg.export.opset)
+                    traced = _traced(cfg, model.name)
+                    files = export_model(network, cfg.export.formats, own, cfg.export.opset, traced)
                 else:  # of the network before it, which is its parent
                     copy = own / "model.onnx"
                     own.mkdir(parents=True)
@@ -77,6 +78,14 @@ def main(cfg: PipelineConfig) -> None:
         "unblur benchmark: how fast each is, how much memory it takes, what it loses",
         f"unblur restore {_EXAMPLES[task]} --model {folder / models[0].name}",
     )
+
+
+def _traced(cfg: PipelineConfig, name: str) -> Path | None:
+    """Return the graph in float32 that `unblur quantize` has written on its way, if it is of the opset asked for."""
+    from unblur.export.onnx import opset_of
+
+    file = Path(cfg.paths.quantize) / name / "model.onnx"
+    return file if file.is_file() and opset_of(file) == cfg.export.opset else None
 
 
 def _megabytes(file: Path) -> float:

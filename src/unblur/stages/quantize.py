@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @stage
 def main(cfg: PipelineConfig) -> None:
-    """Write NAME_KIND/model.onnx, the cost of each part, and quantize.json to artifacts/quantize."""
+    """Write NAME/model.onnx in float32, NAME_KIND/model.onnx, costs of parts, quantize.json to artifacts/quantize."""
     from unblur.compression.post_training import quantize_network
     from unblur.export.variants import float_models
     from unblur.safety.atomic import replacing
+    from unblur.safety.hashing import write_listing
     from unblur.training.weights import load_model
 
     say_training()
@@ -32,7 +33,10 @@ def main(cfg: PipelineConfig) -> None:
         write_lineage(cfg.paths, "quantize", new)
         for model in float_models(cfg.paths):
             track = tracker(f"{model.name}: cost of each part")
-            found = quantize_network(cfg, load_model(model.source), model.name, console.print, track)
+            exported = new / model.name / "model.onnx"
+            network = load_model(model.source)
+            found = quantize_network(cfg, network, model.name, exported, say=console.print, track=track)
+            write_listing([exported], exported.parent)
             record[model.name] = write_quantized(found, model.name, model.source, new)
             rows += [
                 [
