@@ -22,6 +22,7 @@ COMMANDS = {
     "check-data": Command("unblur.stages.check_data", "find what would poison training"),
     "prepare": Command("unblur.stages.prepare", "make the fixed validation and test pairs"),
     "train": Command("unblur.stages.train", "train a network"),
+    "sweep": Command("unblur.commands.sweep", "train with values that Optuna chooses, and say which are the best"),
     "sync-metrics": Command("unblur.commands.sync_metrics", "send what trainings kept while MLflow's server was away"),
     "evaluate": Command("unblur.stages.evaluate", "score the trained network and the baselines on the test pairs"),
     "score": Command("unblur.commands.score", "measure a model on a folder of blurred and sharp pictures of one name"),

@@ -57,7 +57,7 @@ def what_next(*lines: str) -> None:
     """End a command with what its user will want to do now."""
     console.print("[bold]What next?[/bold]")
     for line in lines:
-        console.print(f"  {line}", highlight=False)
+        console.print(f"  {line}", highlight=False, soft_wrap=True)  # a command is copied as a whole
 
 
 def say_training() -> None:

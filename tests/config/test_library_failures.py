@@ -52,6 +52,7 @@ LIBRARIES = {
     "onnxruntime": "onnxruntime.capi.onnxruntime_pybind11_state",
     "onnxscript": "onnxscript",
     "openvino": "openvino openvino.frontend",
+    "optuna": "optuna.exceptions",
     "pillow_heif": "pillow_heif",
     "psutil": "psutil",
     "pydantic_core": "pydantic_core",

@@ -140,7 +140,7 @@ def read_params(path: Path) -> list[str]:
 def composition_error(error: Exception, overrides: Sequence[str]) -> UsageError:
     """Turn Hydra's or OmegaConf's error into one line that names the nearest valid key."""
     for override in overrides:
-        if found := _explain_override(override):
+        if found := _explain_override(override, overrides):
             return UsageError(found)
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
@@ -149,7 +149,7 @@ def composition_error(error: Exception, overrides: Sequence[str]) -> UsageError:
     return UsageError(f"configuration key {key!r}: {text}" if key and key not in text else f"configuration: {text}")
 
 
-def _explain_override(override: str) -> str | None:
+def _explain_override(override: str, given: Sequence[str]) -> str | None:
     """Say what is wrong with one override, or None if its key exists."""
     key, found, value = override.partition("=")
     name = key.lstrip("+~").partition("@")[0]
@@ -166,7 +166,7 @@ def _explain_override(override: str) -> str | None:
         )
     if override.startswith(("+", "~")) or name.startswith("hydra") or "/" in name:
         return None
-    keys = _known_keys([item for item in _group_choices() if item != override])
+    keys = _known_keys([item for item in _group_choices(given) if item != override])
     if name in keys:
         inner = sorted(item for item in keys if item.startswith(f"{name}."))
         wrong = bool(inner) and not value.startswith("{")
@@ -178,11 +178,12 @@ def _explain_override(override: str) -> str | None:
     return f"override {override!r}: there is no key {name!r}{hint}"
 
 
-def _group_choices() -> list[str]:
-    """The overrides of this process that choose a group's option: they decide which keys exist."""
+def _group_choices(given: Sequence[str]) -> list[str]:
+    """The overrides, also those of this process, that choose a group's option: they decide which keys exist."""
     groups = {folder.name for folder in config_dir().iterdir() if folder.is_dir()}
     pattern = re.compile(r"^\+?(\w+)=([\w/]+)$")
-    return [item for item in sys.argv[1:] if (found := pattern.match(item)) and found[1] in groups]
+    items = dict.fromkeys([*sys.argv[1:], *given])
+    return [item for item in items if (found := pattern.match(item)) and found[1] in groups]
 
 
 def _known_keys(choices: Sequence[str]) -> set[str]:

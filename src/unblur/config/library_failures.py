@@ -102,6 +102,7 @@ MEANINGS = {
     # MLflow and its database
     "mlflow": "MLflow cannot do this; see what `unblur doctor` says of it, and the log of its server",
     "sqlite3": "a SQLite file cannot be used; see what `unblur doctor` says of it, or bring it back from a copy",
+    "optuna": "Optuna cannot do this; see docs/sweeps.md, or give the study another name",
     "sqlalchemy": "MLflow's database cannot be used; see MLFLOW_TRACKING_URI, and what `unblur doctor` says of it",
     "alembic": "MLflow's database is of another version; bring it up with `mlflow db upgrade ADDRESS`",
 }  # fmt: skip

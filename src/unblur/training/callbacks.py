@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -80,6 +80,29 @@ class History(L.Callback):
         """Go on where the checkpoint stopped."""
         self.rows = [Step(**row) for row in state_dict["rows"]]
         self._loss_sum, self._loss_count = state_dict["loss_sum"], state_dict["loss_count"]
+
+
+class EndsEarly(L.Callback):
+    """Ends a training after a validation that is not good enough, as it would end by itself: with a saved model.
+
+    Args:
+        metric: that is logged at validation, such as val/psnr.
+        goes_on: is told the number of epochs and the metric; False ends the training. After the last epoch it is only
+            told.
+    """
+
+    def __init__(self, metric: str, goes_on: Callable[[int, float], bool]) -> None:
+        self.metric, self.goes_on = metric, goes_on
+        self.ended = False
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Ask whether to go on."""
+        if trainer.sanity_checking:
+            return
+        epochs = trainer.current_epoch + 1
+        goes_on = self.goes_on(epochs, float(trainer.callback_metrics[self.metric]))
+        self.ended = not goes_on and epochs != trainer.max_epochs
+        trainer.should_stop = trainer.should_stop or self.ended
 
 
 class SamplePanels(L.Callback):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,11 +39,15 @@ from unblur.training.tracking_logger import TrackingLogger
 from unblur.training.weights import WEIGHTS, About, folder_of, load_model, read_about, read_model_config, save_model
 
 
-def fit(cfg: PipelineConfig) -> Training:
+def fit(cfg: PipelineConfig, *callbacks: L.Callback) -> Training:
     """Train as `cfg` says and write `<paths.train>/{model/, history.csv, run.json}`.
 
     An interrupted training with the same configuration and data is continued from its last readable checkpoint in
     `<paths.checkpoints>/<hash>/`; that folder is removed once the model is saved.
+
+    Args:
+        cfg: the configuration.
+        callbacks: beside those that `cfg` names.
 
     Raises:
         UnblurError: the data is missing, a part of the configuration cannot be built, the loss is not finite, or
@@ -77,7 +81,7 @@ def fit(cfg: PipelineConfig) -> Training:
     module = make_module(cfg, network, shots=(fewest, most) if fewest else None)
     logger = make_logger(cfg, training_hash, checkpoints)
     history = History()
-    trainer = make_trainer(cfg, logger, history, checkpoints)
+    trainer = make_trainer(cfg, logger, history, checkpoints, callbacks)
     last = newest_readable(checkpoints) if cfg.train.resume else None
     trainer.fit(module, datamodule=data, ckpt_path=str(last) if last else None, weights_only=True)
 
@@ -189,11 +193,18 @@ def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def make_trainer(cfg: PipelineConfig, logger: Logger | None, history: History, checkpoints: Path) -> L.Trainer:
-    """Build the Trainer with the configured callbacks and those that every training has."""
+def make_trainer(
+    cfg: PipelineConfig,
+    logger: Logger | None,
+    history: History,
+    checkpoints: Path,
+    others: Sequence[L.Callback] = (),
+) -> L.Trainer:
+    """Build the Trainer with the configured callbacks, those that every training has, and `others`."""
     settings = dict(cfg.trainer)
     settings["precision"] = resolve_precision(str(settings.get("precision", "auto")), str(settings.get("accelerator")))
-    callbacks = [StopsAtOnce(), *(instantiate(node) for node in cfg.callbacks.values() if node), history]
+    configured = [instantiate(node) for node in cfg.callbacks.values() if node]
+    callbacks = [StopsAtOnce(), *configured, history, *others]
     if not cfg.trainer.get("fast_dev_run"):
         callbacks.append(
             ModelCheckpoint(
