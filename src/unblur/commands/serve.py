@@ -98,6 +98,7 @@ def main(argv: list[str]) -> int:
         job_seconds=options.job_seconds,
         keep_results=options.keep_results,
         keys=read_keys(options.keys) if options.keys else (),
+        webhook_secret=os.environ.get("UNBLUR_WEBHOOK_SECRET", ""),
     )
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
     log_to_stdout()

@@ -1,4 +1,4 @@
-"""The server's addresses: the page at /, POST /v1/restore, /v1/jobs, /v2, /healthz, /readyz, /metrics.
+"""The server's addresses: the page at /, POST /v1/restore, /v1/jobs, /v2, /healthz, /readyz, /metrics, a webhook.
 
 Errors are one line of JSON.
 """
@@ -29,6 +29,7 @@ from unblur.serving.served import Served
 from unblur.serving.settings import Settings
 from unblur.serving.upload import TYPES, restore_upload
 from unblur.serving.watching import Watch
+from unblur.serving.webhook import add_webhook
 
 FILES = Path(__file__).with_name("page")
 
@@ -87,6 +88,8 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
 
     add_rest(app, served, desk, watch)
     add_jobs(app, jobs)
+    if settings.webhook_secret:
+        add_webhook(app, served, settings.webhook_secret)
 
     @app.post("/v1/restore", openapi_extra=FILE, response_class=Response)
     async def restore(

@@ -16,6 +16,7 @@ from unblur.errors import one_line as shown
 from unblur.serving.body import GONE
 from unblur.serving.settings import Settings
 from unblur.serving.watching import Watch, request_id
+from unblur.serving.webhook import ADDRESS as WEBHOOK  # who calls it has signed
 
 LOG = logging.getLogger("unblur.serving")
 OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")  # asked by whoever runs the server, without a key
@@ -85,7 +86,7 @@ class Door:
     def _let_in(self, headers: Headers, path: str) -> ASGIApp:
         """Return what answers: the server, or a refusal."""
         key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
-        if path in OPEN or _is_of_page(path) or self.settings.lets_in(key):
+        if path in (*OPEN, WEBHOOK) or _is_of_page(path) or self.settings.lets_in(key):
             return self.app
         return one_line(401, "no known API key; send it as X-API-Key or Authorization: Bearer")
 

@@ -16,7 +16,7 @@ class Settings:
     max_bytes of an upload, max_pixels of a photograph, workers that restore at once, `waiting` requests besides,
     seconds that an upload and a restoration may take; the same of jobs, of which there are so many, whose files take
     `jobs_bytes` in all, and whose results are kept for so many seconds; `keys` are SHA-256 of the API keys in
-    hexadecimal, none lets everybody in.
+    hexadecimal, none lets everybody in. `webhook_secret` is what MLflow signs its calls with, "" takes none.
     """
 
     max_bytes: int = 64 << 20
@@ -34,6 +34,7 @@ class Settings:
     job_seconds: float = 6 * 3600.0
     keep_results: float = 3600.0
     keys: tuple[str, ...] = ()
+    webhook_secret: str = ""
 
     def lets_in(self, key: str) -> bool:
         """Tell whether an API key is one of those that are known; each is compared in constant time."""
