@@ -5,8 +5,10 @@ import hashlib
 import io
 import os
 import shutil
+import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -167,7 +169,7 @@ def test_errors_are_told_as_the_server_says_them(visit, photo, tmp_path):
     (tmp_path / "letter.txt").write_text("Dear")
     page = visit()
     page.set_input_files("#files", [tmp_path / "letter.txt", photo])
-    expect(page.get_by_role("alert")).to_contain_text("photograph: not a picture that can be read")
+    expect(page.get_by_role("alert")).to_contain_text("upload: neither a photograph")
     expect(page.locator("#stage")).to_be_visible()
     look(page, "error")
     page.get_by_role("button", name="Remove letter.txt").click()
@@ -175,11 +177,16 @@ def test_errors_are_told_as_the_server_says_them(visit, photo, tmp_path):
 
 
 class Same:
-    """A restorer that gives back what it gets."""
+    """A restorer that gives back what it gets, after a while."""
 
     name, sha256, task = "same", "0" * 64, "image"
 
+    def __init__(self, seconds=0.0):
+        self.seconds, self.calls = seconds, 0
+
     def __call__(self, batch):
+        self.calls += 1
+        time.sleep(self.seconds)
         return batch
 
 
@@ -224,6 +231,76 @@ def test_whatever_can_be_used_has_a_name(visit, photo):
         if line.strip() in {f"- {role}" for role in ("button", "textbox", "slider", "checkbox", "link", "img", "list")}
     ]
     assert unnamed == []
+
+
+def test_a_clip_is_restored_and_played(visit, tmp_path, make_photo, make_video):
+    photo = make_photo(240, 320)
+    frames = [np.roll(photo, 8 * number, axis=1) for number in range(20)]
+    clip = make_video(tmp_path / "tram.mp4", frames, "libx264", "yuv420p")
+    page = visit(model=unblur.library.Model(Same(0.05)))
+    page.get_by_label("leave what is sharp already").check()
+    page.set_input_files("#files", clip)
+    expect(page.locator(".state")).to_contain_text("%")
+    expect(page.locator("#clip")).to_be_visible()
+    expect(page.locator("#stage")).to_be_hidden()
+    page.wait_for_function("() => document.getElementById('clip').readyState >= 2")
+    assert page.evaluate("document.getElementById('clip').videoWidth") == 320
+    look(page, "clip")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "tram-restored.mp4"
+    download.value.save_as(tmp_path / "restored.mp4")
+    with av.open(str(tmp_path / "restored.mp4")) as restored:
+        assert len(list(restored.decode(video=0))) == 20
+
+
+def test_progress_is_shown_by_tiles_and_what_takes_long_is_cancelled(visit, photo, tmp_path):
+    model = unblur.library.Model(Same(0.1))
+    page = visit(Settings(tile=64, overlap=0), model=model)  # 10 x 13 tiles
+    page.set_input_files("#files", photo)
+    progress = page.get_by_role("progressbar", name="Progress of bridge.png")
+    page.wait_for_function("() => document.querySelector('progress').value > 0.05")
+    assert 0 < float(progress.evaluate("each => each.value")) < 1
+    look(page, "progress")
+    page.get_by_role("button", name="Cancel bridge.png").click()
+    expect(page.locator(".state")).to_have_text("cancelled")
+    expect(progress).to_be_hidden()
+    time.sleep(0.5)
+    calls = model.restorer.calls
+    time.sleep(0.5)
+    assert model.restorer.calls == calls < 130
+    page.get_by_role("button", name="Remove bridge.png").click()
+    expect(page.get_by_role("listitem")).to_have_count(0)
+
+
+def test_what_is_under_way_ends_with_the_page(visit, photo):
+    model = unblur.library.Model(Same(0.1))
+    page = visit(Settings(tile=64, overlap=0), model=model)
+    page.set_input_files("#files", photo)
+    page.wait_for_function("() => document.querySelector('progress').value > 0.05")
+    page.goto("about:blank")
+    time.sleep(1)
+    calls = model.restorer.calls
+    time.sleep(0.5)
+    assert model.restorer.calls == calls < 130
+
+
+def test_a_dropped_folder_is_gone_through(visit, tmp_path, make_photo):
+    folder = tmp_path / "holiday"
+    for name in ("a.png", "sea/b.png", "sea/.hidden.png", "notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(make_photo(30, 40)).save(folder / name, "PNG")
+    page = visit()
+    hand, box = page.context.new_cdp_session(page), page.locator("#drop").bounding_box()
+    place = {"x": box["x"] + 50, "y": box["y"] + 20}
+    held = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        hand.send("Input.dispatchDragEvent", {"type": kind, "data": held, **place})
+    expect(page.get_by_role("listitem").filter(has_text="restored")).to_have_count(2)
+    names = [each.strip() for each in page.locator("#list .pick").all_inner_texts()]
+    assert sorted(names) == ["holiday/a.png", "holiday/sea/b.png"]
+    expect(page.locator("#left")).to_have_text("left out of other kinds: 2")
+    look(page, "folder")
 
 
 def test_the_page_asks_nobody_else():

@@ -32,7 +32,7 @@ SECURITY = {
 }
 OF_PAGE = SECURITY | {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; "
-    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    b"media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 
 

@@ -1,25 +1,30 @@
-// The list of photographs: each is sent to v1/restore, one at a time; what the server says is shown as it says it.
+// The list of photographs and clips: each is a job of the server, one at a time; what it says is shown as it says it.
 
+import { filesOf } from "./dropped.js";
+import { Refused, restore } from "./jobs.js";
 import { Viewer } from "./viewer.js";
 
 const byId = (id) => document.getElementById(id);
 const viewer = new Viewer(byId);
 const list = byId("list");
 const waiting = [];
+const MOST_SECONDS = 10; // until a server that was busy is asked again
 let key = "";
 let busy = false;
 let shown = null;
 
 class Photograph {
-  constructor(file) {
+  constructor({ file, name }) {
     this.file = file;
+    this.name = name;
     this.before = URL.createObjectURL(file);
     this.item = list.appendChild(document.createElement("li"));
-    this.pick = this.#button(file.name, () => show(this));
+    this.pick = this.#button(name, () => show(this));
     this.pick.className = "pick";
+    this.progress = this.item.appendChild(document.createElement("progress"));
+    this.progress.ariaLabel = `Progress of ${name}`;
     this.state = this.item.appendChild(document.createElement("span"));
     this.remove = this.#button("Remove", () => remove(this));
-    this.remove.ariaLabel = `Remove ${file.name}`;
   }
 
   #button(text, act) {
@@ -30,12 +35,17 @@ class Photograph {
     return button;
   }
 
-  // Say how it is; `wrong` is read out at once by a screen reader.
-  tell(text, wrong = false) {
+  // Say how it is; `wrong` is read out at once by a screen reader. A share is of what is done of it now: the bar tells
+  // that, and each per cent would be read out.
+  tell(text, { wrong = false, share } = {}) {
     this.state.className = wrong ? "state wrong" : "state";
-    this.state.setAttribute("role", wrong ? "alert" : "status");
+    this.state.setAttribute("role", wrong ? "alert" : share === undefined ? "status" : "none");
     this.state.textContent = text;
     this.pick.disabled = !this.after;
+    this.progress.hidden = share === undefined;
+    this.progress.value = share ?? 0;
+    this.remove.textContent = share === undefined ? "Remove" : "Cancel";
+    this.remove.ariaLabel = `${this.remove.textContent} ${this.name}`;
   }
 }
 
@@ -43,9 +53,16 @@ function add(files) {
   for (const file of files) enqueue(new Photograph(file));
 }
 
+async function take(held) {
+  const { files, left } = await filesOf(held);
+  byId("left").textContent = left ? `left out of other kinds: ${left}` : "";
+  add(files);
+}
+
 function enqueue(photograph) {
   if (waiting.includes(photograph)) return;
-  photograph.strength = byId("auto").checked ? "auto" : String(byId("strength").value / 100);
+  const auto = byId("auto").checked && !photograph.file.type.startsWith("video/"); // which is for photographs alone
+  photograph.strength = auto ? "auto" : String(byId("strength").value / 100);
   photograph.tell("waits");
   waiting.push(photograph);
   work();
@@ -54,79 +71,69 @@ function enqueue(photograph) {
 async function work() {
   if (busy || !byId("door").hidden) return;
   busy = true;
-  while (waiting.length && byId("door").hidden) {
-    const photograph = waiting.shift();
-    const start = performance.now();
-    const ticking = setInterval(() => {
-      photograph.tell(`is restored … ${Math.round((performance.now() - start) / 1000)} s`);
-    }, 1000);
-    photograph.tell("is restored …");
-    photograph.stop = new AbortController();
-    try {
-      await restore(photograph);
-    } catch (error) {
-      if (error.name !== "AbortError") photograph.tell("the server does not answer; try again", true);
-    } finally {
-      clearInterval(ticking);
-    }
-  }
+  while (waiting.length && byId("door").hidden) await restored(waiting.shift());
   busy = false;
 }
 
-async function restore(photograph) {
-  const answer = await fetch(`v1/restore?strength=${photograph.strength}`, {
-    method: "POST",
-    body: photograph.file,
-    headers: key ? { "X-API-Key": key } : {},
-    signal: photograph.stop.signal,
-  });
-  if (answer.status === 401) {
-    photograph.tell(key ? "the server does not know this key" : "waits for the API key", Boolean(key));
+async function restored(photograph) {
+  photograph.stop = new AbortController();
+  const { signal } = photograph.stop;
+  photograph.tell("is sent …", { share: 0 });
+  try {
+    const { said, result } = await restore(photograph.file, photograph.strength, key, signal, ({ status, share }) => {
+      const percent = Math.round(share * 100);
+      photograph.tell(status === "queued" ? "waits for others …" : `is restored … ${percent} %`, { share });
+    });
+    keep(photograph, said, result);
+  } catch (error) {
+    if (!signal.aborted) await excused(photograph, error, signal);
+  }
+  photograph.stop = null;
+}
+
+async function excused(photograph, error, signal) {
+  if (!(error instanceof Refused)) {
+    photograph.tell("the server does not answer; try again", { wrong: true });
+  } else if (error.status === 401) {
+    photograph.tell(key ? "the server does not know this key" : "waits for the API key", { wrong: Boolean(key) });
     waiting.unshift(photograph);
     ask();
-  } else if (answer.status === 429) {
-    const seconds = Number(answer.headers.get("retry-after")) || 1;
+  } else if (error.status === 429) {
+    const seconds = Math.min(error.seconds || 1, MOST_SECONDS);
     photograph.tell(`the server is busy; tried again in ${seconds} s`);
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-    if (!photograph.stop.signal.aborted) waiting.unshift(photograph);
-  } else if (!answer.ok) {
-    photograph.tell(await lineOf(answer), true);
+    if (!signal.aborted) waiting.unshift(photograph);
   } else {
-    await keep(photograph, answer);
+    photograph.tell(error.message, { wrong: true });
   }
 }
 
-async function lineOf(answer) {
-  try {
-    return (await answer.json()).error;
-  } catch {
-    return `the server answers ${answer.status}`;
-  }
-}
-
-async function keep(photograph, answer) {
-  const blob = await answer.blob();
+function keep(photograph, said, result) {
   if (photograph.after) URL.revokeObjectURL(photograph.after);
-  photograph.after = URL.createObjectURL(blob);
-  const stem = photograph.file.name.replace(/\.[^.]*$/, "");
-  photograph.target = `${stem}-restored.${blob.type.split("/")[1].replace("jpeg", "jpg")}`;
-  photograph.notes = JSON.parse(answer.headers.get("x-unblur-notes"));
-  photograph.by = ["model", "version", "sha256", "milliseconds"].map((name) => answer.headers.get(`x-unblur-${name}`));
-  photograph.tell(["restored", ...photograph.notes].join("; "));
+  photograph.after = URL.createObjectURL(result);
+  photograph.said = said;
+  photograph.target = `${photograph.file.name.replace(/\.[^.]*$/, "")}-restored.${said.format}`;
+  photograph.tell(["restored", ...said.notes].join("; "));
   if (photograph === shown || !shown) show(photograph);
 }
 
 function show(photograph) {
   shown = photograph;
   for (const button of list.querySelectorAll(".pick")) button.ariaCurrent = String(button === photograph.pick);
-  const [model, version, sha256, milliseconds] = photograph.by;
+  const { model, version, sha256, seconds, notes, kind } = photograph.said;
   byId("shown").hidden = false;
-  byId("name").textContent = photograph.file.name;
-  byId("by").textContent = `${called(model, version, sha256)} · ${(milliseconds / 1000).toFixed(1)} s · ${strengthOf(photograph)}`;
+  byId("name").textContent = photograph.name;
+  byId("by").textContent = `${called(model, version, sha256)} · ${seconds.toFixed(1)} s · ${strengthOf(photograph)}`;
   Object.assign(byId("download"), { href: photograph.after, download: photograph.target });
-  tellNotes(photograph.notes);
-  byId("after").onerror = () => tellNotes([...photograph.notes, "this browser cannot show the format; download it"]);
-  viewer.show(photograph.before, photograph.after);
+  tellNotes(notes);
+  const clip = kind === "video";
+  byId("stage").hidden = byId("tools").hidden = clip;
+  byId("clip").hidden = !clip;
+  byId("clip").removeAttribute("src");
+  const unseen = () => tellNotes([...notes, "this browser cannot show the format; download it"]);
+  byId("clip").onerror = byId("after").onerror = unseen;
+  if (clip) byId("clip").src = photograph.after;
+  else viewer.show(photograph.before, photograph.after);
 }
 
 function tellNotes(notes) {
@@ -137,12 +144,17 @@ function tellNotes(notes) {
 
 function remove(photograph) {
   photograph.stop?.abort();
+  if (!photograph.progress.hidden) {
+    photograph.tell(photograph.after ? "cancelled; what was restored before stays" : "cancelled");
+    return;
+  }
   const at = waiting.indexOf(photograph);
   if (at >= 0) waiting.splice(at, 1);
   for (const url of [photograph.before, photograph.after]) if (url) URL.revokeObjectURL(url);
   photograph.item.remove();
   if (photograph !== shown) return;
   shown = null;
+  byId("clip").removeAttribute("src");
   byId("shown").hidden = true;
 }
 
@@ -170,7 +182,7 @@ byId("door").onsubmit = (event) => {
   work();
 };
 byId("files").onchange = (event) => {
-  add(event.target.files);
+  add([...event.target.files].map((file) => ({ file, name: file.name })));
   event.target.value = ""; // the same file may be chosen again
 };
 byId("strength").oninput = () => (byId("strength-value").value = `${byId("strength").value} %`);
@@ -181,7 +193,7 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault(); // a file dropped beside the field does not replace the page
     byId("drop").classList.toggle("over", kind === "dragenter" || kind === "dragover");
-    if (kind === "drop") add(event.dataTransfer.files);
+    if (kind === "drop") take(event.dataTransfer);
   });
 }
 tellModel().catch(() => (byId("model").textContent = "the server does not answer"));
