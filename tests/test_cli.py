@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 from unblur.cli import COMMANDS
@@ -20,6 +21,15 @@ def test_help_lists_every_command():
     for name, command in COMMANDS.items():
         assert f"  {name} " in done.stdout
         assert command.help in done.stdout
+
+
+def test_a_cut_picture_is_told_in_our_line_alone(tmp_path, make_photo):
+    whole = cv2.imencode(".png", make_photo())[1].tobytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    done = run("restore", str(tmp_path / "cut.png"), str(tmp_path / "out.png"), "--model", "box_fast")
+    assert done.returncode == 1
+    assert "WARN" not in done.stderr, done.stderr
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_help_imports_nothing_heavy():

@@ -82,6 +82,7 @@ def main() -> NoReturn:
     sys.stdout.flush()
     # Held back until the command can answer them with its one line (`config.entry.catch_signals`).
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # what is wrong with a picture is told in a line of our own
     os.execv(sys.executable, [sys.executable, "-m", COMMANDS[name].module, *rest])  # noqa: S606
 
 
