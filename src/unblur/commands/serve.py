@@ -4,9 +4,13 @@ import argparse
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.config.entry import Stopped, command
 from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from unblur.drift.recorder import Recorder
 
 
 @command
@@ -45,12 +49,23 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--grace", type=int, default=30, help="seconds that requests get to end at SIGTERM (default: %(default)s)"
     )
+    parser.add_argument(
+        "--statistics",
+        type=Path,
+        metavar="FOLDER",
+        help="append statistics of photographs and answers, for `unblur drift`; nothing of what is in them",
+    )
+    parser.add_argument(
+        "--statistics-days", type=float, default=90, help="after which they are deleted (default: %(default)s)"
+    )
     parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
     options = parser.parse_args(argv)
     if options.workers < 1 or options.queue < 0:
         parser.error("--workers is at least 1, --queue at least 0")
     if not 0 <= options.port <= 65535:
         parser.error(f"--port {options.port}: expected 0 to 65535")
+    if not options.statistics_days > 0:
+        parser.error(f"--statistics-days {options.statistics_days:g}: expected a number above 0")
 
     import uvicorn
     from PIL import Image
@@ -66,6 +81,7 @@ def main(argv: list[str]) -> int:
         waiting=options.queue,
         seconds=options.seconds,
         keys=read_keys(options.keys) if options.keys else (),
+        statistics=_recorder(options.statistics, options.statistics_days) if options.statistics else None,
     )
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
     log_to_stdout()
@@ -84,7 +100,16 @@ def main(argv: list[str]) -> int:
         uvicorn.Server(config).run(sockets=[listening])
     except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
         return 0
+    finally:
+        if settings.statistics:
+            settings.statistics.close()
     return 0
+
+
+def _recorder(folder: Path, days: float) -> "Recorder":
+    from unblur.drift.recorder import Recorder
+
+    return Recorder(folder, days=days)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,8 +5,12 @@ import hmac
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.errors import UsageError
+
+if TYPE_CHECKING:
+    from unblur.drift.recorder import Recorder  # needs PyArrow, which a server without statistics does not
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class Settings:
 
     max_bytes of an upload, max_pixels of a photograph, workers that restore at once, `waiting` requests besides,
     seconds that an upload and a restoration may take; `keys` are SHA-256 of the API keys in hexadecimal, none lets
-    everybody in.
+    everybody in. `statistics` takes a row a photograph, None none.
     """
 
     max_bytes: int = 64 << 20
@@ -27,6 +31,7 @@ class Settings:
     tile: int = 512
     overlap: int = 64
     keys: tuple[str, ...] = ()
+    statistics: "Recorder | None" = None
 
     def lets_in(self, key: str) -> bool:
         """Tell whether an API key is one of those that are known; each is compared in constant time."""
