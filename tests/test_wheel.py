@@ -218,6 +218,7 @@ def test_the_light_installation_is_a_library(run_light, tmp_path, make_photo):
         ("doctor --models", "train"),
         ("import-weights a b", "train"),
         ("models get maxim-gopro", "train"),
+        ("drift window reference", "drift"),
         ("restore clip.mp4 out.mp4 --model negative.onnx", "video"),
         ("restore lzw.tif out.png --model negative.onnx", "codecs"),
         ("restore in.png out.png --model negative.onnx --runtime openvino", "openvino"),

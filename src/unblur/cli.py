@@ -54,6 +54,7 @@ COMMANDS = {
     ),
     "restore": Command("unblur.commands.restore", "take the blur out of a photograph or a folder of them"),
     "serve": Command("unblur.commands.serve", "answer photographs over HTTP"),
+    "drift": Command("unblur.commands.drift", "say whether photographs and answers are still of the kind they were"),
 }
 
 USAGE = "usage: unblur COMMAND [OPTIONS] [OVERRIDES]"
@@ -101,7 +102,7 @@ def help_text() -> str:
             "options (--cfg job, --info, -m). `unblur COMMAND --help` tells the rest; --debug shows tracebacks.",
             "What unblur did not make is never replaced; --overwrite has it replaced. `paths` may lead out of the",
             "project with --outside alone.",
-            "exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by the promotion gate;",
+            "exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by the promotion gate, 4 drift found;",
             "stopped by a signal: 129 SIGHUP, 130 SIGINT (Ctrl-C), 143 SIGTERM",
         ]
     )

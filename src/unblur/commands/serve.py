@@ -5,15 +5,67 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.config.entry import Stopped, command
 from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from unblur.drift.recorder import Recorder
 
 
 @command
 def main(argv: list[str]) -> int:
     """Load the model, then serve until a signal asks to stop: requests under way are finished, the exit code is 0."""
+    options = _options(argv)
+
+    from PIL import Image
+
+    from unblur.serving.app import make_app
+    from unblur.serving.running import Running
+    from unblur.serving.served import load_served
     from unblur.serving.settings import Settings, read_keys
+    from unblur.serving.watching import log_to_stdout
+
+    settings = Settings(
+        max_bytes=round(options.max_megabytes * (1 << 20)),
+        max_pixels=round(options.max_megapixels * 1e6),
+        workers=options.workers,
+        waiting=options.queue,
+        seconds=options.seconds,
+        jobs=options.jobs,
+        job_bytes=round(options.job_megabytes * (1 << 20)),
+        jobs_bytes=round(options.jobs_megabytes * (1 << 20)),
+        job_seconds=options.job_seconds,
+        keep_results=options.keep_results,
+        keys=read_keys(options.keys) if options.keys else (),
+        webhook_secret=os.environ.get("UNBLUR_WEBHOOK_SECRET", ""),
+        statistics=_recorder(options.statistics, options.statistics_days) if options.statistics else None,
+    )
+    Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
+    log_to_stdout()
+    served = load_served(options.model, options.threads, options.follow, settings.tile)
+    app = make_app(served, settings)
+    listening = _listen(options.host, options.port)
+    where, rpc = f"http://{options.host}:{options.port}", ""
+    if options.grpc_port is not None:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it cannot do for a client it would write to stderr
+        _listen(options.host, options.grpc_port).close()  # gRPC's own message would say no reason
+        rpc = f"[{options.host}]:{options.grpc_port}" if ":" in options.host else f"{options.host}:{options.grpc_port}"
+        where += f", gRPC at {rpc}"
+    print(f"{served.now.model.name} at {where}", file=sys.stderr, flush=True)
+    try:
+        Running(app, rpc, options.grace).run(sockets=[listening])
+    except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
+        return 0
+    finally:
+        if settings.statistics:
+            settings.statistics.close()
+    return 0
+
+
+def _options(argv: list[str]) -> argparse.Namespace:
+    from unblur.serving.settings import Settings
 
     usual = Settings()
     parser = argparse.ArgumentParser(prog="unblur serve", description="Answer photographs at POST /v1/restore.")
@@ -70,6 +122,15 @@ def main(argv: list[str]) -> int:
         default=usual.keep_results,
         help="until a job's result is deleted (default: %(default)g)",
     )
+    parser.add_argument(
+        "--statistics",
+        type=Path,
+        metavar="FOLDER",
+        help="append statistics of photographs and answers, for `unblur drift`; nothing of what is in them",
+    )
+    parser.add_argument(
+        "--statistics-days", type=float, default=90, help="after which they are deleted (default: %(default)s)"
+    )
     parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
     options = parser.parse_args(argv)
     if options.workers < 1 or options.queue < 0:
@@ -78,45 +139,15 @@ def main(argv: list[str]) -> int:
         parser.error(f"--port {options.port}: expected 0 to 65535")
     if options.grpc_port is not None and not 1 <= options.grpc_port <= 65535:
         parser.error(f"--grpc-port {options.grpc_port}: expected 1 to 65535")
+    if not options.statistics_days > 0:
+        parser.error(f"--statistics-days {options.statistics_days:g}: expected a number above 0")
+    return options
 
-    from PIL import Image
 
-    from unblur.serving.app import make_app
-    from unblur.serving.running import Running
-    from unblur.serving.served import load_served
-    from unblur.serving.watching import log_to_stdout
+def _recorder(folder: Path, days: float) -> "Recorder":
+    from unblur.drift.recorder import Recorder
 
-    settings = Settings(
-        max_bytes=round(options.max_megabytes * (1 << 20)),
-        max_pixels=round(options.max_megapixels * 1e6),
-        workers=options.workers,
-        waiting=options.queue,
-        seconds=options.seconds,
-        jobs=options.jobs,
-        job_bytes=round(options.job_megabytes * (1 << 20)),
-        jobs_bytes=round(options.jobs_megabytes * (1 << 20)),
-        job_seconds=options.job_seconds,
-        keep_results=options.keep_results,
-        keys=read_keys(options.keys) if options.keys else (),
-        webhook_secret=os.environ.get("UNBLUR_WEBHOOK_SECRET", ""),
-    )
-    Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
-    log_to_stdout()
-    served = load_served(options.model, options.threads, options.follow, settings.tile)
-    app = make_app(served, settings)
-    listening = _listen(options.host, options.port)
-    where, rpc = f"http://{options.host}:{options.port}", ""
-    if options.grpc_port is not None:
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it cannot do for a client it would write to stderr
-        _listen(options.host, options.grpc_port).close()  # gRPC's own message would say no reason
-        rpc = f"[{options.host}]:{options.grpc_port}" if ":" in options.host else f"{options.host}:{options.grpc_port}"
-        where += f", gRPC at {rpc}"
-    print(f"{served.now.model.name} at {where}", file=sys.stderr, flush=True)
-    try:
-        Running(app, rpc, options.grace).run(sockets=[listening])
-    except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
-        return 0
-    return 0
+    return Recorder(folder, days=days)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -20,6 +20,7 @@ EXTRAS = {
     "openvino": "openvino",
     "pillow_heif": "heic",
     "prometheus_client": "serve",
+    "pyarrow": "drift",
     "s3fs": "s3",
     "starlette": "serve",
     "uvicorn": "serve",

@@ -33,6 +33,7 @@ WITHOUT = {
     "__init__.py": "the version's number",
     "errors.py": "the words of errors",
     "config/failures.py": "the words of errors",
+    "config/extras.py": "the words of errors",
     "config/suggest.py": "the words of errors",
     "config/presets.py": "the words of what comes next",
     "console.py": "what is shown",

@@ -20,12 +20,15 @@ Pixels = NDArray[Any]
 class Answer:
     """Restored pixels, of the type and size of the input; `notes` say what the guard or the strength left as it was.
 
-    `changed` is False where nothing was to gain, and the pixels are the input's.
+    `changed` is False where nothing was to gain, and the pixels are the input's. `share` is how much of the picture the
+    model's answer has, 0 to 1; `guarded` counts the places that the guard has put back.
     """
 
     pixels: Pixels
     notes: tuple[str, ...] = ()
     changed: bool = True
+    share: float = 1.0
+    guarded: int = 0
 
 
 def restore_pixels(
@@ -65,5 +68,5 @@ def finish(before: Pixels, after: Pixels, broken: Sequence[Broken] | None, stren
     notes = (describe(broken),) if broken else ()
     share = useful(eight_bit(before), eight_bit(after)) if strength is None else strength
     if strength is None and not np.any(share):
-        return Answer(before, (*notes, NOTHING_TO_GAIN), changed=False)
-    return Answer(blend(before, after, share), notes)
+        return Answer(before, (*notes, NOTHING_TO_GAIN), changed=False, share=0.0, guarded=len(broken or ()))
+    return Answer(blend(before, after, share), notes, share=float(np.mean(share)), guarded=len(broken or ()))

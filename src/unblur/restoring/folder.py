@@ -19,7 +19,7 @@ from unblur.errors import UnblurError, UsageError
 from unblur.images.channels import eight_bit
 from unblur.images.header import check_image_header
 from unblur.images.photo import read_photo
-from unblur.restoring.answer import restore_pixels
+from unblur.restoring.answer import Answer, Pixels, restore_pixels
 from unblur.restoring.compare import write_comparison
 from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
 from unblur.runtimes.reduced import ReducedRestorer
@@ -253,6 +253,7 @@ def restore_job(
     making: Making | None = None,
     strength: float | None = 1.0,
     guard: bool = True,
+    observe: Callable[[Pixels, Answer], None] | None = None,
 ) -> Outcome:
     """Restore one photograph. What is wrong with it, or with the place to write to, comes back as the outcome's error.
 
@@ -269,6 +270,7 @@ def restore_job(
         strength: see `unblur.restoring.strength.blend`; None decides by region, and copies the file where nothing is
             to gain and its format is that of the target.
         guard: put back what no answer may do (`unblur.runtimes.guard`), and note it.
+        observe: is called with the photograph's pixels and the answer to them, before that is written.
 
     Raises:
         UsageError: `tile` and `overlap` do not fit together, which is no single photograph's fault.
@@ -290,6 +292,8 @@ def restore_job(
             strength=strength,
             guard=guard,
         )
+        if observe is not None:
+            observe(photo.pixels, answer)
         photo, notes = replace(photo, pixels=answer.pixels), (*notes, *answer.notes)
         with recorded(job.target, made) if made else nullcontext():
             if not answer.changed and check_image_header(job.source).format == output_format(job.target):

@@ -5,8 +5,12 @@ import hmac
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unblur.errors import UsageError
+
+if TYPE_CHECKING:
+    from unblur.drift.recorder import Recorder  # needs PyArrow, which a server without statistics does not
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Settings:
     seconds that an upload and a restoration may take; the same of jobs, of which there are so many, whose files take
     `jobs_bytes` in all, and whose results are kept for so many seconds; `keys` are SHA-256 of the API keys in
     hexadecimal, none lets everybody in. `webhook_secret` is what MLflow signs its calls with, "" takes none.
+    `statistics` takes a row a photograph, None none.
     """
 
     max_bytes: int = 64 << 20
@@ -35,6 +40,7 @@ class Settings:
     keep_results: float = 3600.0
     keys: tuple[str, ...] = ()
     webhook_secret: str = ""
+    statistics: "Recorder | None" = None
 
     def lets_in(self, key: str) -> bool:
         """Tell whether an API key is one of those that are known; each is compared in constant time."""

@@ -89,6 +89,7 @@ def restore_photograph(
         track=track,
         max_pixels=settings.max_pixels,
         strength=strength,
+        observe=settings.statistics.observer(source, restorer.sha256) if settings.statistics else None,
     )
     if outcome.error:
         raise UnblurError(outcome.error)
