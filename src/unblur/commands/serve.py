@@ -1,6 +1,7 @@
 """`unblur serve`: answer photographs over HTTP."""
 
 import argparse
+import os
 import socket
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from unblur.errors import UnblurError
 @command
 def main(argv: list[str]) -> int:
     """Load the model, then serve until a signal asks to stop: requests under way are finished, the exit code is 0."""
-    from unblur.serving.settings import Settings, read_keys
+    from unblur.serving.settings import Settings, keys_of_environment, read_keys
 
     usual = Settings()
     parser = argparse.ArgumentParser(prog="unblur serve", description="Answer photographs at POST /v1/restore.")
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--grace", type=int, default=30, help="seconds that requests get to end at SIGTERM (default: %(default)s)"
     )
-    parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
+    parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line; also UNBLUR_KEYS")
     options = parser.parse_args(argv)
     if options.workers < 1 or options.queue < 0:
         parser.error("--workers is at least 1, --queue at least 0")
@@ -59,13 +60,14 @@ def main(argv: list[str]) -> int:
     from unblur.serving.served import load_served
     from unblur.serving.watching import log_to_stdout
 
+    keys = (*(read_keys(options.keys) if options.keys else ()), *keys_of_environment(os.environ.get("UNBLUR_KEYS")))
     settings = Settings(
         max_bytes=round(options.max_megabytes * (1 << 20)),
         max_pixels=round(options.max_megapixels * 1e6),
         workers=options.workers,
         waiting=options.queue,
         seconds=options.seconds,
-        keys=read_keys(options.keys) if options.keys else (),
+        keys=keys,
     )
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
     log_to_stdout()
