@@ -24,9 +24,10 @@ def main(argv: list[str]) -> int:
     from unblur.serving.app import make_app
     from unblur.serving.running import Running
     from unblur.serving.served import load_served
-    from unblur.serving.settings import Settings, read_keys
+    from unblur.serving.settings import Settings, keys_of_environment, read_keys
     from unblur.serving.watching import log_to_stdout
 
+    keys = (*(read_keys(options.keys) if options.keys else ()), *keys_of_environment(os.environ.get("UNBLUR_KEYS")))
     settings = Settings(
         max_bytes=round(options.max_megabytes * (1 << 20)),
         max_pixels=round(options.max_megapixels * 1e6),
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
         jobs_bytes=round(options.jobs_megabytes * (1 << 20)),
         job_seconds=options.job_seconds,
         keep_results=options.keep_results,
-        keys=read_keys(options.keys) if options.keys else (),
+        keys=keys,
         webhook_secret=os.environ.get("UNBLUR_WEBHOOK_SECRET", ""),
         statistics=_recorder(options.statistics, options.statistics_days) if options.statistics else None,
     )
@@ -131,7 +132,7 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--statistics-days", type=float, default=90, help="after which they are deleted (default: %(default)s)"
     )
-    parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
+    parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line; also UNBLUR_KEYS")
     options = parser.parse_args(argv)
     if options.workers < 1 or options.queue < 0:
         parser.error("--workers is at least 1, --queue at least 0")
