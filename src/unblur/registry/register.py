@@ -1,5 +1,6 @@
 """Put the model that the benchmark chose into the MLflow registry, once for each SHA-256 of its ONNX file."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.config.descent import require_descent
+from unblur.config.extras import is_installed
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import (
     ensure_experiment,
@@ -142,7 +144,16 @@ def _create(
 
 def _documents(facts: CardFacts, chosen: Chosen) -> dict[str, str]:
     """Return what is stored beside a model; nothing where `unblur[sign]` is not installed."""
-    return {}
+    if not is_installed("cyclonedx"):
+        return {}
+    from unblur.registry.bom import FILE as BOM
+    from unblur.registry.bom import bill_of_materials
+    from unblur.registry.provenance import FILE as PROVENANCE
+    from unblur.registry.provenance import provenance
+
+    bill = bill_of_materials(facts, chosen)
+    made = {"model.onnx": chosen.sha256, BOM: hashlib.sha256(bill.encode()).hexdigest()}
+    return {BOM: bill, PROVENANCE: provenance(facts, chosen, made)}
 
 
 @contextmanager
