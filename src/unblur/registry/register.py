@@ -43,8 +43,6 @@ from unblur.safety.owned import check_replaceable
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-LINEAGE = tuple(field.name for field in fields(Lineage))
-
 
 @dataclass(frozen=True)
 class Registration:
@@ -106,24 +104,27 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
         champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
         require_same_task(model, cfg.data.task, champion)
         known = find_by_sha256(client, name, chosen.sha256)
+        lineage = _known_lineage(known) if known else collect_lineage(root, training, chosen)
+
+        def facts() -> CardFacts:
+            return collect_facts(cfg, root, training, lineage, parity)
+
         if known:
-            lineage = Lineage(**{name: known.tags.get(name, "") for name in LINEAGE})
+            healed = heal(client, known, key, lambda: _content(facts(), model, chosen, key))
+            version = read_version(client, name, known.number) if healed else known
         else:
-            lineage = collect_lineage(root, training, chosen)
-        facts = collect_facts(cfg, root, training, lineage, parity)
-        content = Content(model, lineage.tags(), _documents(facts, chosen), key)
-        healed = known is not None and heal(client, known, content)
-        version = known or _create(client, cfg, root, chosen, facts=facts, content=content)
+            healed, version = False, _create(client, cfg, root, chosen, facts=facts(), key=key)
         if aliases.get(CANDIDATE) != version.number:
             client.set_registered_model_alias(name, CANDIDATE, str(version.number))
         return Registration(version, read_aliases(client, name), created=known is None, healed=healed)
 
 
 def _create(
-    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, *, facts: CardFacts, content: Content
+    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, *, facts: CardFacts, key: Path | None
 ) -> Version:
     """Log the model, its card and its report, and make a version of them."""
     name = cfg.registry.model_name
+    content = _content(facts, root / cfg.paths.export / chosen.file, chosen, key)
     tags = facts.lineage.tags() | _facts_as_tags(cfg, facts, content.model, chosen)
     card, report = write_card(facts, root / cfg.paths.registry), root / cfg.paths.reports / "report.html"
     with suppress_existing():
@@ -140,6 +141,15 @@ def _create(
         )
         undo.pop_all()  # a version holds it now
     return read_version(client, name, int(made.version))
+
+
+def _known_lineage(version: Version) -> Lineage:
+    """Return what a version was registered with; "" for what it was not."""
+    return Lineage(**{field.name: version.tags.get(field.name, "") for field in fields(Lineage)})
+
+
+def _content(facts: CardFacts, model: Path, chosen: Chosen, key: Path | None) -> Content:
+    return Content(model, facts.lineage.tags(), _documents(facts, chosen), key)
 
 
 def _documents(facts: CardFacts, chosen: Chosen) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,28 +63,28 @@ def log_content(client: "MlflowClient", content: Content, undo: ExitStack) -> "t
     return logged, tags
 
 
-def heal(client: "MlflowClient", version: Version, content: Content) -> bool:
+def heal(client: "MlflowClient", version: Version, key: Path | None, make: Callable[[], Content]) -> bool:
     """Write the stored files of a version anew if one is gone or another, or no signature of the present key is there.
 
-    Return whether they were.
+    Return whether they were. `make` is called only where something has to be written.
 
     Raises:
         LostFileError: it was not made by `unblur register`, or still cannot be read.
         UntrustedModelError: a signature is asked for, and there is no key to make one with.
     """
-    lost = _loss(version, content)
+    lost = _loss(version, key)
     if lost is None:
         return False
-    if isinstance(lost, UntrustedModelError) and content.key is None:
+    if isinstance(lost, UntrustedModelError) and key is None:
         raise lost
-    if SIGNATURE_TAG in version.tags and content.key is None:
+    if SIGNATURE_TAG in version.tags and key is None:
         msg = f"{lost}; it was signed with the key {version.tags.get(KEY_TAG, '')[:12]}: set {SIGNING_KEY}"
         raise UntrustedModelError(msg) from lost
     model_id = logged_model_id(client.get_model_version(version.name, str(version.number)))
     if model_id is None:  # made by something else
         raise lost
-    for key, value in _send(client, content, model_id, version.run_id).items():
-        client.set_model_version_tag(version.name, str(version.number), key, value)
+    for tag, value in _send(client, make(), model_id, version.run_id).items():
+        client.set_model_version_tag(version.name, str(version.number), tag, value)
     sync_stored(client.get_logged_model(model_id).artifact_location)
     fetched_graph(version.uri)
     return True
@@ -120,12 +120,12 @@ def _send(client: "MlflowClient", content: Content, model_id: str, run_id: str) 
     return tags
 
 
-def _loss(version: Version, content: Content) -> LostFileError | None:
+def _loss(version: Version, key: Path | None) -> LostFileError | None:
     """Return what is wrong with the stored files of a version, None where nothing is."""
     try:
         fetched_graph(version.uri)
-        if content.key:
-            with fetched(version.uri) as (folder, _), public_half(content.key) as mine:
+        if key:
+            with fetched(version.uri) as (folder, _), public_half(key) as mine:
                 verify(folder, mine, version.uri, version.tags.get(SIGNATURE_TAG))
     except LostFileError as error:
         return error
