@@ -65,7 +65,9 @@ def test_headings_tables_and_lists_stand_between_blank_lines(project: Any, task:
         found = replace(found, **{lacking: less[lacking]})
     elif lacking == "nearly_sharp":
         found = replace(found, metrics=replace(found.metrics, nearly_sharp_change=None))
-    lines = ["", *render(found).splitlines(), ""]
+    front, _, body = render(found).partition("\n---\n")
+    assert front.startswith("---\n")
+    lines = [*body.splitlines(), ""]
     for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
         if line.startswith("#"):
             assert (before, after) == ("", ""), line

@@ -12,6 +12,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from unblur.commands.verify import main
 from unblur.config.tracking import tracking_client
+from unblur.errors import UnblurError
 from unblur.registry.register import register
 from unblur.registry.verifying import check_model
 from unblur.safety.hashing import sha256_file, write_listing
@@ -96,7 +97,7 @@ def test_all_holds_for_a_version_and_nothing_for_an_exchanged_one(
     stored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert states("models:/unblur@candidate") == ALL
-    assert main(["models:/unblur/1", "--json"]) == 0
+    assert main.__wrapped__(["models:/unblur/1", "--json"]) == 0
     assert {each["state"] for each in json.loads(capsys.readouterr().out)} == {"ok"}
     whole = {file: file.read_bytes() for file in stored.iterdir()}
     for file, content in whole.items():
@@ -107,7 +108,7 @@ def test_all_holds_for_a_version_and_nothing_for_an_exchanged_one(
         file.write_bytes(content)
     (stored / "bom.json").unlink()
     assert states("models:/unblur/1")["provenance"] == "failed"
-    assert main(["models:/unblur/1"]) == 1
+    assert main.__wrapped__(["models:/unblur/1"]) == 1
     assert "NOT what it should be" in capsys.readouterr().out
 
 
@@ -130,8 +131,9 @@ def test_a_folder_and_a_file_are_held_against_their_listing(tmp_path: Path, caps
     model.write_bytes(b"graph")
     assert states(tmp_path)["origin"] == "failed"
     write_listing([model], tmp_path)
-    assert main([str(tmp_path)]) == main([str(model)]) == 0
+    assert main.__wrapped__([str(tmp_path)]) == main.__wrapped__([str(model)]) == 0
     model.write_bytes(b"grapH")
-    assert main([str(tmp_path)]) == main([str(model)]) == 1
-    assert main([str(tmp_path / "nowhere")]) == 1
-    assert "there is no such file or folder" in capsys.readouterr().err
+    assert main.__wrapped__([str(tmp_path)]) == main.__wrapped__([str(model)]) == 1
+    assert "FAILED" in capsys.readouterr().out
+    with pytest.raises(UnblurError, match="there is no such file or folder"):
+        check_model(str(tmp_path / "nowhere"))
