@@ -11,7 +11,13 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 INSTALLED = ("codecs", "openvino", "video", "train", "serve", "mlflow-server")  # extras
-SWITCHES = ("MLFLOW_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS", "NO_ALBUMENTATIONS_UPDATE", "PYTHONDONTWRITEBYTECODE")
+SWITCHES = (
+    "MLFLOW_DISABLE_TELEMETRY",
+    "DVC_NO_ANALYTICS",
+    "ORT_DISABLE_TELEMETRY",
+    "NO_ALBUMENTATIONS_UPDATE",
+    "PYTHONDONTWRITEBYTECODE",
+)
 
 
 class Instruction(NamedTuple):
