@@ -4,6 +4,7 @@ import argparse
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from unblur.drift.recorder import Recorder
+    from unblur.serving.challenger.canary import Canary
+    from unblur.serving.challenger.shadow import Shadow
+    from unblur.serving.settings import Settings
 
 
 @command
@@ -46,7 +50,7 @@ def main(argv: list[str]) -> int:
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
     log_to_stdout()
     served = load_served(options.model, options.threads, options.follow, settings.tile)
-    app = make_app(served, settings)
+    app = make_app(served, settings, *_challenger(options, settings))
     listening = _listen(options.host, options.port)
     where, rpc = f"http://{options.host}:{options.port}", ""
     if options.grpc_port is not None:
@@ -100,29 +104,8 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--grace", type=int, default=30, help="seconds that requests get to end at SIGTERM (default: %(default)s)"
     )
-    parser.add_argument("--jobs", type=int, default=usual.jobs, help="that are kept at once (default: %(default)s)")
-    parser.add_argument(
-        "--job-megabytes",
-        type=float,
-        default=usual.job_bytes / (1 << 20),
-        help="of a job's upload (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--jobs-megabytes",
-        type=float,
-        default=usual.jobs_bytes / (1 << 20),
-        help="of the files of all jobs together (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--job-seconds", type=float, default=usual.job_seconds, help="that a job may take (default: %(default)g)"
-    )
-    parser.add_argument(
-        "--keep-results",
-        type=float,
-        metavar="SECONDS",
-        default=usual.keep_results,
-        help="until a job's result is deleted (default: %(default)g)",
-    )
+    _add_jobs(parser, usual)
+    _add_challenger(parser)
     parser.add_argument(
         "--statistics",
         type=Path,
@@ -149,6 +132,62 @@ def _recorder(folder: Path, days: float) -> "Recorder":
     from unblur.drift.recorder import Recorder
 
     return Recorder(folder, days=days)
+
+
+def _add_jobs(parser: argparse.ArgumentParser, usual: "Settings") -> None:
+    parser.add_argument("--jobs", type=int, default=usual.jobs, help="that are kept at once (default: %(default)s)")
+    parser.add_argument(
+        "--job-megabytes",
+        type=float,
+        default=usual.job_bytes / (1 << 20),
+        help="of a job's upload (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--jobs-megabytes",
+        type=float,
+        default=usual.jobs_bytes / (1 << 20),
+        help="of the files of all jobs together (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--job-seconds", type=float, default=usual.job_seconds, help="that a job may take (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--keep-results",
+        type=float,
+        metavar="SECONDS",
+        default=usual.keep_results,
+        help="until a job's result is deleted (default: %(default)g)",
+    )
+
+
+def _add_challenger(parser: argparse.ArgumentParser) -> None:
+    tried = parser.add_mutually_exclusive_group()
+    tried.add_argument("--shadow", metavar="MODEL", help="has a share of the requests too, and nobody sees its answers")
+    tried.add_argument(
+        "--canary", metavar="MODEL", help="answers a share of the clients, and is switched off if it fails"
+    )
+    parser.add_argument("--share", type=_share, default=0.1, help="that it gets, 0 to 1 (default: %(default)g)")
+
+
+def _share(text: str) -> float:
+    if not 0 <= (share := float(text)) <= 1:
+        msg = f"{text}: expected 0 to 1"
+        raise argparse.ArgumentTypeError(msg)
+    return share
+
+
+def _challenger(options: argparse.Namespace, settings: "Settings") -> "tuple[Shadow | None, Canary | None]":
+    """Return what tries another model, if one is to be tried."""
+    from unblur.serving.challenger.canary import Canary
+    from unblur.serving.challenger.shadow import Shadow
+    from unblur.serving.served import load_served
+
+    if options.shadow:
+        return Shadow(options.shadow, options.share, settings, options.follow), None
+    if options.canary:
+        load = partial(load_served, options.canary, options.threads, options.follow, settings.tile)
+        return None, Canary(load, options.share, settings)
+    return None, None
 
 
 def _listen(host: str, port: int) -> socket.socket:
