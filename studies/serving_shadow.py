@@ -2,9 +2,9 @@
 
 Run `taskset -c 0 python studies/serving_shadow.py [--requests 400] [--pause 0.02]`. The champion is box_fast, the
 challenger box_medium, which takes several times as long. A client sends photographs of 128 x 128 pixels one after the
-other, with pauses of random length in between, in rounds of 20: none of them shadowed, one of ten, all of them; the id
-of a request decides. The challenger's process is stopped (SIGSTOP) in the rounds without, so that what it has left from
-the round before does not count there.
+other, with pauses of random length in between, in rounds of 20: none of them shadowed, none again, which tells how far
+chance goes, and all of them; the id of a request decides. The challenger's process is stopped (SIGSTOP) in the
+rounds without, so that what it has left from the round before does not count there.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from rich.table import Table
 from unblur.serving.challenger.share import chosen
 
 SHARE = 0.5  # of the server; the client chooses ids that are in it, or not
-ARMS = {"none": 0, "one of ten": 10, "all": 1}
+ARMS = {"none": False, "none again": False, "all": True}
 ROUND = 20
 
 
@@ -61,15 +62,14 @@ def measure(client: httpx.Client, server: subprocess.Popen[bytes], options: argp
     content, random_ = photograph(), random.Random(0)
     seconds: dict[str, list[float]] = {arm: [] for arm in ARMS}
     before, (challenger,) = outcomes(client), psutil.Process(server.pid).children()
-    ids = {shadowed: (f"{n}" for n in count() if chosen(f"{n}", SHARE) == shadowed) for shadowed in (True, False)}
+    ids = {shadowed: ids_of(shadowed) for shadowed in (True, False)}
     for _ in range(options.requests // ROUND):
         for arm in random_.sample(list(ARMS), len(ARMS)):
             challenger.send_signal(signal.SIGCONT if ARMS[arm] else signal.SIGSTOP)
-            for number in range(ROUND):
-                shadowed = bool(ARMS[arm]) and number % ARMS[arm] == 0
+            for _ in range(ROUND):
                 time.sleep(random_.expovariate(1 / options.pause))
                 start = time.perf_counter()
-                client.post("/v1/restore", content=content, headers={"x-request-id": next(ids[shadowed])})
+                client.post("/v1/restore", content=content, headers={"x-request-id": next(ids[ARMS[arm]])})
                 seconds[arm].append(time.perf_counter() - start)
     table = Table(
         "shadowed",
@@ -95,7 +95,7 @@ def wait_until_ready(client: httpx.Client, server: subprocess.Popen[bytes]) -> N
     """Wait for the server and, with a request, for its challenger."""
     while True:
         try:
-            client.post("/v1/restore", content=photograph(), headers={"x-request-id": first_shadowed()})
+            client.post("/v1/restore", content=photograph(), headers={"x-request-id": next(ids_of(True))})
             break
         except httpx.TransportError:
             time.sleep(0.2)
@@ -108,8 +108,9 @@ def wait_until_ready(client: httpx.Client, server: subprocess.Popen[bytes]) -> N
     os.sched_setscheduler(challenger.pid, os.SCHED_IDLE, os.sched_param(0))
 
 
-def first_shadowed() -> str:
-    return next(f"w{n}" for n in count() if chosen(f"w{n}", SHARE))
+def ids_of(shadowed: bool) -> Iterator[str]:
+    """Yield ids of requests that the server puts to the challenger, or that it does not."""
+    return (f"{n}" for n in count() if chosen(f"{n}", SHARE) == shadowed)
 
 
 def outcomes(client: httpx.Client) -> dict[str, float]:

@@ -59,5 +59,6 @@ def test_what_a_server_has_counted_is_in_the_registry_at_its_end(
     assert (found.requests, found.errors, found.psnr.total()) == (3, 0, 3)
     (counted,) = challenger.tallies.values()
     assert found == counted
+    assert found.dropped == 0
     tags = client.get_model_version("unblur", "2").tags
     assert (tags["unblur.shadow.requests"], tags["unblur.shadow.champion"]) == ("3", "1")

@@ -111,7 +111,7 @@ class Shadow:
         if self.process is not None:
             self.process.kill()
         for pair, count in self._fresh.items():
-            if count and _of_registry(pair):
+            if _of_registry(pair):
                 about = {"shadow": pair.challenger, "requests": count}
                 LOG.error("the registry has not got the last counts of the challenger", extra={"about": about})
 
@@ -136,7 +136,7 @@ class Shadow:
                 break
             self._restarts.inc()
             pause = min(2 * pause, LONGEST_PAUSE)
-        if any(count and _of_registry(pair) for pair, count in self._fresh.items()):
+        if any(map(_of_registry, self._fresh)):
             self._publish_alone()
 
     def _begin(self, process: ChallengerProcess) -> None:
@@ -207,10 +207,11 @@ class Shadow:
     def _publish(self, process: ChallengerProcess) -> None:
         """Have the registry hold all that was counted, as far as the challenger is one of its versions."""
         self._published = time.monotonic()
-        if self._last in self._fresh:
+        if self._last is not None and self._dropped:
             with self._changed:
                 self.tallies[self._last].dropped += self._dropped
                 self._dropped = 0
+            self._fresh.setdefault(self._last, 0)
         for pair in [pair for pair in self._fresh if not _of_registry(pair)]:
             del self._fresh[pair]
         for pair in list(self._fresh):
