@@ -21,7 +21,9 @@ report=${UNBLUR_REPORT:-artifacts/retrain/report.md}
 step="start"
 
 say() { echo "retrain: $*"; }
-masked() { sed -E 's#(://)[^/@[:space:]]+@#\1***@#g'; } # DVC names a remote with what stands in its address
+masked() { # DVC names a remote with what stands in its address
+  python -c 'import sys; from unblur.safety.secrets import masked; sys.stdout.writelines(map(masked, sys.stdin))'
+}
 
 finish() {
   local code=$?

@@ -57,7 +57,8 @@ class Outcome:
 
     def markdown(self) -> str:
         """Return the report that people read, on a job's page and in a pull request."""
-        lines = [f"## Retraining: {self.result}", ""]
+        waits = f"nothing to do, {self.version} waits" if self.result == "waiting" else self.result
+        lines = [f"## Retraining: {waits}", ""]
         lines += [f"- {reason}" for reason in self.reasons] or ["- dvc.lock is current, and nothing else was asked for"]
         if self.rules:
             lines += ["", f"{self.version} is the candidate. Gate:", "", *(f"- {rule}" for rule in self.rules)]
