@@ -41,10 +41,10 @@ class Project:
         for line in lines:
             subprocess.run(line, shell=True, cwd=self.root, env=self.environment, check=True, capture_output=True)
 
-    def retrain(self, code: int) -> list[str]:
+    def retrain(self, code: int, *options: str) -> list[str]:
         """Run the script, which has to end with `code`, and return the stages of the pipeline that have run."""
         done = subprocess.run(
-            ["ops/retrain.sh"],
+            ["ops/retrain.sh", *options],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -94,9 +94,10 @@ def test_the_first_run_trains_registers_and_asks_a_person(project: Project) -> N
     assert aliases(project) == {"candidate": 1, "challenger": 1}
 
 
-def test_the_second_has_nothing_to_do_while_the_candidate_waits(project: Project) -> None:
+def test_while_the_candidate_waits_the_second_has_nothing_to_do_also_for_drift(project: Project) -> None:
     project.shell("git add -A", "git commit -qm results")
-    assert project.retrain(0) == []
+    assert project.retrain(0, "--because", "drift: of the light") == []
+    assert "- drift: of the light" in project.report
     assert project.said.splitlines()[-1] == "retrain: nothing to do, unblur v1 waits (exit code 0)"
     assert aliases(project) == {"candidate": 1, "challenger": 1}
 
@@ -140,12 +141,10 @@ def test_new_data_trains_again_and_what_the_gate_refuses_ends_with_3(project: Pr
 
 def aliases(project: Project) -> dict[str, int]:
     program = (
-        "import json; from unblur.config.tracking import tracking_client;"
-        "from unblur.registry.versions import read_aliases; print(json.dumps(read_aliases(tracking_client(), 'unblur')))"
+        "import json; from unblur.config.tracking import tracking_client as client;"
+        "from unblur.registry.versions import read_aliases; print(json.dumps(read_aliases(client(), 'unblur')))"
     )
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(
-        command, cwd=project.root, env=project.environment, check=True, capture_output=True, text=True
-    )
+    command, environment = [sys.executable, "-c", program], project.environment
+    done = subprocess.run(command, cwd=project.root, env=environment, check=True, capture_output=True, text=True)
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return found
