@@ -33,7 +33,9 @@ def test_a_failure_is_that_of_the_stage_that_ran_last() -> None:
     clock = StageClock()
     for line in ("error: of the one before\n", "Running stage 'train':\n", "error: no photograph\n", "ERROR: of DVC\n"):
         clock.hear(line)
-    assert clock.failure() == "the stage train has failed: no photograph"
+    assert clock.failure("DVC: code 1") == "the stage train has failed: no photograph"
+    clock.hear("Running stage 'evaluate':\n")
+    assert clock.failure("DVC: code -15") == "the stage evaluate has failed: DVC: code -15"
 
 
 def test_figures_and_pictures_compare_with_the_champion(project: Any) -> None:

@@ -163,7 +163,7 @@ def _repro(root: Path) -> dict[str, float]:
             clock.hear(line)
             print(line, end="", flush=True)
     except UnblurError as error:
-        raise UnblurError(clock.failure()) from error
+        raise UnblurError(clock.failure(str(error))) from error
     clock.stop()
     return clock.minutes
 

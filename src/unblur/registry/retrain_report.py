@@ -46,9 +46,9 @@ class StageClock:
             self.minutes[self._stage] = (self._clock() - self._since) / 60
         self._stage = ""
 
-    def failure(self) -> str:
-        """Name the stage that has failed, and say why as far as it has told."""
-        return f"the stage {self._stage or 'compose'} has failed" + (f": {self.error}" if self.error else "")
+    def failure(self, otherwise: str) -> str:
+        """Name the stage that has failed, with what it has told, or `otherwise` where that is nothing."""
+        return f"the stage {self._stage or 'compose'} has failed: {self.error or otherwise}"
 
 
 def cost(minutes: Mapping[str, float]) -> str:
