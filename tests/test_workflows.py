@@ -1,4 +1,4 @@
-"""GitHub's workflows: few rights, time limits, nothing of a user's text in a shell line, promotion behind reviewers."""
+"""Workflows of GitHub and GitLab: few rights, time limits, no text of a user in a shell line, reviewed promotion."""
 
 import os
 import re
@@ -28,14 +28,50 @@ def workflow(request: pytest.FixtureRequest) -> dict[str, Any]:
     return read(request.param.stem)
 
 
-def test_the_three_are_there():
-    assert [path.stem for path in FILES] == ["ci", "promote", "retrain"]
+def test_the_four_are_there():
+    assert [path.stem for path in FILES] == ["ci", "data", "promote", "retrain"]
 
 
-def test_may_only_read_but_for_the_one_that_proposes(workflow):
+MORE = {  # what a job may besides reading
+    ("data", "comment"): {"pull-requests": "write"},
+    ("retrain", "comment"): {"pull-requests": "write"},
+    ("retrain", "failure"): {"issues": "write"},
+    ("retrain", "request"): {"actions": "write"},
+    ("retrain", "retrain"): {"contents": "write", "pull-requests": "write"},
+}
+
+
+def test_each_job_may_only_read_but_for_what_it_is_there_for(workflow):
     assert workflow["permissions"] == {"contents": "read"}
-    more = [job["permissions"] for job in workflow["jobs"].values() if "permissions" in job]
-    assert more == ([{"contents": "write", "pull-requests": "write"}] if workflow["name"] == "retrain" else [])
+    for name, job in workflow["jobs"].items():
+        wanted = MORE.get((workflow["name"], name))
+        assert job.get("permissions") == (wanted and {"contents": "read"} | wanted), name
+
+
+def test_no_job_has_the_secrets_of_a_store_and_may_write_but_for_the_one_that_proposes(workflow):
+    for name, job in workflow["jobs"].items():
+        secret = "secrets." in yaml.safe_dump(job)
+        writes = "write" in job.get("permissions", {}).values()
+        assert not (secret and writes) or (workflow["name"], name) == ("retrain", "retrain")
+
+
+def test_no_workflow_runs_what_a_pull_request_proposes_with_secrets(workflow):
+    assert not {"pull_request_target", "workflow_run", "issue_comment"} & set(workflow["on"])
+    assert not ("pull_request" in workflow["on"] and "secrets." in yaml.safe_dump(workflow["jobs"]))
+
+
+def test_the_scripts_that_are_called_exist(workflow):
+    called = re.findall(r"(?m)\bops/[\w.-]+", "\n".join(step.get("run", "") for step in steps(workflow)))
+    assert all(os.access(ROOT / name, os.X_OK) for name in called)
+    expected = {"retrain": {"comment", "issue", "request", "retrain"}, "data": {"comment"}}
+    assert set(called) == {f"ops/{name}.sh" for name in expected.get(workflow["name"], ())}
+
+
+def test_a_failure_is_told_whatever_has_failed():
+    jobs = read("retrain")["jobs"]
+    failure = jobs.pop("failure")
+    assert failure["if"] == "${{ failure() }}"
+    assert set(failure["needs"]) == set(jobs)
 
 
 def test_has_time_limits_and_one_run_at_a_time(workflow):
@@ -47,10 +83,12 @@ def test_shell_lines_hold_no_expression(workflow):
     assert not [step["run"] for step in steps(workflow) if "${{" in step.get("run", "")]
 
 
-def test_actions_are_githubs_own_and_have_a_version(workflow):
-    used = [step["uses"] for step in steps(workflow) if "uses" in step]
-    assert used
-    assert all(re.fullmatch(r"actions/[\w-]+@(v\d+[\d.]*|[0-9a-f]{40})", name) for name in used)
+def test_actions_are_githubs_own_and_pinned_by_commit():
+    found = [line for path in FILES for line in path.read_text(encoding="utf-8").splitlines() if "uses:" in line]
+    pins = [re.fullmatch(r" *(?:- )?uses: (actions/[\w-]+)@([0-9a-f]{40}) # v(\d+\.\d+\.\d+)", line) for line in found]
+    assert pins
+    assert all(pins), found
+    assert len({pin.groups() for pin in pins if pin}) == len({pin[1] for pin in pins if pin})  # one release of each
 
 
 def test_a_checkout_leaves_no_credentials(workflow):
@@ -78,7 +116,7 @@ def test_ci_runs_what_people_run_and_sees_no_secret():
 
 def test_retraining_proposes_and_never_promotes():
     text = "\n".join(step.get("run", "") for step in steps(read("retrain")))
-    assert "unblur retrain --propose" in text
+    assert "ops/retrain.sh --propose" in text
     assert not re.search(r"unblur (promote|release)|make repro", text)
 
 
@@ -93,18 +131,36 @@ def test_promotion_waits_for_its_reviewers():
 def test_retraining_takes_what_was_typed_as_text(tmp_path):
     """The step, run as the runner would with a command that shows its arguments: nothing of them is executed."""
     (step,) = (step for step in steps(read("retrain")) if "OVERRIDES" in step.get("env", {}))
-    for name in ("unblur", "gh"):
-        tool = tmp_path / "bin" / name
-        tool.parent.mkdir(exist_ok=True)
+    for tool in (tmp_path / "ops" / "retrain.sh", tmp_path / "bin" / "gh"):
+        tool.parent.mkdir()
         tool.write_text(f"#!{sys.executable}\nimport sys\nprint(sys.argv[1:])\n")
         tool.chmod(0o755)
     typed = "experiment=smoke 'model.width=8' $(touch executed)"
     for seed, more in (("", []), ("9; touch executed", ["--seed", "9; touch executed"])):
         environment = {"OVERRIDES": typed, "SEED": seed, "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+        environment |= {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
         command = ["bash", "-e", "-c", step["run"]]
         done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
-        assert done.stdout.splitlines()[-1] == str(["retrain", "--propose", "--overrides", typed, *more])
+        assert done.stdout.splitlines()[-1] == str(["--propose", "--overrides", typed, *more])
     assert not (tmp_path / "executed").exists()
+
+
+def test_gitlab_runs_the_same_script_and_a_person_starts_the_promotion():
+    text = (ROOT / "ops" / "gitlab-ci.yml").read_text(encoding="utf-8")
+    gitlab = yaml.safe_load(text)
+    retrain, promote = gitlab["retrain"], gitlab["promote"]
+    assert "ops/retrain.sh --propose" in retrain["script"]
+    assert retrain["artifacts"]["when"] == "always"
+    assert {"artifacts/retrain/", "dvc.lock"} <= set(retrain["artifacts"]["paths"])
+    assert promote["rules"] == [{"when": "manual"}]
+    assert promote["environment"]["name"] == "production"
+    assert all(job["resource_group"] and job["timeout"] for job in (retrain, promote))
+    rules = [rule["if"] for rule in gitlab["workflow"]["rules"]]
+    assert all("$CI_COMMIT_REF_PROTECTED" in rule and "merge_request" not in rule for rule in rules)
+    assert any('"schedule"' in rule for rule in rules)
+    assert not re.search(r"unblur promote", "\n".join(retrain["script"]))
+    for line in [*gitlab[".unblur"]["before_script"], *retrain["script"], *promote["script"]]:
+        subprocess.run(["bash", "-n", "-c", line], check=True)
 
 
 @pytest.mark.pipeline

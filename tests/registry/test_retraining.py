@@ -10,7 +10,17 @@ import pytest
 import yaml
 
 from unblur.errors import UnblurError
-from unblur.registry.retraining import Outcome, propose_lock, require_outlets, run_lines, set_overrides, why_retrain
+from unblur.registry.retraining import (
+    Outcome,
+    old_champion,
+    propose_lock,
+    require_outlets,
+    run_lines,
+    set_overrides,
+    unjudged,
+    waiting_version,
+    why_retrain,
+)
 
 
 def shell(root: Path, line: str) -> None:
@@ -160,3 +170,33 @@ def test_a_champion_that_gains_too_little_on_new_pairs(project: Any, make_photo:
     assert told is not None
     assert "+50.00 dB wanted" in told
     assert "2 pairs of new" in told
+
+
+def test_what_waits_what_was_not_judged_and_how_old_the_champion_is(project: Any) -> None:
+    from unblur.config.tracking import tracking_client
+    from unblur.registry.gate import run_gate
+    from unblur.registry.promote import promote
+    from unblur.registry.register import register
+
+    client = tracking_client()
+    assert old_champion(client, "unblur", -1) is None
+    assert waiting_version(client, "unblur") is None
+    project.export(0.8)
+    assert unjudged(client, project.cfg, project.root) == "the model of dvc.lock was not judged by the gate yet"
+    register(project.cfg, project.root)
+    assert unjudged(client, project.cfg, project.root) is not None
+    run_gate(project.cfg, project.root)
+    assert unjudged(client, project.cfg, project.root) is None
+    found = waiting_version(client, "unblur")
+    assert found is not None
+    assert (found[0].number, found[1]) == (1, "none")
+    promote("unblur", project.root, project.root / project.cfg.paths.registry)
+    assert waiting_version(client, "unblur") is None
+    assert old_champion(client, "unblur", 1) is None
+    told = old_champion(client, "unblur", -1)
+    assert told == "schedule: unblur v1 has been the champion for 0 days, at most -1 wanted"
+
+
+def test_a_candidate_that_waits_is_named_in_the_heading() -> None:
+    text = Outcome("waiting", ("drift: of the light",), "unblur v2", champion="1").markdown()
+    assert text.startswith("## Retraining: nothing to do, unblur v2 waits\n\n- drift: of the light\n")

@@ -1,8 +1,8 @@
 """Retraining that nobody watches: what for, whether it came to something, and what has to follow it.
 
 A schedule trains for a reason: new data, new code, another configuration, a champion that no longer gains on new pairs
-(drift), or a seed that was asked for. Without one there is nothing to do, which is a result. A new model goes through
-the gate; one that passes is pushed with DVC and proposed as a branch with its dvc.lock. Nothing is promoted.
+(drift), one that is too old, or a seed that was asked for. Without one there is nothing to do, which is a result. A new
+model goes through the gate; one that passes is proposed as a branch with its dvc.lock. Nothing is promoted.
 """
 
 import json
@@ -12,44 +12,60 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from unblur.config.compose import read_params
+from unblur.config.schema import PipelineConfig
+from unblur.config.tracking import store_errors
 from unblur.errors import UnblurError
 from unblur.pipeline.stale import CODE
+from unblur.records.chosen import FILE as CHOSEN
+from unblur.records.chosen import read_chosen
+from unblur.registry.ledger import read_ledger
 from unblur.registry.lineage import CONFIG
+from unblur.registry.versions import CHALLENGER, CHAMPION, Version, find_by_sha256, read_aliases, read_version
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 FOLDERS = ("src", "conf")  # of code that a stage of somebody's own may name
 TRACKED = ("dvc.lock", "params.yaml", "reports")  # what a proposal holds
 LOCK = "dvc.lock"
+MADE = ("artifacts/", "reports/")  # by the pipeline
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a retraining has come to: "nothing to do", "candidate", "refused" or "failed"; and one line a reason."""
+    """What a retraining has come to, one line a reason, and the sections of its report.
+
+    `result` is "nothing to do", "waiting" (for a person to promote `version`), "candidate", "refused" or "failed".
+    """
 
     result: str
     reasons: tuple[str, ...] = ()
     version: str = ""
     rules: tuple[str, ...] = ()
     branch: str = ""
-    metrics: str = field(default="", repr=False)
+    champion: str = ""  # that a promotion of `version` replaces: a number, or none
+    sections: tuple[str, ...] = field(default=(), repr=False)
 
     def markdown(self) -> str:
         """Return the report that people read, on a job's page and in a pull request."""
-        lines = [f"## Retraining: {self.result}", ""]
+        waits = f"nothing to do, {self.version} waits" if self.result == "waiting" else self.result
+        lines = [f"## Retraining: {waits}", ""]
         lines += [f"- {reason}" for reason in self.reasons] or ["- dvc.lock is current, and nothing else was asked for"]
-        if self.version:
+        if self.rules:
             lines += ["", f"{self.version} is the candidate. Gate:", "", *(f"- {rule}" for rule in self.rules)]
         if self.branch:
             lines += ["", f"Branch `{self.branch}` holds its dvc.lock; its files are in the DVC remote."]
-        if self.metrics:
-            lines += ["", self.metrics]
+        for section in self.sections:
+            lines += ["", section.rstrip()]
         return "\n".join(lines) + "\n"
 
 
@@ -72,7 +88,7 @@ def why_retrain(root: Path) -> list[str]:
                     modules |= state.keys()
                 else:
                     (missing if state == "deleted" else changed).add(name)
-    if lost := sorted(name for name in missing if not name.startswith("artifacts/")):
+    if lost := sorted(name for name in missing if not name.startswith(MADE)):
         msg = f"{root / lost[0]} is not there: fetch the data first (`unblur data starter`, or `dvc pull`)."
         raise UnblurError(msg)
     kinds: dict[str, set[str]] = {"new code": modules, "another configuration": set(), "new data": set()}
@@ -81,9 +97,51 @@ def why_retrain(root: Path) -> list[str]:
             kinds["new code"].add(name)
         elif name in ("params.yaml", str(CONFIG)):
             kinds["another configuration"].add(name)
-        elif not name.startswith(("artifacts/", "reports/")):  # those follow from the others
+        elif not name.startswith(MADE):  # what follows from the others
             kinds["new data"].add(name)
     return [f"{kind}: {_few(sorted(names))}" for kind, names in kinds.items() if names]
+
+
+@store_errors()
+def old_champion(client: "MlflowClient", name: str, days: float) -> str | None:
+    """Say so if the champion was made champion more than `days` ago; None where there is no champion."""
+    moves = read_ledger(client, name)
+    if not moves or CHAMPION not in read_aliases(client, name):
+        return None
+    age = (datetime.now(UTC) - datetime.fromisoformat(moves[-1].when)).total_seconds() / 86400
+    told = f"schedule: {name} v{moves[-1].after} has been the champion for {age:.0f} days, at most {days:g} wanted"
+    return told if age > days else None
+
+
+@store_errors()
+def waiting_version(client: "MlflowClient", name: str) -> tuple[Version, str] | None:
+    """Return the version that has passed the gate and was not promoted yet, with the champion's number or "none"."""
+    aliases = read_aliases(client, name)
+    if CHALLENGER not in aliases:
+        return None
+    return read_version(client, name, aliases[CHALLENGER]), str(aliases.get(CHAMPION, "none"))
+
+
+@store_errors()
+def unjudged(client: "MlflowClient", cfg: PipelineConfig, root: Path) -> str | None:
+    """Say so if the model that dvc.lock stands for lies here and was never judged: a run was cut off before that."""
+    folder = root / cfg.paths.benchmark
+    if not (folder / CHOSEN).is_file():
+        return None
+    version = find_by_sha256(client, cfg.registry.model_name, read_chosen(folder).sha256)
+    return None if version and "gate" in version.tags else "the model of dvc.lock was not judged by the gate yet"
+
+
+def data_changes(root: Path) -> str:
+    """Return what `unblur data diff` tells of the data since the commit of dvc.lock, as Markdown; empty without git."""
+    try:
+        since = "".join(run_lines(root, "git", "log", "-1", "--format=%h", "--", LOCK, say=False)).strip()
+        if not since:
+            return ""
+        told = "".join(run_lines(root, "unblur", "data", "diff", since))
+    except UnblurError as error:
+        told = str(error)
+    return f"### Data since the last training\n\n```\n{told.strip()}\n```"
 
 
 def set_overrides(root: Path, overrides: Sequence[str] | None, seed: int | None) -> None:
