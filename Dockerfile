@@ -3,6 +3,7 @@
 #   docker build -t unblur:cpu --build-arg TORCH_INDEX=ADDRESS .                                CPU build of torch
 #   docker build -t unblur:cuda --build-arg TORCH_VARIANT=cuda .                                CUDA build
 #   docker run --rm -v "$PWD:/workspace" --user "$(id -u):$(id -g)" unblur:cpu restore IN OUT --model FILE
+#   ops/compose.yaml                                                                            server and registry
 #
 # TORCH_INDEX is the index with the wanted build of torch; empty takes pip's own. An index that needs a password, or a
 # mirror for everything, comes as a secret, which no layer keeps: --secret id=pip,src=pip.conf
@@ -38,7 +39,7 @@ COPY pyproject.toml ./
 RUN --mount=type=cache,target=/var/cache/pip \
     --mount=type=secret,id=pip \
     python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-               extras = [p['optional-dependencies'][e] for e in ('codecs', 'openvino', 'video', 'train')]; \
+               extras = [p['optional-dependencies'][e] for e in ('codecs', 'openvino', 'video', 'train', 'serve', 'sign', 'mlflow-server')]; \
                print(*(r for e in (p['dependencies'], *extras) for r in e if not r.startswith('unblur[')), sep='\n')" \
         > dependencies.txt \
     && python -m pip install --requirement dependencies.txt
@@ -93,6 +94,7 @@ ENV PATH=/opt/unblur/bin:$PATH \
     MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false \
     MLFLOW_DISABLE_TELEMETRY=true \
     DVC_NO_ANALYTICS=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     NO_ALBUMENTATIONS_UPDATE=1 \
     OMP_WAIT_POLICY=PASSIVE \
     NVIDIA_VISIBLE_DEVICES=all \
@@ -102,7 +104,7 @@ WORKDIR /workspace
 # By number, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 10001:10001
 
-# The image runs one command to its end; its exit code tells how it went, and there is nothing to probe.
+# Most commands run to their end, and their exit code tells how it went. What probes a server stands in ops/.
 HEALTHCHECK NONE
 # As process 1, Python ignores SIGTERM but turns SIGINT into an orderly end.
 STOPSIGNAL SIGINT

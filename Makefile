@@ -11,6 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 export DVC_NO_ANALYTICS := 1
+export ORT_DISABLE_TELEMETRY := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 # Threads that spin while they wait for each other cost more than they bring.
 export OMP_WAIT_POLICY := PASSIVE

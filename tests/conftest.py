@@ -8,6 +8,7 @@ for name, value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "DVC_NO_ANALYTICS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
 }.items():
     os.environ.setdefault(name, value)

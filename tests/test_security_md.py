@@ -71,11 +71,25 @@ def test_mlflow_may_not_unpickle_where_the_code_uses_it():
     assert without <= {"unblur.config.masked_client", *handed}
 
 
-@pytest.mark.parametrize("name", [PICKLE, "MLFLOW_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS", "NO_ALBUMENTATIONS_UPDATE"])
+SWITCHES = ["MLFLOW_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS", "ORT_DISABLE_TELEMETRY", "NO_ALBUMENTATIONS_UPDATE"]
+
+
+@pytest.mark.parametrize("name", [PICKLE, *SWITCHES])
 def test_make_and_the_image_set(name):
     value = "false" if name == PICKLE else "(?:true|1)"
     assert re.search(rf"^export {name} := {value}$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     assert re.search(rf"\b{name}={value}\b", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+
+
+def test_onnx_runtime_keeps_nothing_to_send(tmp_path):
+    """Where its telemetry is on, a session makes an id of the machine and a database in the user's cache."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    program = (
+        "import unblur; from unblur.models.loading import load_by_name; load_by_name('box', 1, runtime='onnxruntime')"
+    )
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    assert not [path for path in tmp_path.rglob("*") if "microsoft" in str(path).lower()]
 
 
 def test_what_make_and_the_readme_start_listens_on_this_machine_alone():

@@ -5,11 +5,14 @@ asked for, so that `import unblur` alone takes no time.
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unblur.errors import UnblurError
     from unblur.library import Evaluation, Model, evaluate, explain, load, restore
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or ONNX Runtime tells Microsoft, and keeps an id of the machine
 
 __version__ = "0.1.0"
 __all__ = ["Evaluation", "Model", "UnblurError", "__version__", "evaluate", "explain", "load", "restore"]

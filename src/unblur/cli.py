@@ -42,6 +42,7 @@ COMMANDS = {
     ),
     "release": Command("unblur.commands.release", "register, gate, promote and summary in one go"),
     "retrain": Command("unblur.commands.retrain", "train where there is a reason to, gate, and propose the result"),
+    "verify": Command("unblur.commands.verify", "say whether a model is what was registered and signed"),
     "registry": Command("unblur.commands.registry", "check: aliases against the ledger; clean: what nobody needs goes"),
     "import-weights": Command(
         "unblur.commands.import_weights", "read an official checkpoint: NAFNet, Restormer, ESTRNN"

@@ -50,3 +50,7 @@ class StoreSilentError(UnblurError):
 
 class LostFileError(UnblurError):
     """The registry has the version, but its stored file is gone, damaged or another."""
+
+
+class UntrustedModelError(LostFileError):
+    """A model has no signature of a trusted key, or not of the files that it has."""

@@ -47,12 +47,12 @@ def test_the_runbook_runs(project: Any) -> None:
     project.write("data.dvc", "outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  path: data\n")
 
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     seen = []
     for block in blocks:
         run(block)
         seen.append(read_aliases(tracking_client(), "unblur")["champion"])
-    assert seen == [1, 2, 1, 1, 1, 1, 1]
+    assert seen == [1, 2, 1, 1, 1, 1, 1, 1]
     assert [line.action for line in read_ledger(tracking_client(), "unblur")] == ["promote", "promote", "rollback"]
     assert (root / "artifacts/registry/gate.png").is_file()
     assert (root / "mlartifacts.broken").is_dir()

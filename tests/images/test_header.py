@@ -3,6 +3,7 @@
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 
 import imagecodecs
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from unblur.errors import UnblurError
 from unblur.images.header import ImageHeader, check_image_header
+from unblur.images.photo import read_photo
 
 
 def chunk(name, content):
@@ -133,3 +135,22 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
     for path in (tmp_path / "none.png", tmp_path):
         with pytest.raises(UnblurError, match="there is no such file"):
             check_image_header(path)
+
+
+@pytest.mark.parametrize("field", range(9))
+@pytest.mark.parametrize("what", ["type", "count", "value"])
+def test_a_damaged_field_of_a_tiff_is_told_in_a_line(tmp_path, field, what):
+    """Each entry of the directory: tag, type (2 bytes each), count, value (4 bytes each)."""
+    path = tmp_path / "photo.tif"
+    Image.new("RGB", (32, 24), (200, 100, 50)).save(path)
+    whole = path.read_bytes()
+    first = int.from_bytes(whole[4:8], "little")
+    assert field < int.from_bytes(whole[first : first + 2], "little")
+    at = first + 2 + 12 * field + {"type": 2, "count": 4, "value": 8}[what]
+    length = 2 if what == "type" else 4
+    for number in (0, 1, 2, 5, 12, 0x7FFF, 0xFFFF):
+        path.write_bytes(whole[:at] + number.to_bytes(length, "little") + whole[at + length :])
+        with suppress(UnblurError):  # whatever else it raises is a fault
+            header = check_image_header(path)
+            assert isinstance(header.width * header.height, int)
+            read_photo(path)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
 from unblur.errors import UnblurError
 from unblur.records.parity import Parity
@@ -64,7 +65,9 @@ def test_headings_tables_and_lists_stand_between_blank_lines(project: Any, task:
         found = replace(found, **{lacking: less[lacking]})
     elif lacking == "nearly_sharp":
         found = replace(found, metrics=replace(found.metrics, nearly_sharp_change=None))
-    lines = ["", *render(found).splitlines(), ""]
+    front, _, body = render(found).partition("\n---\n")
+    assert front.startswith("---\n")
+    lines = [*body.splitlines(), ""]
     for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
         if line.startswith("#"):
             assert (before, after) == ("", ""), line
@@ -186,3 +189,23 @@ def test_photographs_with_authors_are_credited_and_share_alike_is_said(project: 
     path.write_text(json.dumps(listed))
     assert "Credits" not in render(facts(project))
     assert "share-alike" not in render(facts(project))
+
+
+def test_the_front_matter_is_what_the_hub_reads(project: Any) -> None:
+    path = write_card(facts(project), project.root / "out")
+    head = path.read_text().split("---\n")
+    about = yaml.safe_load(head[1])
+    assert head[0] == ""
+    assert (about["license"], about["license_name"]) == ("other", "not written down")
+    assert (about["library_name"], about["pipeline_tag"]) == ("onnx", "image-to-image")
+    (result,) = about["model-index"][0]["results"]
+    assert {each["name"]: each["value"] for each in result["metrics"]} == {
+        "psnr/literature": 26.8,
+        "ssim/matlab3d": 0.81,
+    }
+    assert about["metrics"] == ["psnr", "ssim"]
+    assert is_card(path)
+    licensed = replace(facts(project), lineage=replace(LINEAGE, init_licence="Apache-2.0"))
+    assert yaml.safe_load(render(licensed).split("---\n")[1])["license"] == "apache-2.0"
+    path.write_text("---\nlicense: mit\n---\n# Mine\n")
+    assert not is_card(path)

@@ -12,7 +12,8 @@ from unblur.config.schema import GateConfig
 from unblur.evaluation.bootstrap import Interval
 from unblur.records.gate import RuleResult
 from unblur.records.parity import Parity
-from unblur.registry.rules import Measured, explain, judge
+from unblur.records.shadow import Tally
+from unblur.registry.rules import Measured, explain, judge, judge_shadow
 
 MEASURED = Measured(
     unit="dB",
@@ -180,3 +181,16 @@ def test_a_slower_candidate_is_judged_by_its_ratio_to_the_champion() -> None:
     assert not verdict(measured, max_latency_ratio=1.25).passed
     assert not verdict(replace(measured, latency_ratio=None), max_latency_ratio=9.0).passed
     assert verdict(MEASURED, max_latency_ratio=0.1).passed  # the first has nothing to be slower than
+
+
+def test_shadow_rules_are_off_by_default_and_pass_without_a_champion() -> None:
+    seen = Tally(10, 10)
+    assert judge_shadow(GateConfig(), seen) == []
+    rules = GateConfig(min_shadow_requests=5, max_shadow_errors=0.1, min_shadow_psnr=40.0)
+    assert all(result.passed for result in judge_shadow(rules, None))
+    requests, errors, psnr = judge_shadow(rules, seen, "unblur v1")
+    assert requests.passed
+    assert not errors.passed
+    assert "10 of 10 requests beside unblur v1" in errors.note
+    assert (psnr.passed, psnr.figure) == (False, None)  # no answer tells nothing
+    assert not judge_shadow(rules, Tally(), "unblur v1")[1].passed

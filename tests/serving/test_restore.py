@@ -20,7 +20,7 @@ import unblur
 from unblur.errors import UsageError
 from unblur.serving.app import make_app
 from unblur.serving.served import Loaded, Served
-from unblur.serving.settings import Settings, read_keys
+from unblur.serving.settings import Settings, keys_of_environment, read_keys
 
 
 @pytest.fixture
@@ -120,6 +120,15 @@ def test_keys(model, make_photo, tmp_path):
     (tmp_path / "keys").write_text("open\n")
     with pytest.raises(UsageError, match="SHA-256"):
         read_keys(tmp_path / "keys")
+
+
+def test_keys_of_the_environment():
+    one, two = (hashlib.sha256(key).hexdigest() for key in (b"one", b"two"))
+    assert keys_of_environment(None) == ()
+    assert keys_of_environment(f"{one},{two.upper()}") == keys_of_environment(f"{one}\n# mine\n{two}\n") == (one, two)
+    for wrong in ("", " ", "one", f"{one} {two}"):
+        with pytest.raises(UsageError, match="UNBLUR_KEYS: expected the SHA-256"):
+            keys_of_environment(wrong)
 
 
 def served(restorer):

@@ -13,12 +13,22 @@ def run(cfg: PipelineConfig) -> None:
     done = register(cfg, project_root())
     version = done.version
     if done.healed:
-        console.print(f"{version}: its stored file was gone or another; written anew (SHA-256 {version.sha256[:12]}).")
+        what = "its stored files or signature were gone or others"
+        console.print(f"{version}: {what}; written anew (SHA-256 {version.sha256[:12]}).")
         return
     if not done.created:
         console.print(f"{version} holds this very model already (SHA-256 {version.sha256[:12]}): nothing registered.")
         return
-    shown = ("model_sha256", "git_sha", "git_dirty", "data_md5", "config_hash", "metric_profile", "test_model")
+    shown = (
+        "model_sha256",
+        "git_sha",
+        "git_dirty",
+        "data_md5",
+        "config_hash",
+        "signing_key",
+        "metric_profile",
+        "test_model",
+    )
     rows = [[tag, version.tags[tag]] for tag in (*shown, "test_blurred", "parameters") if tag in version.tags]
     show_table(f"Registered {version}, the candidate", ["tag", "value"], rows)
 

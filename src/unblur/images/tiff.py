@@ -54,8 +54,15 @@ def is_tiff(path: Path) -> bool:
 
 
 def read_header(path: Path) -> TiffHeader:
-    """Return what the first page's tags say."""
+    """Return what the first page's tags say.
+
+    Raises:
+        Exception: as tifffile raises on damaged files, or for a width or height that is no single whole number.
+    """
     with first_page(path) as (_, page):
+        if not all(isinstance(side, int) for side in (page.imagewidth, page.imagelength)):
+            msg = "its width or height is no whole number"
+            raise ValueError(msg)
         orientation = page.tags.valueof(274)
         bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
         kind = getattr(page.photometric, "name", str(page.photometric))

@@ -11,6 +11,8 @@ from unblur.safety.atomic import replacing
 from unblur.safety.unchanged import sealed
 
 FILE = "gate.json"
+OF_SHADOW = ("min_shadow_requests", "max_shadow_errors", "min_shadow_psnr")
+"""Rules about what servers have seen; their figures change while the rest of a verdict stays."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,16 @@ class GateRecord:
     def verdict(self) -> str:
         """The value of the version's tag `gate`."""
         return "passed" if self.passed else "refused"
+
+    @property
+    def challenges(self) -> bool:
+        """Say whether nothing but more requests in the champion's shadow is wanted, which a challenger alone gets."""
+        return all(
+            result.passed
+            or result.rule == "min_shadow_requests"
+            or (result.rule in OF_SHADOW and result.figure is None)
+            for result in self.results
+        )
 
     def require_passed(self) -> None:
         """Do nothing for a verdict that is favourable.

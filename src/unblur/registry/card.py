@@ -5,7 +5,9 @@ import platform
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from unblur.config.schema import PipelineConfig
@@ -22,6 +24,7 @@ from unblur.reporting.artifacts import require_one_scoring
 from unblur.safety.atomic import replacing
 
 FILE = "MODEL_CARD.md"
+HUB_LICENCES = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0")
 THINGS = {"image": "photographs", "burst": "bursts of photographs", "video": "videos"}  # that a task restores
 SHARP = "identity"  # the kind of pairs without blur
 
@@ -91,15 +94,17 @@ def write_card(facts: CardFacts, folder: Path) -> Path:
 
 
 def is_card(path: Path) -> bool:
-    """Say whether a file begins as a model card of unblur does."""
+    """Say whether a file begins as a model card of unblur does, after its front matter if it has any."""
     try:
-        return path.read_text(encoding="utf-8").partition("\n")[0].endswith(": model card")
+        text = path.read_text(encoding="utf-8")
+        body = text.partition("\n---\n")[2].lstrip("\n") if text.startswith("---\n") else text
+        return body.partition("\n")[0].endswith(": model card")
     except (OSError, ValueError):
         return False
 
 
 def render(facts: CardFacts) -> str:
-    """Return the card as Markdown."""
+    """Return the card as Markdown, with the front matter that Hugging Face's hub reads."""
     environment = Environment(
         loader=PackageLoader("unblur", "registry"),
         autoescape=select_autoescape(),  # of HTML and XML; Markdown stays as it is
@@ -110,7 +115,7 @@ def render(facts: CardFacts) -> str:
     )
     metrics = facts.metrics
     kinds = set(metrics.strata.get("kind", {})) if metrics else set()
-    return environment.get_template("card.md.j2").render(
+    return _front_matter(facts) + environment.get_template("card.md.j2").render(
         **vars(facts),
         things=THINGS[facts.task],
         kinds=sorted(kinds - {SHARP}),
@@ -126,6 +131,31 @@ def render(facts: CardFacts) -> str:
         trained=_trained(facts.training),
         figure=figure,
     )
+
+
+def _front_matter(facts: CardFacts) -> str:
+    licence, data = facts.lineage.init_licence, facts.dataset or "unblur photographs"
+    about: dict[str, Any] = {"license": licence.lower() if licence.lower() in HUB_LICENCES else "other"}
+    if about["license"] == "other":
+        about["license_name"] = licence or "not written down"
+    task = {"type": "video-to-video" if facts.task == "video" else "image-to-image", "name": "deblurring"}
+    about |= {
+        "library_name": "onnx",
+        "pipeline_tag": task["type"],
+        "tags": ["deblurring", "image-restoration", "onnx", "unblur"],
+        "datasets": [data],
+    }
+    if facts.metrics:
+        reached = [
+            {"type": profile.partition("/")[0], "name": profile, "value": round(value, 4)}
+            for profile, value in facts.metrics.test[MODEL].items()
+        ]
+        about["metrics"] = sorted({str(each["type"]) for each in reached})
+        dataset = {"name": data, "type": facts.lineage.data_md5, "split": "test"}
+        about["model-index"] = [
+            {"name": facts.name, "results": [{"task": task, "dataset": dataset, "metrics": reached}]}
+        ]
+    return f"---\n{yaml.safe_dump(about, sort_keys=False, allow_unicode=True)}---\n\n"
 
 
 def describe(facts: CardFacts) -> str:

@@ -25,12 +25,13 @@ from unblur.evaluation.score_table import guarded
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.models.catalogue import Model, find
 from unblur.models.loading import load_by_name
-from unblur.records.gate import FILE, GateRecord, Subject, differences, is_record, write_record
+from unblur.records.gate import FILE, OF_SHADOW, GateRecord, RuleResult, Subject, differences, is_record, write_record
 from unblur.records.parity import Parity, read_onnx_parity
 from unblur.records.scores import Score
 from unblur.registry.lock import registry_lock
 from unblur.registry.record import find_record, publish
-from unblur.registry.rules import Measured, explain, judge
+from unblur.registry.rules import Measured, explain, judge, judge_shadow
+from unblur.registry.shadowed import read_tally
 from unblur.registry.strata import Values, strata_masks
 from unblur.registry.versions import (
     CHALLENGER,
@@ -65,7 +66,8 @@ def run_gate(
     """Judge the version under the alias `candidate`, and write and log gate.json.
 
     A verdict that the registry has for this candidate, champion, data, pairs and rules is not computed again. It knows
-    it by the SHA-256 of gate.json, so a file that was edited does not count.
+    it by the SHA-256 of gate.json, so a file that was edited does not count. What servers have seen of the candidate in
+    the champion's shadow is asked for each time.
 
     Args:
         cfg: `gate` holds the rules, `paths` the places, `registry` the model's name.
@@ -91,12 +93,16 @@ def run_gate(
     check_replaceable(folder / FILE, is_record)
     stand_in = _stand_in(cfg.gate.without_champion, candidate) if champion is None else None
     subject = _subject(cfg, root, prepared, candidate, champion or stand_in)
-    record = _known_verdict(client, candidate, subject, folder, of_champion=again)
-    if record is not None:
-        write_record(record, folder)
-        return None if again and record.passed else record
-    measured = _measure(cfg, root, candidate, champion=champion, stand_in=stand_in, track=track)
-    record = replace(_verdict(cfg, subject, measured), of_champion=again)
+    shadow = _of_shadow(cfg, client, candidate, champion)
+    known = _known_verdict(client, candidate, subject, folder, of_champion=again)
+    if known is not None and [result for result in known.results if result.rule in OF_SHADOW] == shadow:
+        write_record(known, folder)
+        return None if again and known.passed else known
+    if known is None:
+        measured = _measure(cfg, root, candidate, champion=champion, stand_in=stand_in, track=track)
+        known = replace(_verdict(cfg, subject, measured), of_champion=again)
+    results = [*(result for result in known.results if result.rule not in OF_SHADOW), *shadow]
+    record = replace(known, results=results, passed=all(result.passed for result in results))
     with registry_lock(client, name):
         publish(client, candidate, write_record(record, folder), record, read_aliases(client, name).get(CHALLENGER))
     return record
@@ -233,6 +239,19 @@ def _latency(cfg: PipelineConfig, restorer: Restorer, best: Restorer | None) -> 
         return ms, None
     low, high = ratio_interval(rounds[0], rounds[1])
     return ms, Interval(math.sqrt(low * high), low, high)  # the middle, as the interval is one of logarithms
+
+
+def _of_shadow(
+    cfg: PipelineConfig, client: "MlflowClient", candidate: Version, champion: Version | None
+) -> list[RuleResult]:
+    """Judge what servers have seen of the candidate beside the champion, if rules ask for it."""
+    rules = cfg.gate
+    if not rules.min_shadow_requests and rules.max_shadow_errors is None and rules.min_shadow_psnr is None:
+        return []
+    if champion is None:
+        return judge_shadow(rules, None)
+    seen = read_tally(client, candidate.name, candidate.sha256, champion.sha256)
+    return judge_shadow(rules, seen, str(champion))
 
 
 def _verdict(cfg: PipelineConfig, subject: Subject, measured: Measured) -> GateRecord:

@@ -17,7 +17,7 @@ def publish(client: "MlflowClient", version: Version, path: Path, record: GateRe
     client.log_artifact(version.run_id, str(path), _artifact_folder(version))
     if record.of_champion:
         pass  # it is more than a challenger already
-    elif record.passed:
+    elif record.challenges:
         client.set_registered_model_alias(version.name, CHALLENGER, str(version.number))
     elif challenger == version.number:
         client.delete_registered_model_alias(version.name, CHALLENGER)

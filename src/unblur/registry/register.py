@@ -1,33 +1,31 @@
 """Put the model that the benchmark chose into the MLflow registry, once for each SHA-256 of its ONNX file."""
 
-import importlib.metadata
-import tempfile
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from typing import TYPE_CHECKING
 
 from unblur.config.descent import require_descent
+from unblur.config.extras import is_installed
 from unblur.config.schema import PipelineConfig
 from unblur.config.tracking import (
     ensure_experiment,
     hurry_after_silence,
     is_active,
-    one_try,
     store_errors,
     tracking_client,
 )
-from unblur.errors import LostFileError, UnblurError
+from unblur.errors import UnblurError
 from unblur.records.chosen import Chosen, read_chosen
-from unblur.records.parity import Parity, read_onnx_parity
+from unblur.records.parity import read_onnx_parity
 from unblur.records.training import Training, noted_training
 from unblur.registry.card import FILE as CARD
 from unblur.registry.card import THINGS, CardFacts, collect_facts, describe, is_card, write_card
 from unblur.registry.lineage import Lineage, collect_lineage, require_one_training
 from unblur.registry.lock import registry_lock
+from unblur.registry.stored import Content, heal, log_content, sync_stored
 from unblur.registry.versions import (
     CANDIDATE,
     CHAMPION,
@@ -38,25 +36,19 @@ from unblur.registry.versions import (
     require_same_task,
     suppress_existing,
 )
-from unblur.runtimes.mlflow_reference import fetched_graph, logged_model_id
-from unblur.safety.atomic import sync_folder, sync_tree
+from unblur.runtimes.signature import check_signing, signing_key
 from unblur.safety.hashing import sha256_file
 from unblur.safety.owned import check_replaceable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.models.model import ModelInfo
-    from onnx import ModelProto
-
-LINEAGE = tuple(field.name for field in fields(Lineage))
-REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Registration:
     """The version that holds the exported model; `created` is False when it was there already.
 
-    `healed` is True when the stored file of such a version was gone or another, and was written anew.
+    `healed` is True when a stored file of such a version, or its signature, was gone or another, and was written anew.
     """
 
     version: Version
@@ -70,7 +62,8 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
     """Register the ONNX file that the benchmark chose and give its version the alias `candidate`.
 
     A file whose SHA-256 is in the registry already is not logged again; its version becomes the candidate. Where that
-    version's stored file is gone or another, it is written once more.
+    version's stored file is gone or another, it is written once more. Where UNBLUR_SIGNING_KEY names a private key, all
+    files of the version are signed with it, also those of a version that was not, or with another key.
 
     Args:
         cfg: `paths` tells where the pipeline has written, `registry` the names in MLflow.
@@ -78,7 +71,7 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
 
     Raises:
         UnblurError: the model is not exported, did not match its PyTorch network, or a file of the pipeline is
-            missing or of another model; the champion of this name is for another task.
+            missing or of another model; the champion of this name is for another task; the key cannot be read.
     """
     export = root / cfg.paths.export
     chosen = read_chosen(root / cfg.paths.benchmark)
@@ -101,6 +94,9 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
     require_descent(cfg.paths, "register", root=root)
     require_one_training(cfg.paths, root, training, chosen)
     check_replaceable(root / cfg.paths.registry / CARD, is_card)
+    key = signing_key()
+    if key:
+        check_signing(key)
     client = tracking_client()
     name = cfg.registry.model_name
     with registry_lock(client, name):
@@ -108,39 +104,66 @@ def register(cfg: PipelineConfig, root: Path) -> Registration:
         champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases else None
         require_same_task(model, cfg.data.task, champion)
         known = find_by_sha256(client, name, chosen.sha256)
-        healed = known is not None and _heal(client, known, model)
-        version = known or _create(client, cfg, root, chosen, parity, training=training)
+        lineage = _known_lineage(known) if known else collect_lineage(root, training, chosen)
+
+        def facts() -> CardFacts:
+            return collect_facts(cfg, root, training, lineage, parity)
+
+        if known:
+            healed = heal(client, known, key, lambda: _content(facts(), model, chosen, key))
+            version = read_version(client, name, known.number) if healed else known
+        else:
+            healed, version = False, _create(client, cfg, root, chosen, facts=facts(), key=key)
         if aliases.get(CANDIDATE) != version.number:
             client.set_registered_model_alias(name, CANDIDATE, str(version.number))
         return Registration(version, read_aliases(client, name), created=known is None, healed=healed)
 
 
 def _create(
-    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, parity: Parity, *, training: Training
+    client: "MlflowClient", cfg: PipelineConfig, root: Path, chosen: Chosen, *, facts: CardFacts, key: Path | None
 ) -> Version:
     """Log the model, its card and its report, and make a version of them."""
     name = cfg.registry.model_name
-    model = root / cfg.paths.export / chosen.file
-    lineage = collect_lineage(root, training, chosen)
-    facts = collect_facts(cfg, root, training, lineage, parity)
-    tags = lineage.tags() | _facts_as_tags(cfg, facts, model, chosen)
+    content = _content(facts, root / cfg.paths.export / chosen.file, chosen, key)
+    tags = facts.lineage.tags() | _facts_as_tags(cfg, facts, content.model, chosen)
     card, report = write_card(facts, root / cfg.paths.registry), root / cfg.paths.reports / "report.html"
     with suppress_existing():
         client.create_registered_model(name, description=f"Takes the blur out of {THINGS[facts.task]}; made by unblur.")
-    with _run(client, cfg.registry.experiment, training) as run_id, ExitStack() as undo:
-        with one_try():
-            logged = _log_model(model, lineage)
-        undo.callback(client.delete_logged_model, logged.model_id)
-        _sync_stored(client.get_logged_model(logged.model_id).artifact_location)
+    with _run(client, cfg.registry.experiment, facts.training) as run_id, ExitStack() as undo:
+        logged, stored_tags = log_content(client, content, undo)
+        tags |= stored_tags
         client.log_artifact(run_id, str(card))
         if report.is_file():
             client.log_artifact(run_id, str(report))
-        _sync_stored(client.get_run(run_id).info.artifact_uri)
+        sync_stored(client.get_run(run_id).info.artifact_uri)
         made = client.create_model_version(
             name, logged.model_uri, run_id=run_id, tags=tags, description=describe(facts), model_id=logged.model_id
         )
         undo.pop_all()  # a version holds it now
     return read_version(client, name, int(made.version))
+
+
+def _known_lineage(version: Version) -> Lineage:
+    """Return what a version was registered with; "" for what it was not."""
+    return Lineage(**{field.name: version.tags.get(field.name, "") for field in fields(Lineage)})
+
+
+def _content(facts: CardFacts, model: Path, chosen: Chosen, key: Path | None) -> Content:
+    return Content(model, facts.lineage.tags(), _documents(facts, chosen), key)
+
+
+def _documents(facts: CardFacts, chosen: Chosen) -> dict[str, str]:
+    """Return what is stored beside a model; nothing where `unblur[sign]` is not installed."""
+    if not is_installed("cyclonedx"):
+        return {}
+    from unblur.registry.bom import FILE as BOM
+    from unblur.registry.bom import bill_of_materials
+    from unblur.registry.provenance import FILE as PROVENANCE
+    from unblur.registry.provenance import provenance
+
+    bill = bill_of_materials(facts, chosen)
+    made = {"model.onnx": chosen.sha256, BOM: hashlib.sha256(bill.encode()).hexdigest()}
+    return {BOM: bill, PROVENANCE: provenance(facts, chosen, made)}
 
 
 @contextmanager
@@ -156,85 +179,6 @@ def _run(client: "MlflowClient", experiment: str, training: Training) -> Iterato
         with mlflow.start_run(run_id=run_id), hurry_after_silence():
             yield run_id
         undo.pop_all()
-
-
-def _log_model(model: Path, lineage: Lineage) -> "ModelInfo":
-    """Log the ONNX file into the open run."""
-    import mlflow.onnx
-
-    loaded, how = _as_logged(model)
-    return mlflow.onnx.log_model(loaded, name="model", metadata=lineage.tags(), **how)
-
-
-def _heal(client: "MlflowClient", version: Version, model: Path) -> bool:
-    """Write the stored files of a version anew if one is gone or another, and say whether it was."""
-    import mlflow.onnx
-    from mlflow.models import Model
-
-    try:
-        fetched_graph(version.uri)
-        if _is_described(version):
-            return False
-        lost = LostFileError(f"{version.uri}: its stored MLmodel is gone or damaged; register it under another name")
-    except LostFileError as error:
-        lost = error
-    model_id = logged_model_id(client.get_model_version(version.name, str(version.number)))
-    if model_id is None:  # made by something else
-        raise lost
-    loaded, how = _as_logged(model)
-    metadata = {name: version.tags[name] for name in LINEAGE if name in version.tags}
-    with tempfile.TemporaryDirectory(prefix="unblur-") as folder:
-        about = Model(run_id=version.run_id, model_id=model_id)
-        mlflow.onnx.save_model(loaded, f"{folder}/model", mlflow_model=about, metadata=metadata, **how)
-        client.log_model_artifacts(model_id, f"{folder}/model")
-    _sync_stored(client.get_logged_model(model_id).artifact_location)
-    fetched_graph(version.uri)
-    return True
-
-
-def _is_described(version: Version) -> bool:
-    """Tell whether MLflow can read what it has written down of a stored model, which `mlflow.pyfunc` loads it by."""
-    from mlflow.models import get_model_info
-
-    try:
-        return "onnx" in get_model_info(version.uri).flavors
-    except Exception:
-        return False
-
-
-def _sync_stored(location: str) -> None:
-    """Bring what is stored to the disk before a version says that it is there; MLflow copies files and no more."""
-    place = urlsplit(location)
-    if place.scheme in ("", "file"):
-        folder = Path(url2pathname(place.path))
-        sync_tree(folder)
-        for above in folder.parents[:3]:  # of the model, the experiment and the store, which may all be new
-            sync_folder(above)
-
-
-def _as_logged(model: Path) -> "tuple[ModelProto, dict[str, Any]]":
-    """Return the ONNX model, and how MLflow shall keep it."""
-    import onnx
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    loaded = onnx.load(str(model))
-
-    def schema(values: Iterable[onnx.ValueInfoProto]) -> Schema:
-        """Every tensor by its name, with -1 for free sizes: of a video network its state too."""
-        specs = []
-        for value in values:
-            kind = value.type.tensor_type
-            shape = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in kind.shape.dim)
-            specs.append(TensorSpec(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), shape, value.name))
-        return Schema(specs)
-
-    return loaded, {
-        "signature": ModelSignature(inputs=schema(loaded.graph.input), outputs=schema(loaded.graph.output)),
-        "save_as_external_data": False,
-        "onnx_execution_providers": ["CPUExecutionProvider"],
-        "pip_requirements": [f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
-    }
 
 
 def _training_run(client: "MlflowClient", experiment: str, training: Training) -> str | None:

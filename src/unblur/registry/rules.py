@@ -10,9 +10,13 @@ from unblur.config.schema import GateConfig
 from unblur.evaluation.bootstrap import Interval, paired_bootstrap
 from unblur.records.gate import RuleResult, StratumRow
 from unblur.records.parity import Parity
+from unblur.records.shadow import Tally
 from unblur.registry.strata import FEWEST, Mask, Values, strata_rows
 
 NO_CHAMPION = "there is no other champion to compare with"
+
+
+LOW = 0.05  # share of the answers that may be below min_shadow_psnr
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,42 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
         _verdict("max_size_mb", rules.max_size_mb, measured.size_mb, "MB", "the ONNX file, 1 MB = 10^6 bytes"),
         _verdict("max_guarded", rules.max_guarded, measured.guarded, "", "places that the guard would put back"),
     ]
+    return [result for result in results if result is not None]
+
+
+def judge_shadow(rules: GateConfig, seen: Tally | None, champion: str = "") -> list[RuleResult]:
+    """Hold what servers have seen of the candidate in the champion's shadow against the rules that are on.
+
+    - min_shadow_requests: requests that were put to both; 0 does not ask.
+    - max_shadow_errors: share of them that brought no answer.
+    - min_shadow_psnr: between the two answers, at the 5th percentile.
+
+    Without a champion, where `seen` is None, there is nobody in whose shadow to be: all pass.
+    """
+    fewest = rules.min_shadow_requests or None
+    asked = {
+        "min_shadow_requests": (fewest, ""),
+        "max_shadow_errors": (rules.max_shadow_errors, ""),
+        "min_shadow_psnr": (rules.min_shadow_psnr, "dB"),
+    }
+    if seen is None:
+        on = [(rule, limit, unit) for rule, (limit, unit) in asked.items() if limit is not None]
+        return [RuleResult(rule, None, limit, unit, True, NO_CHAMPION) for rule, limit, unit in on]
+    note = f"requests beside {champion}, by `unblur serve --shadow`"
+    if seen.answers:
+        note += (
+            f": PSNR {seen.psnr_at(0.5)} dB in the middle, colour moved by {seen.colour_shift_max:.2f} of 255 at most, "
+            f"the guard put back {seen.guarded} times (champion: {seen.champion_guarded})"
+        )
+    found: dict[str, tuple[float | None, str]] = {
+        "min_shadow_requests": (seen.requests, note),
+        "max_shadow_errors": (seen.error_share, f"{seen.errors} of {seen.requests} requests beside {champion}"),
+        "min_shadow_psnr": (
+            seen.psnr_at(LOW),
+            f"to the answers of {champion}, 5th percentile of {seen.answers}",
+        ),
+    }
+    results = [_verdict(rule, limit, found[rule][0], unit, found[rule][1]) for rule, (limit, unit) in asked.items()]
     return [result for result in results if result is not None]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CANDIDATE = "candidate"  # what was registered last
-CHALLENGER = "challenger"  # a candidate that has passed the gate and is not promoted yet
+CHALLENGER = "challenger"  # a candidate that the gate lets answer beside the champion, not promoted yet
 CHAMPION = "champion"  # what users load
 PREVIOUS = "previous_champion"  # what `unblur rollback` would go back to; nothing that was rolled back
 

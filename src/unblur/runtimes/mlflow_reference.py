@@ -3,6 +3,8 @@
 import logging
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from unblur.config.extras import install
 from unblur.config.tracking import tracking_client, tracking_uri
 from unblur.errors import LostFileError, MissingPackageError, NoModelVersionError, UnblurError
 from unblur.runtimes.graph_file import GraphFile, read_graph
+from unblur.runtimes.signature import public_keys, verify
 from unblur.safety.secrets import masked
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MEND = "run `make repro`, or give --model FILE or a name that `unblur models` lists"
 LOST = "register the model again (`unblur register`), or roll back: `unblur rollback`"
+ADDED_BY_MLFLOW = "registered_model_meta"
 VERSION = re.compile(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))")
 LOGGED = re.compile(r"models:/(m-[0-9a-f]+)/?")
 UNREACHABLE = re.compile(r"Connection|Timeout|timed out|Max retries|Failed to resolve")
@@ -60,16 +64,20 @@ def fetched_graph(reference: str) -> GraphFile:
 
     The reference may lead to the file or to a folder with one model.onnx, the layout of MLflow's ONNX flavour. What was
     read is compared with the SHA-256 of the version that it leads to, or that was made of it; where nothing was, a
-    warning says so.
+    warning says so. Where UNBLUR_PUBLIC_KEY is set, all files have to be signed with one of its keys.
 
     Raises:
         NoModelVersionError: the store has no such model version or run, or cannot be reached.
         LostFileError: the version is there, but its file is gone, or not the one that was registered.
+        UntrustedModelError: a signature is asked for, and there is none of a trusted key over these files.
         UnblurError: the model has no ONNX file.
     """
-    store = _existing_store(reference)
-    with tempfile.TemporaryDirectory(prefix="unblur-", ignore_cleanup_errors=True) as folder:
-        found, recorded = _download(reference, store, Path(folder))
+    keys = public_keys()
+    with fetched(reference) as (found, versions):
+        recorded = _recorded(versions)
+        if keys:
+            signatures = {version.tags.get("signature_sha256") for version in versions}
+            verify(found, keys, reference, signatures.pop() if len(signatures) == 1 else None)
         file = read_graph(_only_onnx(found, reference, lost=bool(recorded)))
     if not recorded:
         log.warning("%s: no SHA-256 of it was ever registered, so nothing tells whether it has changed", reference)
@@ -83,23 +91,44 @@ def fetched_graph(reference: str) -> GraphFile:
     return file
 
 
-def _download(reference: str, store: str, folder: Path) -> tuple[Path, frozenset[str]]:
-    """Return where the files of a reference are now, and what SHA-256 its ONNX file may have by the registry."""
+@contextmanager
+def fetched(reference: str) -> "Iterator[tuple[Path, list[ModelVersion]]]":
+    """Give a private copy of what a reference leads to, and the registered versions whose model that is.
+
+    The copy goes with the block. What MLflow adds to a copy, and was never stored, is not in it.
+
+    Raises:
+        NoModelVersionError: the store has no such model version or run, or cannot be reached.
+        LostFileError: the version is there, but its files are gone.
+    """
+    store = _existing_store(reference)
+    with tempfile.TemporaryDirectory(prefix="unblur-", ignore_cleanup_errors=True) as folder:
+        found, versions = _download(reference, store, Path(folder))
+        if found.is_dir():
+            (found / ADDED_BY_MLFLOW).unlink(missing_ok=True)
+        yield found, versions
+
+
+def _download(reference: str, store: str, folder: Path) -> "tuple[Path, list[ModelVersion]]":
     client = _client(reference, store)
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    address, recorded = reference, frozenset[str]()
+    address, versions = reference, list["ModelVersion"]()
     try:
         address, versions = _versions(client, reference)
-        recorded = frozenset(filter(None, (version.tags.get("model_sha256", "") for version in versions)))
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))), recorded
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))), versions
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())
-        if recorded and not UNREACHABLE.search(reason):
+        if _recorded(versions) and not UNREACHABLE.search(reason):
             msg = f"{reference}: its stored file is gone from {store} ({reason[:300]}); {LOST}"
             raise LostFileError(msg) from error
         raise _no_version(reference, store, error) from error
+
+
+def _recorded(versions: "list[ModelVersion]") -> frozenset[str]:
+    """Return what SHA-256 the ONNX file may have by the registry."""
+    return frozenset(filter(None, (version.tags.get("model_sha256", "") for version in versions)))
 
 
 def _existing_store(reference: str) -> str:

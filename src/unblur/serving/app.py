@@ -8,42 +8,52 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from unblur.errors import UnblurError
 from unblur.serving.body import read_body
+from unblur.serving.challenger.canary import Canary, answer
+from unblur.serving.challenger.messages import Asked
+from unblur.serving.challenger.shadow import Shadow
 from unblur.serving.desk import Desk
-from unblur.serving.door import PAGE, Door, one_line
+from unblur.serving.door import PAGE, Door, key_of, one_line
 from unblur.serving.jobs.routes import FILE, add_jobs
 from unblur.serving.jobs.store import Jobs
 from unblur.serving.options import Ending, seconds_of, strength_of
 from unblur.serving.protocol.rest import add_rest
-from unblur.serving.served import Served
+from unblur.serving.served import Loaded, Served
 from unblur.serving.settings import Settings
-from unblur.serving.upload import TYPES, restore_upload
+from unblur.serving.stopping import Stopping
+from unblur.serving.upload import TYPES, Restored, restore_upload
 from unblur.serving.watching import Watch
 from unblur.serving.webhook import add_webhook
 
 FILES = Path(__file__).with_name("page")
 
 
-def make_app(served: Served, settings: Settings) -> FastAPI:
-    """Return the server; while it runs, it follows the model's alias."""
+def make_app(served: Served, settings: Settings, shadow: Shadow | None = None, canary: Canary | None = None) -> FastAPI:
+    """Return the server; while it runs, it follows the model's alias, and tries a challenger where there is one."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        following = [asyncio.create_task(each.follow()) for each in (served, jobs)]
+        following = [asyncio.create_task(each.follow()) for each in (served, jobs, canary) if each]
+        if shadow:
+            shadow.start()
         yield
         for each in following:
             each.cancel()
         await asyncio.to_thread(jobs.close)
+        if shadow:
+            await asyncio.to_thread(shadow.close)
 
     app = FastAPI(title="unblur", docs_url=None, redoc_url=None, lifespan=running)
     app.state.served = served
@@ -51,21 +61,11 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
     app.state.watch = watch = Watch(served, desk)
     app.state.jobs = jobs = Jobs(served, settings, watch.noted)
     watch.add(jobs)
+    for collector in (*(shadow.collectors if shadow else ()), *([canary] if canary else ())):
+        watch.register(collector)
     app.add_middleware(Door, settings=settings, watch=watch)
 
-    @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> Response:
-        return one_line(error.status_code, str(error.detail), dict(error.headers or {}))
-
-    @app.exception_handler(RequestValidationError)
-    async def misunderstood(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        return one_line(422, f"{first['loc'][-1]}: {first['msg']}")
-
-    @app.exception_handler(UnblurError)
-    async def wrong(request: Request, error: UnblurError) -> Response:
-        return one_line(422, str(error))
-
+    _answer_errors(app)
     app.mount(PAGE, StaticFiles(directory=FILES))
 
     @app.get("/", include_in_schema=False)
@@ -80,7 +80,8 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
     async def ready() -> dict[str, str]:
         now = served.now
         told = {"status": "ready", "model": now.model.name, "version": now.version, "sha256": now.model.sha256}
-        return told | ({"fault": served.fault} if served.fault else {})
+        told |= {"fault": served.fault} if served.fault else {}
+        return told | (shadow.told() if shadow else {}) | (canary.told() if canary else {})
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
@@ -103,28 +104,60 @@ def make_app(served: Served, settings: Settings) -> FastAPI:
         with desk.place() as place:
             now, start = served.now, time.perf_counter()
             content = await read_body(request, settings)
-            restored = await place.do(
-                lambda stop: restore_upload(
-                    now.model.restorer, content, ending=format, strength=share, settings=settings, stop=stop
-                ),
-                seconds,
-                request.is_disconnected,
-            )
-        taken = round((time.perf_counter() - start) * 1000)
+
+            def restore_by(model: Loaded, stop: Stopping) -> Restored:
+                return restore_upload(
+                    model.model.restorer, content, ending=format, strength=share, settings=settings, stop=stop
+                )
+
+            client = key_of(request.headers) or (request.client.host if request.client else "")
+            work = canary.work(client, now, restore_by, seconds) if canary else partial(answer, now, restore_by)
+            answered = await place.do(work, seconds, request.is_disconnected)
+        taken, by, restored = round((time.perf_counter() - start) * 1000), answered.by, answered.restored
         watch.noted(restored.notes)
         request.scope["unblur.told"] |= {
-            "version": now.version,
-            "sha256": now.model.sha256,
+            "version": by.version,
+            "sha256": by.model.sha256,
             "megapixels": restored.megapixels,
             "format": restored.ending,
-        }
+        } | ({"canary": answered.canary} if answered.canary else {})
         headers = {
-            "x-unblur-model": now.model.name.encode("ascii", "replace").decode(),
-            "x-unblur-version": now.version,
-            "x-unblur-sha256": now.model.sha256,
+            "x-unblur-model": by.model.name.encode("ascii", "replace").decode(),
+            "x-unblur-version": by.version,
+            "x-unblur-sha256": by.model.sha256,
             "x-unblur-milliseconds": str(taken),
             "x-unblur-notes": json.dumps(restored.notes),  # which is ASCII, whatever the notes hold
         }
-        return Response(restored.content, media_type=TYPES[restored.ending], headers=headers)
+        again = None
+        if shadow and shadow.takes(identity := request.scope["unblur.id"]):
+            asked = Asked(
+                request=identity,
+                champion=by.called,
+                champion_sha256=by.model.sha256,
+                reduction=by.reduction,
+                ending=restored.ending,
+                strength=share,
+                milliseconds=answered.milliseconds,
+                guarded=restored.guarded,
+            )
+            again = BackgroundTask(shadow.offer, asked, content, restored.content)  # after the answer has gone out
+        return Response(restored.content, media_type=TYPES[restored.ending], headers=headers, background=again)
 
     return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Have each error answered in one line of JSON."""
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        return one_line(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def misunderstood(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        return one_line(422, f"{first['loc'][-1]}: {first['msg']}")
+
+    @app.exception_handler(UnblurError)
+    async def wrong(request: Request, error: UnblurError) -> Response:
+        return one_line(422, str(error))

@@ -55,7 +55,7 @@ class Door:
         start, status = time.perf_counter(), 0
         path, headers = scope["path"], Request(scope).headers
         told = scope["unblur.told"] = {}  # what the work behind adds to the line of the log
-        identity = request_id(headers.get("x-request-id", ""))
+        identity = scope["unblur.id"] = request_id(headers.get("x-request-id", ""))
         security = OF_PAGE if _is_of_page(path) else SECURITY
         added = [*security.items(), (b"x-request-id", identity.encode())]
 
@@ -85,10 +85,14 @@ class Door:
 
     def _let_in(self, headers: Headers, path: str) -> ASGIApp:
         """Return what answers: the server, or a refusal."""
-        key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
-        if path in (*OPEN, WEBHOOK) or _is_of_page(path) or self.settings.lets_in(key):
+        if path in (*OPEN, WEBHOOK) or _is_of_page(path) or self.settings.lets_in(key_of(headers)):
             return self.app
         return one_line(401, "no known API key; send it as X-API-Key or Authorization: Bearer")
+
+
+def key_of(headers: Headers) -> str:
+    """Return the API key that a request carries, "" where it has none."""
+    return headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def _is_of_page(path: str) -> bool:

@@ -28,6 +28,16 @@ class Loaded:
     reference: str = ""
 
     @property
+    def called(self) -> str:
+        """Reference to its version, or else what it was loaded by."""
+        return self.reference or self.model.name
+
+    @property
+    def reduction(self) -> int:
+        """How many times fewer pixels a side the model sees: a file at another reduction is another model."""
+        return int(getattr(self.model.restorer, "reduction", 1))
+
+    @property
     def version(self) -> str:
         """Number of the version in the registry, or ""."""
         named = VERSION.fullmatch(self.reference)
@@ -126,7 +136,8 @@ def load_served(reference: str | None, threads: int | None, seconds: float, tile
             served = _follow(CHAMPION, threads, seconds, tile)
     elif is_alias(reference):
         served = _follow(reference, threads, seconds, tile)
-    served = served or Served(Loaded(load(reference, threads=threads)), tile=tile)
+    fixed = reference if reference and VERSION.fullmatch(reference) else ""
+    served = served or Served(Loaded(load(reference, threads=threads), fixed), tile=tile)
     check(served.now.model, tile)
     return served
 

@@ -55,12 +55,28 @@ def read_keys(path: Path) -> tuple[str, ...]:
         UsageError: the file cannot be read, holds no key, or a line is no SHA-256.
     """
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read as text; give a file with the SHA-256 of an API key a line"
         raise UsageError(msg) from error
-    keys = tuple(line.lower() for line in lines if line and not line.startswith("#"))
+    return _keys(text.splitlines(), str(path))
+
+
+def keys_of_environment(value: str | None) -> tuple[str, ...]:
+    """Return the SHA-256 of API keys in the value of `UNBLUR_KEYS`, set apart by commas or lines.
+
+    None, where it is not set, holds none.
+
+    Raises:
+        UsageError: it holds no key, though it is set, or something that is no SHA-256.
+    """
+    return () if value is None else _keys(value.replace(",", "\n").splitlines(), "UNBLUR_KEYS")
+
+
+def _keys(lines: list[str], source: str) -> tuple[str, ...]:
+    stripped = [line.strip() for line in lines]
+    keys = tuple(line.lower() for line in stripped if line and not line.startswith("#"))
     if not keys or not all(re.fullmatch("[0-9a-f]{64}", key) for key in keys):
-        msg = f"{path}: expected the SHA-256 of an API key a line; `printf %s KEY | sha256sum` makes one"
+        msg = f"{source}: expected the SHA-256 of an API key a line; `printf %s KEY | sha256sum` makes one"
         raise UsageError(msg)
     return keys

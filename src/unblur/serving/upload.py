@@ -1,7 +1,6 @@
 """An uploaded photograph, restored by the code of `unblur restore`, in a private folder."""
 
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from unblur.images.header import check_image_header
 from unblur.restoring.folder import Job, restore_job
 from unblur.runtimes.restorer import Restorer
 from unblur.serving.settings import Settings
-from unblur.serving.stopping import until
+from unblur.serving.stopping import Stopping, until
 
 ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tiff", "AVIF": "avif", "HEIF": "heic", "MPO": "jpg"}
 TYPES = {"jpg": "image/jpeg"} | {ending: f"image/{ending}" for ending in ("png", "webp", "tiff", "avif", "heic")}
@@ -28,6 +27,11 @@ class Restored:
     megapixels: float
     notes: tuple[str, ...]
 
+    @property
+    def guarded(self) -> bool:
+        """Say whether the guard put something back."""
+        return any(note.startswith("guard:") for note in self.notes)
+
 
 def restore_upload(
     restorer: Restorer,
@@ -36,7 +40,8 @@ def restore_upload(
     ending: str | None,
     strength: float | None,
     settings: Settings,
-    stop: threading.Event,
+    stop: Stopping,
+    where: Path | None = None,
 ) -> Restored:
     """Restore the content of a photograph's file.
 
@@ -47,12 +52,14 @@ def restore_upload(
         strength: see `restore_job`.
         settings: the limits.
         stop: ends the work before the next tile.
+        where: the private folder lies there; None takes memory where the machine has /dev/shm.
 
     Raises:
         UnblurError: it is no photograph, too large, or damaged; no path is named.
         StoppedWorkError: `stop` was set.
     """
-    where = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+    if where is None and SHARED_MEMORY.is_dir():
+        where = SHARED_MEMORY
     with tempfile.TemporaryDirectory(prefix="unblur-", dir=where) as name:
         source = Path(name, "photograph")
         source.write_bytes(content)

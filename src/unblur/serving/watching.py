@@ -39,6 +39,10 @@ class Watch:
         """Count these jobs too."""
         self._registry.register(_OfJobs(jobs))
 
+    def register(self, collector: Collector) -> None:
+        """Count this too."""
+        self._registry.register(collector)
+
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count an answer; `path` is one of a few."""
         self._requests.labels(path, str(status)).inc()

@@ -124,7 +124,8 @@ def test_a_video_is_restored_as_by_the_command(serve, model, clip, tmp_path, nam
     assert len(result.content) == said["bytes"]
     (got := tmp_path / f"got.{ending}").write_bytes(result.content)
     restore_video(model.restorer, source, expected := tmp_path / f"expected.{ending}")
-    np.testing.assert_array_equal(shown(got), shown(expected))
+    away = [np.square(shown(got).astype(float) - shown(path)).mean() for path in (expected, source)]
+    assert 16 * away[0] < away[1]  # x264 may write the same frames a little differently another time
     assert heard(got) == heard(source)
 
 
