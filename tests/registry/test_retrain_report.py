@@ -12,7 +12,7 @@ from unblur.registry.retrain_report import StageClock, cost, draw_pictures, figu
 
 
 def test_minutes_are_those_between_the_lines_of_two_stages() -> None:
-    times = iter([0.0, 60.0, 240.0, 240.0, 270.0, 270.0])
+    times = iter([0.0, 60.0, 240.0, 240.0, 270.0, 270.0, 270.0])
     clock = StageClock(lambda: next(times))
     for line in (
         "Running stage 'train':",
