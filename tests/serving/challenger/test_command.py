@@ -28,6 +28,7 @@ def test_a_server_tries_another_model_and_ends_with_0(how, box_onnx, port, tmp_p
     box_onnx(3, "3.onnx")
     box_onnx(5, "5.onnx")
     options = ["--model", "3.onnx", f"--{how}", "5.onnx", "--share", "1", "--threads", "1", "--port", str(port)]
+    options += ["--statistics", "statistics"]  # which the challenger's process does not get
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen([*SERVE, *options], cwd=tmp_path, stdout=log, stderr=log)
     try:

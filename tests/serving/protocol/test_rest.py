@@ -200,6 +200,7 @@ def test_other_models_and_versions_are_not_found(client):
         ("br", b"", 400),
         ("gzip", gzip.compress(with_data([0.5] * 3)), 200),
     ],
+    ids=["gzip-large", "deflate-large", "gzip-cut", "gzip-none", "br", "gzip"],
 )
 def test_what_is_unpacked_is_held_to_the_same_limit(client, encoding, content, status):
     assert client.post(INFER, content=content, headers={"content-encoding": encoding}).status_code == status

@@ -38,7 +38,7 @@ class ChallengerProcess:
     Args:
         reference: of the challenger, "" for none.
         follow: seconds between two looks where an alias leads.
-        settings: of the server; its keys stay here.
+        settings: of the server; its keys, secrets and statistics stay here.
         patience: seconds that an answer may take.
     """
 
@@ -60,7 +60,9 @@ class ChallengerProcess:
             )
         lower_priority(self.process.pid)
         self._link = Connection(ours.detach())
-        self._start = Start(reference, follow, replace(settings, keys=()), Path(self._folder.name))
+        self._start = Start(
+            reference, follow, replace(settings, keys=(), webhook_secret="", statistics=None), Path(self._folder.name)
+        )
 
     def begin(self) -> Any:  # noqa: ANN401 (what the process says)
         """Have the challenger loaded, and return what `ask` does; raises as it does."""
