@@ -70,4 +70,5 @@ def test_servers_add_up_and_the_gate_counts_them(project: Any, pair: Pair) -> No
     assert (tags["psnr_median"], tags["psnr_low"], tags["colour_shift_max"]) == ("50", "45", "2.0")
     assert float(tags["latency_ratio"]) == pytest.approx(300 / 400)
     promote("unblur", root, folder)
-    assert read_aliases(tracking_client(), "unblur")["champion"] == 2
+    assert run_gate(project.cfg, root) is None  # nobody is in the shadow of itself
+    assert read_aliases(tracking_client(), "unblur") == {"candidate": 2, "champion": 2, "previous_champion": 1}

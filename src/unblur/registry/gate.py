@@ -95,7 +95,7 @@ def run_gate(
     subject = _subject(cfg, root, prepared, candidate, champion or stand_in)
     shadow = _of_shadow(cfg, client, candidate, champion)
     known = _known_verdict(client, candidate, subject, folder, of_champion=again)
-    if known is not None and [result for result in known.results if result.rule in OF_SHADOW] == shadow:
+    if known is not None and (again or [result for result in known.results if result.rule in OF_SHADOW] == shadow):
         write_record(known, folder)
         return None if again and known.passed else known
     if known is None:
