@@ -50,7 +50,7 @@ options=(--report "$report")
 
 step="pull"
 if [ -n "$(dvc remote list)" ]; then
-  dvc pull --run-cache --allow-missing 2>&1 | masked || say "pull: not everything is in the remote; the rest is made"
+  dvc pull --run-cache --allow-missing 2>&1 | masked || say "pull: not everything came, the lines above say why; the rest is made here"
   remote=yes
 else
   say "pull: skipped, as there is no DVC remote"

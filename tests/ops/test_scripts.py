@@ -125,7 +125,7 @@ def test_with_remotes_it_pulls_and_proposes_and_shows_no_credentials(desk):
     said = desk.run("retrain.sh", answers=answers, AWS_SECRET_ACCESS_KEY="QWERTZ123456")
     assert "ERROR: https://***@example.org/data has no such file; key ***" in said
     assert "hunter22" not in said
-    assert "pull: not everything is in the remote" in said
+    assert "pull: not everything came" in said
     ((pull, _),) = desk.called("dvc pull")
     assert "--run-cache" in pull
     ((arguments, _),) = desk.called("unblur retrain")
