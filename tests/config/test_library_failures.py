@@ -129,6 +129,7 @@ QUIET = {
     "numpy",
     "packageurl",
     "prometheus_client",
+    "pyarrow",  # caught where a file is read, in drift/columns.py; what a disk refuses is an OSError
     "pydevd_plugins",  # of OpenVINO's wheel
     "pydantic",
     "pylab",
