@@ -1,5 +1,8 @@
 """A server that answers the Open Inference Protocol, and images for it."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,27 @@ from unblur.library import Model
 from unblur.serving.app import make_app
 from unblur.serving.served import Loaded, Served
 from unblur.serving.settings import Settings
+
+
+class Slow:
+    """A restorer that takes its time, and counts."""
+
+    name, sha256, task = "slow", "0" * 64, "image"
+
+    def __init__(self):
+        self.begun, self.calls = threading.Event(), 0
+
+    def __call__(self, batch):
+        self.begun.set()
+        self.calls += 1
+        time.sleep(0.2)
+        return batch
+
+
+@pytest.fixture
+def slow():
+    """A restorer that takes its time."""
+    return Slow()
 
 
 @pytest.fixture

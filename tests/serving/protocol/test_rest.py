@@ -228,23 +228,7 @@ def test_a_damaged_body_is_never_a_fault_of_the_server(client, data):
         assert "\n" not in answer.json()["error"]
 
 
-class Slow:
-    """A restorer that takes its time, and counts."""
-
-    name, sha256, task = "slow", "0" * 64, "image"
-
-    def __init__(self):
-        self.begun, self.calls = threading.Event(), 0
-
-    def __call__(self, batch):
-        self.begun.set()
-        self.calls += 1
-        time.sleep(0.2)
-        return batch
-
-
-def test_the_timeout_and_the_places_are_those_of_the_desk(app_of):
-    slow = Slow()
+def test_the_timeout_and_the_places_are_those_of_the_desk(app_of, slow):
     app = app_of(slow, waiting=0)
     client = TestClient(app)
     many, length = body(np.full((100, 3, 2, 2), 0.5, np.float32))  # 20 s
@@ -294,8 +278,7 @@ def test_photographs_and_tensors_agree(client, make_photo):
     np.testing.assert_array_equal(np.reshape(answer.json()["outputs"][0]["data"], photo.shape), by_file)
 
 
-def test_work_ends_when_the_client_goes_away(serve, app_of):
-    slow = Slow()
+def test_work_ends_when_the_client_goes_away(serve, app_of, slow):
     app = app_of(slow)
     _, address = serve(app)
     content, length = body(np.full((100, 3, 2, 2), 0.5, np.float32))  # 20 s

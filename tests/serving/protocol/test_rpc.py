@@ -4,7 +4,6 @@ import hashlib
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import grpc
@@ -181,24 +180,8 @@ def test_a_damaged_message_is_never_a_fault_of_the_server(serve, app):
         damaged()
 
 
-class Slow:
-    """A restorer that takes its time, and counts."""
-
-    name, sha256, task = "slow", "0" * 64, "image"
-
-    def __init__(self):
-        self.begun, self.calls = threading.Event(), 0
-
-    def __call__(self, batch):
-        self.begun.set()
-        self.calls += 1
-        time.sleep(0.2)
-        return batch
-
-
 @pytest.mark.parametrize("ending", ["deadline", "cancelled", "timeout"])
-def test_work_ends_when_nobody_waits_for_it(client_of, app_of, ending):
-    slow = Slow()
+def test_work_ends_when_nobody_waits_for_it(client_of, app_of, ending, slow):
     app = app_of(slow, waiting=0)
     client, answers = client_of(app), []
     many = put_in(np.full((100, 3, 2, 2), 0.5, np.float32))  # 20 s
@@ -248,8 +231,7 @@ def test_a_fault_of_the_server_is_one_line(client_of, app_of):
     assert caught.value.message() == "the server has failed; its log says why"
 
 
-def test_a_stopping_server_finishes_what_is_under_way(serve, app_of):
-    slow = Slow()
+def test_a_stopping_server_finishes_what_is_under_way(serve, app_of, slow):
     server, _ = serve(app_of(slow), rpc=True)
     answers = []
     with triton.InferenceServerClient(server.address) as client:
