@@ -6,7 +6,8 @@
 
 FOLDER holds blur/ and sharp/. Gains (`psnr/aligned`) are of the middle `--crop` pixels of each picture. All columns of
 a model are timed in turn in one run; peak memory is that of a process of its own. `int8` is weights and activations of
-all layers but the first, the last and the norms, calibrated on the same pairs, the rest in bfloat16.
+all layers but the first, the last and the norms, calibrated on the same pairs, the rest in bfloat16. `--runtimes` takes
+some of the columns.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from unblur.training.weights import load_model
 
 Pair = tuple[NDArray[np.float32], NDArray[np.float32]]  # blurred and sharp, (1, 3, h, w) in [0, 1]
 ALIGNED = get_profile("psnr/aligned")
+INT8 = "openvino int8"
 
 
 def main() -> None:
@@ -45,6 +47,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--runtimes", nargs="+", default=[*RUNTIMES, INT8], choices=[*RUNTIMES, INT8])
     parser.add_argument("--sizes", default="256x256,720x1280", help="HEIGHTxWIDTH, with commas between")
     options = parser.parse_args()
     sizes = [tuple(map(int, size.split("x"))) for size in options.sizes.split(",")]
@@ -69,10 +72,12 @@ def measured(
     folder: Path, made: Path, pairs: list[Pair], sizes: list[tuple[int, ...]], options: argparse.Namespace
 ) -> Table:
     """Export a model, run it in every runtime, and return a row for each."""
-    files, threads = export(folder, made, pairs), options.threads
+    files, threads = export(folder, made, pairs if INT8 in options.runtimes else None), options.threads
     where = {name: folder if each.needs == "network" else files["float"] for name, each in RUNTIMES.items()}
     runtimes = {name: (each, where[name]) for name, each in RUNTIMES.items()}
-    runtimes["openvino int8"] = RUNTIMES["openvino bf16"], files["int8"]
+    if INT8 in options.runtimes:
+        runtimes[INT8] = RUNTIMES["openvino bf16"], files["int8"]
+    runtimes = {name: each for name, each in runtimes.items() if name in options.runtimes}
     peaks: dict[str, float] = {}
     for name, (each, file) in runtimes.items():
         try:
@@ -97,13 +102,16 @@ def measured(
     return table
 
 
-def export(folder: Path, made: Path, pairs: list[Pair]) -> dict[str, Path]:
-    """Write model.onnx in float32 and in int8, and return where."""
-    files = {kind: made / kind / "model.onnx" for kind in ("float", "int8")}
+def export(folder: Path, made: Path, pairs: list[Pair] | None) -> dict[str, Path]:
+    """Write model.onnx in float32 and, calibrated on pairs, in int8; return where."""
+    kinds = ("float",) if pairs is None else ("float", "int8")
+    files = {kind: made / kind / "model.onnx" for kind in kinds}
     for file in files.values():
         file.parent.mkdir()
     with torch.no_grad():
         export_onnx(fold(load_model(folder)), files["float"])
+    if pairs is None:
+        return files
     graph = onnx.load(files["float"])
     # Ranges of every activation are held at once: crops of 256 pixels took more than 23 GB.
     inputs = [{"blur": np.ascontiguousarray(blur[..., :128, :128])} for blur, _ in pairs]
