@@ -1,7 +1,7 @@
 """Ledgers of before: moves as numbered tags of a run, or as lines of its file ledger.jsonl.
 
-They are read, never written, as the beginning of the ledger of today. A move that was cut off by a kill was a tag of the registered model;
-it is made by whoever moves the champion next.
+They are read and never written: they are the beginning of the ledger of today. A move that was cut off by a kill was
+a tag of the registered model; whoever moves the champion next makes it.
 """
 
 import json

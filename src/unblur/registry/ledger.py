@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mlflow.exceptions import MlflowException
 
+from unblur.errors import StoreSilentError
 from unblur.registry import earlier
 from unblur.registry.entry import LedgerEntry
 from unblur.registry.patience import patiently
@@ -124,16 +125,17 @@ class Ledger:
         before = f"v{line.before}" if line.before else "nothing"
         told = f"{line.action}: {before} -> v{line.after}"
 
-        def write() -> None:
+        def write() -> int:
             if not self.last:
                 with suppress_existing():
                     self.client.create_registered_model(name, description=f"The ledger of {self.model}; append only.")
-            self.client.create_model_version(
+            made = self.client.create_model_version(
                 name, f"{SOURCE}{token}", tags={MOVE_TAG: move}, description=told, await_creation_for=0
             )
+            return int(made.version)
 
-        patiently(write)
-        patiently(self.read)
+        number = patiently(write)
+        patiently(lambda: self._read_to(number))
         return any(written.token == token for written in self.since(base))
 
     def since(self, number: int) -> list[Written]:
@@ -144,6 +146,16 @@ class Ledger:
                 break
             newer.append(written)
         return newer
+
+    def _read_to(self, number: int) -> None:
+        """Read what is new; reads of a store that has replicas may lag behind its writes.
+
+        Raises:
+            StoreSilentError: the version with this number cannot be read yet.
+        """
+        if self.read().last < number:
+            msg = f"version {number} of {self.model}{SUFFIX} was made, but cannot be read yet"
+            raise StoreSilentError(msg)
 
     def _newer(self) -> "Iterator[ModelVersion]":
         token = None

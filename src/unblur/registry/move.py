@@ -69,14 +69,15 @@ def move(ledger: "Ledger", line: "LedgerEntry", to: "Version") -> Move | None:
     """Move the champion as a line says, after a look at the file that it would be.
 
     `line.before` has to be the champion of the ledger as it was read last. None is returned where another move has come
-    first, and nothing was changed.
+    first: nothing was changed, and the ledger is read up to it.
 
     Raises:
         UnblurError: the stored file of the version `to` cannot be fetched, or is not the one that was registered.
         StoreSilentError: the store has fallen silent; whether the move was made, the ledger tells.
     """
-    fetched_graph(to.uri)
-    if not ledger.commit(line):
+    head = ledger.head
+    fetched_graph(to.uri)  # takes its time
+    if ledger.read().head != head or not ledger.commit(line):
         return None
     try:
         aliases = patiently(lambda: show(ledger))

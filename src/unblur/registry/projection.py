@@ -118,8 +118,9 @@ def wanted_aliases(ledger: Ledger, shown: Shown) -> dict[str, int | None]:
     """
     if ledger.champion is None:
         return {}
-    champion = read_version(ledger.client, ledger.model, ledger.champion).number
-    return {CHAMPION: champion, PREVIOUS: last_good(ledger, shown)}
+    if shown.aliases.get(CHAMPION) != ledger.champion:  # an alias goes with its version
+        read_version(ledger.client, ledger.model, ledger.champion)
+    return {CHAMPION: ledger.champion, PREVIOUS: last_good(ledger, shown)}
 
 
 def show(ledger: Ledger, *, everything: bool = False) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Make the candidate that passed the gate the champion.
 
-The champion that it replaces has to be the one that the gate compared with, and the one of --expect-champion if given: of
-several who promote at once, one moves it, and the others find another champion than they were told of.
+The champion that it replaces has to be the one that the gate compared with, and that of --expect-champion if given. So
+of several who promote at once one moves it, and the others find another champion than they were told of.
 """
 
 from pathlib import Path
