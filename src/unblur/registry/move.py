@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from unblur.errors import UnblurError, UsageError
-from unblur.registry.patience import patiently
 from unblur.registry.projection import show
 from unblur.registry.versions import PREVIOUS
 from unblur.runtimes.mlflow_reference import fetched_graph
@@ -80,7 +79,7 @@ def move(ledger: "Ledger", line: "LedgerEntry", to: "Version") -> Move | None:
     if ledger.read().head != head or not ledger.commit(line):
         return None
     try:
-        aliases = patiently(lambda: show(ledger))
+        aliases = show(ledger)
     except Exception:
         log.warning("The move to %s is in the ledger; its aliases follow with `unblur registry check --mend`.", to)
         raise

@@ -11,8 +11,15 @@ from unblur.errors import StoreSilentError, UnblurError
 Answer = TypeVar("Answer")
 
 PATIENCE_SECONDS = 15.0
-BUSY = ("Giving up", "database is locked", "deadlock detected")
-"""What MLflow says after three tries for a version's number, and what databases say that others are writing to."""
+BUSY = (
+    "Giving up",  # MLflow, after three tries for a version's number
+    "database is locked",
+    "deadlock detected",
+    "UNIQUE constraint failed",  # two have set the same new tag or alias at once
+    "duplicate key",
+    "Duplicate entry",
+)
+"""What is said where others write at the same moment, and goes by."""
 
 
 def patiently(call: Callable[[], Answer]) -> Answer:

@@ -8,6 +8,7 @@ The tag `ledger_shown` of the registered model is the number of the last move th
 lags from one that was set by hand, which is left alone until a person says what counts.
 """
 
+import functools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from unblur.errors import NoModelVersionError, UnblurError
 from unblur.registry.earlier import PLAN_TAG, read_plan
 from unblur.registry.entry import LedgerEntry
 from unblur.registry.ledger import Ledger
+from unblur.registry.patience import patiently
 from unblur.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, Version, read_version
 
 if TYPE_CHECKING:
@@ -136,9 +138,8 @@ def show(ledger: Ledger, *, everything: bool = False) -> dict[str, int]:
     since = 0 if everything else shown.move
     while True:
         head = ledger.head
-        aliases = _write(ledger, shown, min(since, head))
-        ledger.read()
-        if ledger.head == head:
+        aliases = patiently(functools.partial(_write, ledger, shown, min(since, head)))
+        if patiently(ledger.read).head == head:
             return aliases
         shown = read_shown(ledger.client, ledger.model)
 

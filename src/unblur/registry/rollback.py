@@ -14,8 +14,8 @@ def rollback(name: str, *, expected: int | None = None, why: str = "", by: str |
     """Move `champion` back along the ledger, to the last version before it that was not rolled back.
 
     The version that goes gets the tag `rolled_back`: neither the next `unblur promote` nor another rollback brings it
-    back unasked. Where a process was killed before the aliases showed its rollback, they are brought up to date, and
-    that is all.
+    back unasked. Where a process was killed before the aliases showed its rollback, they are brought up to date;
+    without `expected`, that is all.
 
     Args:
         name: the registered model.
@@ -33,7 +33,7 @@ def rollback(name: str, *, expected: int | None = None, why: str = "", by: str |
         raise UnblurError(_no_champion(name))
     ledger = Ledger(client, name).read()
     shown, finished = finish_interrupted(ledger)
-    if finished is not None and finished.action == "rollback" and expected in (None, finished.before):
+    if finished is not None and finished.action == "rollback" and expected is None:
         previous = shown.aliases.get(PREVIOUS)
         return Move("rollback", name, finished.before, finished.after, moved=False, previous=previous)
     while True:  # until the move is made, or what others have moved meanwhile forbids it
