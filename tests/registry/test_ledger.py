@@ -197,6 +197,8 @@ def test_no_model_and_no_move_is_an_empty_ledger(client: Any) -> None:
 
 
 def test_a_reason_as_long_as_a_book_keeps_the_ledger_readable(client: Any) -> None:
-    assert Ledger(client, "unblur").read().commit(entry("promote", "unblur", None, 1, why="é" * 20_000, by="ada" * 5000))
+    assert (
+        Ledger(client, "unblur").read().commit(entry("promote", "unblur", None, 1, why="é" * 20_000, by="ada" * 5000))
+    )
     (line,) = read_ledger(client, "unblur")
     assert line.why == "é" * 1000
