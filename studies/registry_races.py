@@ -80,6 +80,8 @@ class Server:
         self.command += ["--workers", "1", "--backend-store-uri", store, "--artifacts-destination", f"{root}/artifacts"]
         self.start()
         while not self.answers():
+            if self.process.poll() is not None:
+                sys.exit((root / "server.log").read_text())
             time.sleep(0.2)
 
     def start(self) -> None:
