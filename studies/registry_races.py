@@ -1,59 +1,110 @@
 """Many processes move one champion of one store, and some of them are killed: is the ledger the whole truth?
 
-Each worker reads who is champion, and asks for a move to another version that expects this champion, as `unblur promote
---expect-champion` does; at random the parent ends one with SIGKILL and starts another. In the end every move that a
-worker was told of has to be in the ledger once, each move has to begin where the one before has ended, and the champion
-has to be where the last one has ended.
+Each worker promotes a version that is not the champion, or rolls back, by the calls that `unblur promote` and `unblur
+rollback` make; at random the parent ends one with SIGKILL and starts another, and with --server it kills and starts
+MLflow's server too. In the end the versions of the ledger alone have to tell one order of moves, each beginning where
+the one before has ended; every move that a worker was told of has to be in it once, and none that was refused.
 
-    python studies/registry_races.py --processes 8 --seconds 120 --kill-every 2
+    python studies/registry_races.py --moves 10000
+    python studies/registry_races.py --moves 1000 --store postgresql://... --server --restart-every 20
 
-The store is a new SQLite file, or what --store names: an empty database or a server. There a killed process keeps its
-place in the lock's queue for --expiry seconds (15 minutes in use); who waits longer is refused, and asks anew.
+The store is a new SQLite file, or the empty database that --store names.
 """
 
 import argparse
-import itertools
 import json
 import os
 import random
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections import Counter
 from pathlib import Path
 
-from unblur.config.tracking import ensure_experiment, tracking_client
+from unblur.config.tracking import ensure_experiment, store_errors, tracking_client
 from unblur.errors import UnblurError
-from unblur.registry import ledger, lock
-from unblur.registry.lock import registry_lock
-from unblur.registry.move import finish_interrupted, move, require_champion
-from unblur.registry.versions import CHAMPION, read_aliases, read_version
+from unblur.registry import patience
+from unblur.registry.entry import entry
+from unblur.registry.ledger import MOVE_TAG, SUFFIX, Ledger
+from unblur.registry.move import move
+from unblur.registry.projection import finish_interrupted, last_good, read_shown
+from unblur.registry.versions import CHAMPION, read_version
 from unblur.safety.hashing import sha256_file
 
-NAME, VERSIONS = "raced", 4
-PATIENCE = 600.0  # seconds
+NAME, VERSIONS = "raced", 6
+ROLLBACKS = 0.3  # of the moves that are tried
 
 
 def main() -> None:
     """Race, and compare what was told with what is written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--moves", type=int, default=10_000, help="how many the ledger has in the end, at least")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="after which it ends with fewer")
     parser.add_argument("--processes", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--kill-every", type=float, default=2.0, metavar="SECONDS")
     parser.add_argument("--store", metavar="ADDRESS", help="default: a SQLite file of its own")
-    parser.add_argument("--expiry", type=float, default=10.0, metavar="SECONDS")
+    parser.add_argument("--server", action="store_true", help="put MLflow's server before the store")
+    parser.add_argument("--restart-every", type=float, default=20.0, metavar="SECONDS", help="the server")
     options = parser.parse_args()
-    if options.store:
-        global PATIENCE  # (what each worker, a fork of this process, finds)
-        lock.EXPIRY_SECONDS, PATIENCE = options.expiry, 1.5 * options.expiry
+    patience.PATIENCE_SECONDS = 300.0  # (what each worker, a fork of this process, finds)
     with tempfile.TemporaryDirectory(prefix="unblur-races-") as folder:
         root = Path(folder)
         store = options.store or f"sqlite:///{root / 'mlflow.db'}"
-        os.environ.update(UNBLUR_ROOT=folder, MLFLOW_TRACKING_URI=store)
+        server = Server(root, store) if options.server else None
+        os.environ.update(UNBLUR_ROOT=folder, MLFLOW_TRACKING_URI=server.address if server else store)
         if os.waitpid(fork(lay_out, root), 0)[1]:
             sys.exit("the store could not be laid out")
-        killed = race(root, options.processes, options.seconds, options.kill_every)
-        report(root, killed)
+        began = time.time()
+        try:
+            counts = race(root, options, server)
+            report(root, {**counts, "seconds": round(time.time() - began)})
+        finally:
+            if server:
+                server.kill()
+
+
+class Server:
+    """`mlflow server` over a store, which is killed and started again."""
+
+    def __init__(self, root: Path, store: str) -> None:
+        """Start it and wait until it answers."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        self.root, self.address = root, f"http://127.0.0.1:{port}"
+        self.command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port]
+        self.command += ["--workers", "1", "--backend-store-uri", store, "--artifacts-destination", f"{root}/artifacts"]
+        self.start()
+        while not self.answers():
+            if self.process.poll() is not None:
+                sys.exit((root / "server.log").read_text())
+            time.sleep(0.2)
+
+    def start(self) -> None:
+        """Start it; it answers some seconds later."""
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        with (self.root / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                self.command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def answers(self) -> bool:
+        """Tell whether it is up."""
+        try:
+            urllib.request.urlopen(f"{self.address}/health", timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End it and its workers with SIGKILL, in the middle of what they do."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def lay_out(root: Path) -> None:
@@ -67,70 +118,130 @@ def lay_out(root: Path) -> None:
         run = client.create_run(ensure_experiment(client, NAME)).info
         client.log_artifact(run.run_id, str(file))
         client.create_model_version(NAME, run.artifact_uri, run_id=run.run_id, tags={"model_sha256": sha256_file(file)})
-    with registry_lock(client, NAME):
-        move(client, ledger.entry("promote", NAME, None, 1, why="laid out", by="0"), read_version(client, NAME, 1))
+    made = move(Ledger(client, NAME).read(), line("promote", None, 1, "laid out"), read_version(client, NAME, 1))
+    assert made is not None
 
 
-def work(root: Path, until: float) -> None:
-    """Ask for moves until the time is over; write a line of what each has come to."""
-    client, who = tracking_client(), str(os.getpid())
+def line(action: str, before: int | None, after: int, why: str):
+    """Return a line of the ledger of this process."""
+    return entry(action, NAME, before, after, why=why, by=str(os.getpid()))
+
+
+def work(root: Path, moves: int, until: float) -> None:
+    """Ask for moves until there are enough; write before each that it is tried, and then what it has come to."""
+    who = os.getpid()
+    ledger: Ledger | None = None
     with (root / f"told.{who}").open("a", buffering=1) as told:
         for turn in range(1_000_000):
-            if time.time() > until:
+            if time.time() > until or (ledger and len(ledger.valid) >= moves):
                 return
-            seen = read_aliases(client, NAME).get(CHAMPION)
-            to = random.choice([number for number in range(1, VERSIONS + 1) if number != seen])
             why = f"{who}.{turn}"
             try:
-                with registry_lock(client, NAME, patience=PATIENCE):
-                    finish_interrupted(client, NAME)
-                    require_champion(NAME, read_aliases(client, NAME), seen)
-                    move(
-                        client, ledger.entry("promote", NAME, seen, to, why=why, by=who), read_version(client, NAME, to)
-                    )
-                told.write(f"moved {why}\n")
-            except UnblurError:
-                told.write(f"refused {why}\n")
+                with store_errors():
+                    ledger = (ledger or Ledger(tracking_client(), NAME)).read()
+                    told.write(f"tries {why}\n")
+                    told.write(f"{'moved' if attempt(ledger, why) else 'refused'} {why}\n")
+            except UnblurError as error:  # the server is away
+                told.write(f"failed {why} {error}\n")
+                time.sleep(0.5)
 
 
-def race(root: Path, processes: int, seconds: float, kill_every: float) -> int:
-    """Keep so many workers at work, kill one now and then, and return how many were killed."""
-    until, killed, next_kill = time.time() + seconds, 0, time.time() + 3 * kill_every
-    workers = {fork(work, root, until) for _ in range(processes)}
+def attempt(ledger: Ledger, why: str) -> bool:
+    """Promote or roll back once, from the champion as the ledger was read."""
+    before, to = ledger.champion, None
+    if random.random() < ROLLBACKS:
+        action, to = "rollback", last_good(ledger, read_shown(ledger.client, NAME))
+    if to is None:
+        action, to = "promote", random.choice([number for number in range(1, VERSIONS + 1) if number != before])
+    return move(ledger, line(action, before, to, why), read_version(ledger.client, NAME, to)) is not None
+
+
+def race(root: Path, options: argparse.Namespace, server: Server | None) -> dict[str, int]:
+    """Keep so many workers at work, kill one now and then, and the server; return how often."""
+    until, counts = time.time() + options.seconds, {"killed": 0, "servers killed": 0}
+    next_kill, next_restart = time.time() + 3 * options.kill_every, time.time() + options.restart_every
+    workers = {fork(work, root, options.moves, until) for _ in range(options.processes)}
+    enough = False
     while workers:
         time.sleep(0.05)
         for worker in list(workers):
             if os.waitpid(worker, os.WNOHANG)[0]:
                 workers.remove(worker)
-        if time.time() > next_kill and time.time() < until - kill_every and workers:
+                enough = True
+        if time.time() > next_kill and not enough:
             victim = random.choice(sorted(workers))
             os.kill(victim, signal.SIGKILL)
-            killed += 1
-            workers.add(fork(work, root, until))
-            next_kill = time.time() + random.uniform(0.2, 1.8) * kill_every
-    return killed
+            os.waitpid(victim, 0)
+            workers.remove(victim)
+            counts["killed"] += 1
+            workers.add(fork(work, root, options.moves, until))
+            next_kill = time.time() + random.uniform(0.2, 1.8) * options.kill_every
+        if server and time.time() > next_restart and not enough:
+            server.kill()
+            counts["servers killed"] += 1
+            time.sleep(random.uniform(0, 2))
+            server.start()
+            next_restart = time.time() + random.uniform(0.5, 1.5) * options.restart_every
+    return counts
 
 
-def report(root: Path, killed: int) -> None:
-    """Compare, print the figures as JSON, and fail if anything is lost, double or out of order."""
+def report(root: Path, figures: dict[str, object]) -> None:
+    """Judge the ledger anew, compare, print the figures as JSON, and fail if anything is lost, double or out of order.
+
+    Nothing of the registry's own code is used for that: the versions tell.
+    """
     client = tracking_client()
-    with registry_lock(client, NAME):
-        finished = finish_interrupted(client, NAME)
-    lines = ledger.read_ledger(client, NAME)
-    told = [line.split() for file in root.glob("told.*") for line in file.read_text().splitlines()]
-    moved = [why for what, why, *_ in told if what == "moved"]
-    written = [line.why for line in lines]
-    broken = [after.why for before, after in itertools.pairwise(lines) if before.after != after.before]
-    figures = {
-        "moves in the ledger": len(lines) - 1,
-        "told as moved": len(moved),
-        "told as refused": len(told) - len(moved),
-        "killed": killed,
-        "finished for a killed one at the end": finished is not None,
-        "told but not in the ledger": sorted(set(moved) - set(written)),
-        "in the ledger twice": sorted({why for why in written if written.count(why) > 1}),
-        "not where the one before ended": broken,
-        "champion is the last move's": read_aliases(client, NAME)[CHAMPION] == lines[-1].after,
+    found, token = [], None
+    while True:
+        page = client.search_model_versions(
+            f"name = '{NAME}{SUFFIX}'", order_by=["version_number ASC"], page_token=token
+        )
+        found += page
+        token = page.token
+        if not token:
+            break
+    last, champion, valid, sources, doubles, gaps, broken = 0, None, [], Counter(), 0, [], []
+    for position, version in enumerate(found, start=1):
+        values = json.loads(version.tags[MOVE_TAG])
+        if int(version.version) != position:
+            gaps.append(int(version.version))
+        if values["builds_on"] == last:
+            if values["before"] != champion:
+                broken.append(values)
+            valid.append(values["why"])
+            last, champion = int(version.version), values["after"]
+            if sources[version.source]:
+                broken.append(values)
+        doubles += sources[version.source] > 0
+        sources[version.source] += 1
+
+    said: dict[str, str] = {}
+    for file in root.glob("told.*"):
+        for text in file.read_text().splitlines():
+            what, why, *_ = text.split(maxsplit=2)
+            said[why] = what
+    written, outcome = Counter(valid), Counter(said.values())
+    of = {each: [why for why, what in said.items() if what == each] for each in ("moved", "refused", "failed", "tries")}
+    shown = read_shown(client, NAME).aliases[CHAMPION]
+    finish_interrupted(Ledger(client, NAME).read())
+    figures |= {
+        "versions of the ledger": len(found),
+        "valid moves": len(valid),
+        "told as moved": outcome["moved"],
+        "told as refused": outcome["refused"],
+        "killed before they were told": outcome["tries"],
+        "... whose move is in the ledger": sum(written[why] for why in of["tries"]),
+        "failed as the store was away": outcome["failed"],
+        "... whose move is in the ledger all the same": sum(written[why] for why in of["failed"]),
+        "requests that were sent twice": doubles,
+        "the alias lagged in the end": shown != champion,
+        "numbers that are missing": gaps,
+        "not where the one before ended, or sent twice and valid": broken,
+        "told as moved and not in the ledger": sorted(why for why in of["moved"] if not written[why]),
+        "refused and in the ledger": sorted(why for why in of["refused"] if written[why]),
+        "in the ledger twice": sorted(why for why, times in written.items() if times > 1),
+        "in the ledger and never tried": sorted(set(written) - set(said) - {"laid out"}),
+        "champion is the last move's": read_shown(client, NAME).aliases[CHAMPION] == champion,
     }
     print(json.dumps(figures, indent=1))
     lists = [value for value in figures.values() if isinstance(value, list)]
@@ -143,6 +254,7 @@ def fork(action, *arguments) -> int:
     if child:
         return child
     try:
+        random.seed()
         action(*arguments)
         os._exit(0)
     except BaseException as error:

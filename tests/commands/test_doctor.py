@@ -13,7 +13,6 @@ from unblur.commands.doctor import findings, main, model_rows
 from unblur.commands.doctor_checks import clock, disk, dvc_remote, registry
 from unblur.config.compose import config_dir
 from unblur.config.tracking import tracking_client
-from unblur.registry.move import PLAN_TAG
 from unblur.registry.promote import promote
 
 
@@ -163,8 +162,12 @@ def test_champion_and_ledger_are_looked_at(project):
     moved = by_name(registry("unblur"))["ledger"]
     assert moved.state == "problem"
     assert moved.found == "ends with v2, the champion is v1: the alias was set without unblur"
-    client.set_registered_model_tag("unblur", PLAN_TAG, "{}")
-    assert "cut off" in by_name(registry("unblur"))["ledger"].found
+    client.set_registered_model_tag("unblur", "ledger_shown", "1")
+    assert "do not show its last move" in by_name(registry("unblur"))["ledger"].found
+    client.delete_model_version("unblur.ledger", "2")
+    client.set_registered_model_tag("unblur", "ledger_shown", "2")
+    notes = [each.found for each in registry("unblur") if each.state == "note"]
+    assert notes == ["its version 2 was deleted"]
     (project.root / "mlartifacts/judged/1/model.onnx").write_text("another")
     lost = by_name(registry("unblur"))["champion"]
     assert lost.state == "problem"

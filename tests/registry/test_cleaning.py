@@ -70,7 +70,7 @@ def test_orphan_runs(project: Any) -> None:
     }
     left = {run.info.run_id for run in client.search_runs([experiment])}
     assert {made["at work"], made["newest"], list_versions(client, "unblur")[0].run_id} <= left
-    assert len(left) == 4  # and the ledger
+    assert len(left) == 3
 
 
 def test_an_empty_registry_and_a_wrong_number(project: Any) -> None:

@@ -124,35 +124,40 @@ def registry(name: str) -> Iterator[Finding]:
 
 def _model(client: "MlflowClient", name: str) -> Iterator[Finding]:
     from unblur.config.tracking import store_errors
-    from unblur.registry.ledger import read_ledger
-    from unblur.registry.move import PLAN_TAG
-    from unblur.registry.versions import CHAMPION, read_aliases, read_version
+    from unblur.registry.checking import inspect
+    from unblur.registry.ledger import Ledger
+    from unblur.registry.projection import read_shown
+    from unblur.registry.versions import CHAMPION, read_version
     from unblur.runtimes.mlflow_reference import fetched_graph
 
     with store_errors():
-        aliases = read_aliases(client, name)
-        champion = aliases.get(CHAMPION)
-        if champion is None:
+        ledger, shown = Ledger(client, name), read_shown(client, name)
+        champion = shown.aliases.get(CHAMPION)
+        if champion is None and not shown.move:
             yield Finding("champion", f"{name} has none", "note", "unblur register, gate and promote: `unblur release`")
             return
         try:
-            fetched_graph(read_version(client, name, champion).uri)
-            yield Finding("champion", f"{name} v{champion}, its file is the one that was registered")
+            number = champion or ledger.read().champion or 0
+            fetched_graph(read_version(client, name, number).uri)
+            yield Finding("champion", f"{name} v{number}, its file is the one that was registered")
         except UnblurError as error:
             yield Finding("champion", str(error), "problem", "unblur register, or unblur rollback")
         try:
-            moves = read_ledger(client, name)
+            report = inspect(ledger.read(), shown)
         except UnblurError as error:
-            yield Finding("ledger", str(error), "problem", "mend that tag in MLflow")
+            yield Finding("ledger", str(error), "problem", "unblur rollback, or mend it in MLflow")
             return
-        if PLAN_TAG in client.get_registered_model(name).tags:
-            yield Finding("ledger", "a move was cut off", "problem", "unblur registry check --mend finishes it")
-        elif not moves or moves[-1].after != champion:
-            last = f"v{moves[-1].after}" if moves else "nothing"
-            found = f"ends with {last}, the champion is v{champion}: the alias was set without unblur"
+        for number, how in sorted(report.lost.items()):
+            yield Finding("ledger", f"its version {number} {how}", "note", "unblur registry check")
+        if report.unfinished:
+            found = "the aliases do not show its last move: its process was killed"
             yield Finding("ledger", found, "problem", "unblur registry check --mend")
+        elif not ledger.lines or ledger.champion != champion:
+            last = f"v{ledger.champion}" if ledger.champion else "nothing"
+            found = f"ends with {last}, the champion is {champion and f'v{champion}'}: the alias was set without unblur"
+            yield Finding("ledger", found, "problem", "unblur registry check --mend, or --adopt")
         else:
-            yield Finding("ledger", f"{len(moves)} moves, the last to v{champion}")
+            yield Finding("ledger", f"{len(ledger.lines)} moves, the last to v{champion}")
 
 
 def _server_time(address: str) -> float | None:

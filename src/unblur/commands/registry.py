@@ -21,26 +21,36 @@ def main(argv: list[str]) -> int:
     cleaner.add_argument("--name", default=RegistryConfig.model_name, help="the registered model")
     cleaner.add_argument("--experiment", default=RegistryConfig.experiment, help="whose runs are looked at")
     checker = actions.add_parser("check", help="compare the aliases with the ledger (exit code 1: they differ)")
-    checker.add_argument("--mend", action="store_true", help="finish a move that was cut off, and set the aliases")
+    checker.add_argument("--mend", action="store_true", help="set the aliases to what the ledger says")
+    checker.add_argument("--adopt", metavar="WHY", help="write the champion that was set by hand into it instead")
     checker.add_argument("--name", default=RegistryConfig.model_name, help="the registered model")
     options = parser.parse_args(argv)
-    return check(options.name, mend=options.mend) if options.action == "check" else clean_up(options)
+    if options.action == "clean":
+        return clean_up(options)
+    return check(options.name, mend=options.mend, adopt=options.adopt)
 
 
-def check(name: str, *, mend: bool) -> int:
-    """Show the aliases that are not where the ledger says."""
+def check(name: str, *, mend: bool = False, adopt: str | None = None) -> int:
+    """Show the aliases that are not where the ledger says, and moves that were taken out of it."""
     from unblur.console import console, show_table, what_next
-    from unblur.registry.checking import check_aliases
+    from unblur.registry.checking import check_registry
 
-    lags = check_aliases(name, mend=mend)
-    if not lags:
+    report = check_registry(name, mend=mend, adopt=adopt)
+    mended = mend or adopt is not None
+    if report.lost:
+        rows = [[str(number), how] for number, how in sorted(report.lost.items())]
+        show_table(f"Versions of {name}.ledger that somebody has changed: what they held is lost", ["", "how"], rows)
+    if not report.lags:
         console.print(f"The aliases of {name} are where its ledger says.")
-        return 0
-    called = [[lag.alias, *(f"v{number}" if number else "-" for number in (lag.found, lag.expected))] for lag in lags]
-    show_table(f"Aliases of {name}", ["alias", "was at" if mend else "is at", "by the ledger"], called)
-    if not mend:
-        what_next("unblur registry check --mend     set them to what the ledger says")
-    return 0 if mend else 1
+        return 1 if report.lost and not mended else 0
+    lags = [[lag.alias, *(f"v{each}" if each else "-" for each in (lag.found, lag.expected))] for lag in report.lags]
+    show_table(f"Aliases of {name}", ["alias", "was at" if mended else "is at", "by the ledger"], lags)
+    if not mended:
+        what_next(
+            "unblur registry check --mend     set them to what the ledger says",
+            "unblur registry check --adopt WHY     write the champion that was set by hand into the ledger",
+        )
+    return 0 if mended else 1
 
 
 def clean_up(options: argparse.Namespace) -> int:

@@ -1,12 +1,14 @@
 """Whether the aliases are what the ledger says, and making them so: it has every move, an alias only the last."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from unblur.config.tracking import store_errors, tracking_client
-from unblur.registry.ledger import read_ledger
-from unblur.registry.lock import registry_lock
-from unblur.registry.move import finish_interrupted, last_good
-from unblur.registry.versions import CHAMPION, PREVIOUS, read_aliases, read_version
+from unblur.errors import UsageError
+from unblur.registry.entry import entry
+from unblur.registry.ledger import Ledger
+from unblur.registry.move import move
+from unblur.registry.projection import Shown, finish_interrupted, read_shown, show, wanted_aliases
+from unblur.registry.versions import CHAMPION, read_version
 
 
 @dataclass(frozen=True)
@@ -18,33 +20,67 @@ class Lag:
     expected: int | None
 
 
-@store_errors()
-def check_aliases(name: str, *, mend: bool = False) -> list[Lag]:
-    """Return the aliases `champion` and `previous_champion` that differ from the ledger; none where nothing was moved.
+@dataclass(frozen=True)
+class Report:
+    """What was found: aliases that are elsewhere, and moves that were taken out of the ledger (number -> how).
 
-    A move that was cut off is finished first when `mend` is set; without it, nothing is changed.
+    `unfinished` says that the last move was never shown, as its process was killed, or is at it.
+    """
+
+    lags: list[Lag] = field(default_factory=list)
+    lost: dict[int, str] = field(default_factory=dict)
+    unfinished: bool = False
+
+
+@store_errors()
+def check_registry(name: str, *, mend: bool = False, adopt: str | None = None) -> Report:
+    """Compare the aliases `champion` and `previous_champion` with the ledger; where nothing was moved, all is well.
+
+    Without `mend` and `adopt` nothing is changed.
 
     Args:
         name: the registered model.
         mend: set the aliases to what the ledger says.
+        adopt: a reason; write the alias `champion` into the ledger as a move instead.
 
     Raises:
         NoModelVersionError: the version that the ledger ends with was deleted.
-        UnblurError: the ledger cannot be read, or another process holds the registry's lock.
+        UsageError: both `mend` and `adopt`.
+        UnblurError: a ledger of before cannot be read, or the file under the alias is not the one that was registered.
     """
-    client = tracking_client()
-    with registry_lock(client, name):
-        if mend:
-            finish_interrupted(client, name)
-        moves, aliases = read_ledger(client, name), read_aliases(client, name)
-        if not moves:
-            return []
-        champion = read_version(client, name, moves[-1].after).number
-        wanted = {CHAMPION: champion, PREVIOUS: last_good(client, name, {**aliases, CHAMPION: champion})}
-        lags = [Lag(alias, aliases.get(alias), to) for alias, to in wanted.items() if aliases.get(alias) != to]
-        for lag in lags if mend else ():
-            if lag.expected is None:
-                client.delete_registered_model_alias(name, lag.alias)
-            else:
-                client.set_registered_model_alias(name, lag.alias, str(lag.expected))
-        return lags
+    if mend and adopt is not None:
+        msg = "--mend makes the ledger count, --adopt the alias: give one of them."
+        raise UsageError(msg)
+    ledger = Ledger(tracking_client(), name).read()
+    shown = read_shown(ledger.client, name)
+    report = inspect(ledger, shown)
+    if mend:
+        finish_interrupted(ledger)
+        if ledger.champion is not None:
+            show(ledger, everything=True)
+    if adopt is not None:
+        _adopt(ledger, adopt)
+    return report
+
+
+def inspect(ledger: Ledger, shown: Shown) -> Report:
+    """Compare a ledger that was read with what its model shows.
+
+    Raises:
+        NoModelVersionError: the version that the ledger ends with was deleted.
+    """
+    wanted = wanted_aliases(ledger, shown)
+    found = [Lag(alias, shown.aliases.get(alias), to) for alias, to in wanted.items() if shown.aliases.get(alias) != to]
+    lost = ledger.lost | dict.fromkeys(range(ledger.last + 1, shown.move + 1), "was deleted")
+    return Report(found, lost, unfinished=shown.move < ledger.head or shown.plan is not None)
+
+
+def _adopt(ledger: Ledger, why: str) -> None:
+    """Write into the ledger where the alias `champion` is, unless it says so already."""
+    while True:
+        alias = read_shown(ledger.client, ledger.model).aliases.get(CHAMPION)
+        if alias is None or alias == ledger.champion:
+            return
+        line = entry("adopt", ledger.model, ledger.champion, alias, why=why, by=None)
+        if move(ledger, line, read_version(ledger.client, ledger.model, alias)) is not None:
+            return

@@ -9,7 +9,7 @@ from unblur.config.tracking import store_errors, tracking_client
 from unblur.errors import UnblurError
 from unblur.registry import ledger
 from unblur.registry.lock import registry_lock
-from unblur.registry.move import ROLLED_BACK
+from unblur.registry.projection import ROLLED_BACK
 from unblur.registry.versions import Version, list_versions, read_aliases
 
 if TYPE_CHECKING:

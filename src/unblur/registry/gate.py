@@ -28,7 +28,9 @@ from unblur.models.loading import load_by_name
 from unblur.records.gate import FILE, OF_SHADOW, GateRecord, RuleResult, Subject, differences, is_record, write_record
 from unblur.records.parity import Parity, read_onnx_parity
 from unblur.records.scores import Score
+from unblur.registry.ledger import Ledger
 from unblur.registry.lock import registry_lock
+from unblur.registry.projection import finish_interrupted
 from unblur.registry.record import find_record, publish
 from unblur.registry.rules import Measured, explain, judge, judge_shadow
 from unblur.registry.shadowed import read_tally
@@ -84,7 +86,7 @@ def run_gate(
     """
     client = tracking_client()
     name = cfg.registry.model_name
-    aliases = read_aliases(client, name)
+    aliases = finish_interrupted(Ledger(client, name).read())[0].aliases
     candidate = candidate_version(client, name, aliases)
     again = aliases.get(CHAMPION) == candidate.number
     champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases and not again else None

@@ -1,124 +1,228 @@
-"""Who moved the alias `champion`, when, from what to what, and why: one line a move, kept in MLflow.
+"""Who moved the champion, when, from what to what, and why: an append-only log in one order, kept in MLflow.
 
-MLflow has no history of aliases. The ledger is a run of its own, which the registered model names in its tag
-`ledger_run`; each move is a tag of that run, numbered, as JSON. A tag is set at once or not at all, where an upload
-may be cut off. Ledgers of before have a file ledger.jsonl, whose lines come first. The caller of an append holds
-the registry's lock.
+MLflow swaps no alias atomically and has no history of them, but it numbers the versions of a registered model one by
+one. So a move is a version of the registered model NAME.ledger, and the creation of that version is the move: nothing
+is locked, and a killed process leaves nothing half done. Each names the move that it builds on, and is valid exactly if
+that is the last valid one before it. So of two that build on the same one the lower number counts, and everybody who
+reads the ledger finds so. The aliases follow the ledger (registry/projection.py).
+
+A request that is sent again, because its answer got lost, makes a second version: it is not valid, as the first has
+become the last one. So a move may be sent until there is an answer.
 """
 
-import getpass
 import json
-import logging
-import tempfile
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 from mlflow.exceptions import MlflowException
 
-from unblur.errors import UnblurError
+from unblur.errors import StoreSilentError
+from unblur.registry import earlier
+from unblur.registry.entry import LedgerEntry
+from unblur.registry.patience import patiently
+from unblur.registry.versions import suppress_existing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
-log = logging.getLogger(__name__)
-
-FILE = "ledger.jsonl"
-RUN_TAG = "ledger_run"
-MOVE_TAG = "move."
-LONGEST = 1000  # characters of a reason or a name: MLflow cuts long tags off
+SUFFIX = ".ledger"
+MOVE_TAG = "move"
+SOURCE = "unblur-move:/"
+PAGE = 1000  # versions that are read at once
 
 
 @dataclass(frozen=True)
-class LedgerEntry:
-    """One move of the champion; `before` and `after` are version numbers, `when` is UTC in ISO 8601."""
+class Written:
+    """A version of the ledger: its number, that of the move which it builds on (0: none), and the move."""
 
-    when: str
-    who: str
-    action: str
-    model: str
-    before: int | None
-    after: int
-    why: str
-
-
-def entry(action: str, model: str, before: int | None, after: int, *, why: str, by: str | None) -> LedgerEntry:
-    """Return an entry of this moment; without `by` it names the user of this process."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return LedgerEntry(now, (by or current_user())[:LONGEST], action, model, before, after, why[:LONGEST])
-
-
-def current_user() -> str:
-    """Return the user's name as the environment or the system has it, "unknown" in a container without users."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
-def append(client: "MlflowClient", added: LedgerEntry, experiment_id: str) -> None:
-    """Add a line to the ledger of `added.model` unless it is there; a new ledger gets its run in the experiment."""
-    entries = read_ledger(client, added.model)
-    if added in entries:
-        return
-    run_id = _run_id(client, added.model)
-    if run_id is None:
-        run = client.create_run(experiment_id, run_name="ledger", tags={"role": "ledger", "model": added.model})
-        run_id = str(run.info.run_id)
-        client.set_terminated(run_id)
-        client.set_registered_model_tag(added.model, RUN_TAG, run_id)
-    elif client.get_run(run_id).info.lifecycle_stage == "deleted":  # which takes no tags, but can be read
-        client.restore_run(run_id)
-        log.warning("the run %s, the ledger of %s, was deleted: restored", run_id, added.model)
-    client.set_tag(run_id, f"{MOVE_TAG}{len(entries):06d}", json.dumps(asdict(added), ensure_ascii=False))
+    number: int
+    base: int
+    token: str
+    line: LedgerEntry
 
 
 def read_ledger(client: "MlflowClient", model: str) -> list[LedgerEntry]:
-    """Return every entry of a model's ledger, oldest first; none when nothing was promoted yet.
+    """Return every valid move of a model's champion, oldest first; none when nothing was promoted yet.
 
     Raises:
-        UnblurError: a line of the ledger cannot be read, or its run is gone.
+        UnblurError: a ledger of before cannot be read, or its run is gone.
     """
-    run_id = _run_id(client, model)
-    if run_id is None:
-        return []
-    tags = _tags(client, run_id, model)
-    lines = [*_file(client, run_id), *(tags[key] for key in sorted(tags) if key.startswith(MOVE_TAG))]
-    try:
-        return [LedgerEntry(**json.loads(line)) for line in lines]
-    except (TypeError, ValueError) as error:
-        msg = f"Run {run_id}, the ledger of {model}, has a line that is no entry ({error}). Mend it in MLflow."
-        raise UnblurError(msg) from error
+    return Ledger(client, model).read().lines
 
 
-def _tags(client: "MlflowClient", run_id: str, model: str) -> dict[str, str]:
-    try:
-        return dict(client.get_run(run_id).data.tags)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        msg = (
-            f"Run {run_id}, the ledger of {model}, is gone for ever, and with it who moved the champion when. "
-            f"To begin a new one, remove the tag {RUN_TAG} of {model} in MLflow."
-        )
-        raise UnblurError(msg) from error
+@dataclass
+class Ledger:
+    """The ledger of one model as far as it was read; `read` looks for what is new.
+
+    Attributes:
+        valid: the valid moves, oldest first, without those of a ledger of before.
+        lines: all valid moves, those of before first.
+        lost: number -> what is wrong, of versions that were deleted or changed by hand.
+        last: the highest number that was seen.
+        rolled_back: version of the model -> when, by whom and why it was rolled back, of those that are out now.
+        were_rolled_back: these, and those that came back.
+        champions: every version that was champion by the ledger, whether before or after a move.
+    """
+
+    client: "MlflowClient"
+    model: str
+    valid: list[Written] = field(default_factory=list)
+    lines: list[LedgerEntry] = field(default_factory=list)
+    lost: dict[int, str] = field(default_factory=dict)
+    last: int = 0
+    rolled_back: dict[int, str] = field(default_factory=dict)
+    were_rolled_back: set[int] = field(default_factory=set)
+    champions: set[int] = field(default_factory=set)
+    _written: list[Written] = field(default_factory=list)
+    _earlier: list[LedgerEntry] | None = None
+
+    @property
+    def head(self) -> int:
+        """Number of the last valid move, 0 for none."""
+        return self.valid[-1].number if self.valid else 0
+
+    @property
+    def champion(self) -> int | None:
+        """The version that the valid moves lead to, None where there are none."""
+        return self.lines[-1].after if self.lines else None
+
+    def read(self) -> Self:
+        """Read what was written since the last call; the first reads all.
+
+        A number that is missing is looked up by itself: it was deleted, or came between two pages.
+        """
+        if self._earlier is None:
+            self._earlier = _earlier(self.client, self.model)
+            self._judge_anew()
+        found = {int(version.version): version for version in self._newer()}
+        numbers = range(self.last + 1, max([self.last, *found]) + 1)
+        versions = [found.get(number) or self._looked_up(number) for number in numbers]
+        self.last += len(versions)
+        parsed = [self._parsed(number, version) for number, version in zip(numbers, versions, strict=True)]
+        new = [written for written in parsed if written is not None]
+        self._written += new
+        if self.lost:
+            self._judge_anew()
+        else:
+            self._judge(new)
+        return self
+
+    def commit(self, line: LedgerEntry) -> bool:
+        """Write a move that builds on the last valid one that was read, and tell whether it is valid.
+
+        It is not where another one came first since `read`. A store that is silent for a moment is asked again.
+
+        Raises:
+            StoreSilentError: whether it was made could not be learnt.
+        UnblurError: the store has refused it.
+        """
+        base, token = self.head, secrets.token_hex(8)
+        name = f"{self.model}{SUFFIX}"
+        move = json.dumps({"builds_on": base, **asdict(line)}, ensure_ascii=False)
+        before = f"v{line.before}" if line.before else "nothing"
+        told = f"{line.action}: {before} -> v{line.after}"
+
+        def write() -> int:
+            if not self.last:
+                with suppress_existing():
+                    self.client.create_registered_model(name, description=f"The ledger of {self.model}; append only.")
+            made = self.client.create_model_version(
+                name, f"{SOURCE}{token}", tags={MOVE_TAG: move}, description=told, await_creation_for=0
+            )
+            return int(made.version)
+
+        number = patiently(write)
+        patiently(lambda: self._read_to(number))
+        return any(written.token == token for written in self.since(base))
+
+    def since(self, number: int) -> list[Written]:
+        """Return the valid moves after the one with this number, newest first."""
+        newer = []
+        for written in reversed(self.valid):
+            if written.number <= number:
+                break
+            newer.append(written)
+        return newer
+
+    def _read_to(self, number: int) -> None:
+        """Read what is new; reads of a store that has replicas may lag behind its writes.
+
+        Raises:
+            StoreSilentError: the version with this number cannot be read yet.
+        """
+        if self.read().last < number:
+            msg = f"version {number} of {self.model}{SUFFIX} was made, but cannot be read yet"
+            raise StoreSilentError(msg)
+
+    def _newer(self) -> "Iterator[ModelVersion]":
+        token = None
+        while True:
+            page = self.client.search_model_versions(
+                f"name = '{self.model}{SUFFIX}' and version_number > {self.last}",
+                max_results=PAGE,
+                order_by=["version_number ASC"],
+                page_token=token,
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _looked_up(self, number: int) -> "ModelVersion | None":
+        try:
+            return self.client.get_model_version(f"{self.model}{SUFFIX}", str(number))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+    def _parsed(self, number: int, version: "ModelVersion | None") -> Written | None:
+        if version is None:
+            self.lost[number] = "was deleted"
+            return None
+        try:
+            values: dict[str, Any] = json.loads(version.tags[MOVE_TAG])
+            base = int(values.pop("builds_on"))
+            return Written(number, base, str(version.source).removeprefix(SOURCE), LedgerEntry(**values))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self.lost[number] = "holds no move"
+            return None
+
+    def _judge_anew(self) -> None:
+        self.valid, self.lines, self.rolled_back = [], [], {}
+        self.were_rolled_back, self.champions = set(), set()
+        for line in self._earlier or ():
+            self._count(line)
+        self._judge(self._written)
+
+    def _judge(self, new: Sequence[Written]) -> None:
+        """Go on with what was written; one that is lost was valid if a later one builds on it."""
+        built_on = {written.base for written in self._written} & self.lost.keys() if self.lost else set()
+        head = self.head
+        for written in new:
+            head = max([head, *(number for number in built_on if number < written.number)])
+            if written.base == head:
+                self.valid.append(written)
+                self._count(written.line)
+                head = written.number
+
+    def _count(self, line: LedgerEntry) -> None:
+        self.lines.append(line)
+        self.champions |= {line.after} if line.before is None else {line.before, line.after}
+        if line.action == "rollback" and line.before is not None:
+            self.were_rolled_back.add(line.before)
+            self.rolled_back[line.before] = f"{line.when} by {line.who}" + (f": {line.why}" if line.why else "")
+        self.rolled_back.pop(line.after, None)
 
 
-def _file(client: "MlflowClient", run_id: str) -> list[str]:
-    """Return the lines of a ledger's file, of before."""
-    if FILE not in {item.path for item in client.list_artifacts(run_id)}:
-        return []
-    with tempfile.TemporaryDirectory() as folder:
-        text = Path(client.download_artifacts(run_id, FILE, folder)).read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line]
-
-
-def _run_id(client: "MlflowClient", model: str) -> str | None:
+def _earlier(client: "MlflowClient", model: str) -> list[LedgerEntry]:
     try:
         tags = client.get_registered_model(model).tags
     except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
-    return str(tags[RUN_TAG]) if RUN_TAG in tags else None
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return []
+    return earlier.read_moves(client, model, tags)

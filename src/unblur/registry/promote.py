@@ -1,21 +1,21 @@
 """Make the candidate that passed the gate the champion.
 
-MLflow cannot swap an alias atomically. So the champion is read and moved under the registry's lock, and has to be the
-one that the gate compared with (and the one of --expect-champion, if given).
+The champion that it replaces has to be the one that the gate compared with, and that of --expect-champion if given. So
+of several who promote at once one moves it, and the others find another champion than they were told of.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.config.provenance import data_version
 from unblur.config.tracking import store_errors, tracking_client
 from unblur.errors import GateRefusedError
-from unblur.registry import ledger
-from unblur.registry.lock import registry_lock
-from unblur.registry.move import ROLLED_BACK, Move, called, finish_interrupted, move, require_champion
+from unblur.registry.entry import entry
+from unblur.registry.ledger import Ledger
+from unblur.registry.move import Move, called, move, require_champion
+from unblur.registry.projection import champion_now, finish_interrupted, reason_rolled_back
 from unblur.registry.record import find_record
-from unblur.registry.versions import CHAMPION, PREVIOUS, Version, candidate_version, read_aliases
+from unblur.registry.versions import PREVIOUS, Version, candidate_version, read_aliases
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,7 +34,7 @@ def promote(
 ) -> Move:
     """Move `champion` to the candidate; `previous_champion` is then where a rollback would end.
 
-    A move that was killed before its end is finished first.
+    Where a process was killed before the aliases showed its move, they are brought up to date first.
 
     Args:
         name: the registered model.
@@ -52,26 +52,33 @@ def promote(
     """
     client = tracking_client()
     candidate_version(client, name, read_aliases(client, name))
-    with registry_lock(client, name):
-        finished = finish_interrupted(client, name)
-        aliases = read_aliases(client, name)
-        candidate = candidate_version(client, name, aliases)
-        if aliases.get(CHAMPION) == candidate.number:
-            previous = aliases.get(PREVIOUS)
-            return finished or Move("promote", name, candidate.number, candidate.number, moved=False, previous=previous)
-        judged = _judged_champion(client, candidate, root, registry_folder, again=again)
-        _check_champion(name, aliases, judged, expected)
-        return move(client, ledger.entry("promote", name, judged, candidate.number, why=why, by=by), candidate)
+    ledger = Ledger(client, name)
+    while True:  # until the move is made, or what others have moved meanwhile forbids it
+        ledger.read()
+        shown, _ = finish_interrupted(ledger)
+        candidate, champion = candidate_version(client, name, shown.aliases), champion_now(ledger, shown)
+        if champion == candidate.number:
+            previous = shown.aliases.get(PREVIOUS)
+            return Move("promote", name, champion, champion, moved=False, previous=previous)
+        if reason := None if again else reason_rolled_back(ledger, candidate):
+            msg = f"{candidate} was rolled back ({reason}). To promote it anyhow: `unblur promote --again`."
+            raise GateRefusedError(msg)
+        _require_verdict(client, candidate, root, registry_folder, champion=champion, expected=expected)
+        made = move(ledger, entry("promote", name, champion, candidate.number, why=why, by=by), candidate)
+        if made is not None:
+            return made
 
 
-def _judged_champion(
-    client: "MlflowClient", candidate: Version, root: Path, registry_folder: Path, *, again: bool
-) -> int | None:
-    """Return the champion that a favourable verdict about this very candidate and data has compared with."""
-    if candidate.tags.get(ROLLED_BACK) and not again:
-        reason = candidate.tags[ROLLED_BACK]
-        msg = f"{candidate} was rolled back ({reason}). To promote it anyhow: `unblur promote --again`."
-        raise GateRefusedError(msg)
+def _require_verdict(
+    client: "MlflowClient",
+    candidate: Version,
+    root: Path,
+    registry_folder: Path,
+    *,
+    champion: int | None,
+    expected: int | None,
+) -> None:
+    """Refuse without a favourable verdict about this very candidate, data and champion."""
     record = find_record(client, candidate, registry_folder)
     if record is None:
         msg = f"{candidate} has not been through the gate. Run `unblur gate` first."
@@ -84,15 +91,10 @@ def _judged_champion(
     if judged.data_md5 != data_now:
         msg = f"The gate has judged {candidate} on data {judged.data_md5}, data.dvc is now at {data_now}. "
         raise GateRefusedError(msg + "Run `dvc repro` and `unblur gate` again.")
-    return judged.champion
-
-
-def _check_champion(name: str, aliases: Mapping[str, int], judged: int | None, expected: int | None) -> None:
-    require_champion(name, aliases, expected)
-    now = aliases.get(CHAMPION)
-    if now != judged:
+    require_champion(candidate.name, champion, expected)
+    if champion != judged.champion:
         msg = (
-            f"The gate compared with {called(name, judged)} as champion, but by now it is {called(name, now)}. "
-            "Run `unblur gate` again."
+            f"The gate compared with {called(candidate.name, judged.champion)} as champion, but by now it is "
+            f"{called(candidate.name, champion)}. Run `unblur registry check` and `unblur gate` again."
         )
         raise GateRefusedError(msg)

@@ -2,10 +2,11 @@
 
 from unblur.config.tracking import store_errors, tracking_client
 from unblur.errors import UnblurError
-from unblur.registry import ledger
-from unblur.registry.lock import registry_lock
-from unblur.registry.move import Move, finish_interrupted, last_good, move, require_champion
-from unblur.registry.versions import CHAMPION, read_aliases, read_version
+from unblur.registry.entry import entry
+from unblur.registry.ledger import Ledger
+from unblur.registry.move import Move, move, require_champion
+from unblur.registry.projection import champion_now, finish_interrupted, last_good
+from unblur.registry.versions import PREVIOUS, read_aliases, read_version
 
 
 @store_errors()
@@ -13,7 +14,8 @@ def rollback(name: str, *, expected: int | None = None, why: str = "", by: str |
     """Move `champion` back along the ledger, to the last version before it that was not rolled back.
 
     The version that goes gets the tag `rolled_back`: neither the next `unblur promote` nor another rollback brings it
-    back unasked. A rollback that was killed before its end is finished, and that is all.
+    back unasked. Where a process was killed before the aliases showed its rollback, they are brought up to date;
+    without `expected`, that is all.
 
     Args:
         name: the registered model.
@@ -29,23 +31,32 @@ def rollback(name: str, *, expected: int | None = None, why: str = "", by: str |
     client = tracking_client()
     if not read_aliases(client, name):
         raise UnblurError(_no_champion(name))
-    with registry_lock(client, name):
-        finished = finish_interrupted(client, name)
-        if finished is not None and finished.action == "rollback" and expected in (None, finished.before):
-            return finished
-        aliases = read_aliases(client, name)
-        if CHAMPION not in aliases:
+    ledger = Ledger(client, name).read()
+    shown, finished = finish_interrupted(ledger)
+    if finished is not None and finished.action == "rollback" and expected is None:
+        previous = shown.aliases.get(PREVIOUS)
+        return Move("rollback", name, finished.before, finished.after, moved=False, previous=previous)
+    while True:  # until the move is made, or what others have moved meanwhile forbids it
+        leaving = champion_now(ledger, shown)
+        if leaving is None:
             raise UnblurError(_no_champion(name))
-        require_champion(name, aliases, expected)
-        leaving, returning = aliases[CHAMPION], last_good(client, name, aliases)
+        require_champion(name, leaving, expected)
+        returning = last_good(ledger, shown)
         if returning is None:
             msg = (
                 f"{name} v{leaving} stays champion: no version before it is left that was not rolled back. "
                 "Promote another one: `unblur promote`, or `unblur promote --again`."
             )
             raise UnblurError(msg)
-        line = ledger.entry("rollback", name, leaving, returning, why=why, by=by)
-        return move(client, line, read_version(client, name, returning))
+        made = move(
+            ledger,
+            entry("rollback", name, leaving, returning, why=why, by=by),
+            read_version(client, name, returning),
+        )
+        if made is not None:
+            return made
+        ledger.read()
+        shown, _ = finish_interrupted(ledger)
 
 
 def _no_champion(name: str) -> str:
