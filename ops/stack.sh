@@ -143,8 +143,8 @@ start_objects() {
   BUCKETS="mlflow dvc" python "$ops/bucket.py" >> "$folder/objects.log" 2>&1 || fail "objects: $(tail -n 1 "$folder/objects.log")"
 }
 
-start_mlflow() {
-  MLFLOW_BACKEND_STORE_URI=postgresql+psycopg:///mlflow MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
+start_mlflow() { # two tries, as an S3 server that is not there is found out soon; five, boto's own, take up to 15 s
+  AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=2 MLFLOW_BACKEND_STORE_URI=postgresql+psycopg:///mlflow MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
     serve mlflow "http://127.0.0.1:$mlflow_port/health" python -m mlflow server --host 127.0.0.1 --port "$mlflow_port" --workers 1 \
     --artifacts-destination s3://mlflow
 }
