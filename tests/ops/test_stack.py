@@ -171,9 +171,8 @@ def test_without_the_object_store_each_is_one_line_and_goes_on_when_it_is_back(p
         assert one_line(said).startswith("error: models:/no-objects@candidate: ")
         assert not (repository / "out").exists()
         said = shell("dvc push", repository, code=255)
-        assert f'Could not connect to the endpoint URL: "{on_stack.environment["AWS_ENDPOINT_URL"]}/dvc' in one_line(
-            said
-        )
+        assert f'Could not connect to the endpoint URL: "{on_stack.environment["AWS_ENDPOINT_URL"]}/dvc' in said
+        assert "Traceback" not in said
     finally:
         on_stack.call("start", "objects")
     client = tracking_client()
