@@ -63,7 +63,7 @@ def test_no_workflow_runs_what_a_pull_request_proposes_with_secrets(workflow):
 def test_the_scripts_that_are_called_exist(workflow):
     called = re.findall(r"(?m)\bops/[\w.-]+", "\n".join(step.get("run", "") for step in steps(workflow)))
     assert all(os.access(ROOT / name, os.X_OK) for name in called)
-    expected = {"retrain": {"comment", "issue", "request", "retrain"}, "data": {"comment"}}
+    expected = {"retrain": {"comment", "issue", "request", "retrain"}, "data": {"comment"}, "ci": {"stack"}}
     assert set(called) == {f"ops/{name}.sh" for name in expected.get(workflow["name"], ())}
 
 
@@ -109,6 +109,7 @@ def test_ci_runs_what_people_run_and_sees_no_secret():
     assert "make lint types" in lines
     assert "make test" in lines
     assert ci["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
+    assert 'make test PYTEST_ARGS="-m services"' in [step.get("run") for step in ci["jobs"]["services"]["steps"]]
     assert "secrets." not in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     commands = "\n".join(step.get("run", "") for step in steps(ci))
     assert re.findall(r"(?m)(?:^\s*|if |[;&|({]\s*)(dvc repro.{0,6})", commands) == ["dvc repro --dry"]
