@@ -70,7 +70,7 @@ settle() { # make the folder with its ports and password, once, where it may be 
   fi
   check || exit 1
   mkdir -p "$folder"
-  chmod 711 "$folder" # the user postgres comes through
+  chmod "$([ "$(id -u)" = 0 ] && echo 711 || echo 700)" "$folder" # the user postgres comes through
   [ -f "$folder/settings" ] || (umask 077 && python - > "$folder/settings" << 'PYTHON')
 import secrets, socket
 taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]

@@ -17,13 +17,13 @@ import hashlib
 import importlib.util
 import json
 import re
+import secrets
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -274,7 +274,7 @@ STACK = Path(__file__).parents[1] / "ops" / "stack.sh"
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The services of this session; nothing of them is left after it."""
-    folder = Path(tempfile.mkdtemp(prefix="unblur-stack-", dir="/tmp"))  # where the user postgres can get to
+    folder = Path("/tmp") / f"unblur-stack-{secrets.token_hex(8)}"  # where the user postgres can get to
     try:
         started = Stack(folder)
         assert (
