@@ -43,7 +43,7 @@ check() {
   fi
   modules=$(python - << 'PYTHON'
 from importlib.util import find_spec
-print(*[name for name in ("boto3", "flask", "flask_cors", "mlflow", "moto", "psycopg") if find_spec(name) is None])
+print(*[name for name in ("boto3", "flask", "flask_cors", "flask_wtf", "mlflow", "moto", "psycopg") if find_spec(name) is None])
 PYTHON
   ) || modules="python"
   if [ -n "$modules" ]; then
