@@ -16,6 +16,9 @@ for name, value in {
 import hashlib
 import importlib.util
 import json
+import re
+import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -24,7 +27,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -187,19 +190,21 @@ def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def mlflow_server() -> Callable[..., AbstractContextManager[tuple[str, Callable[[], None]]]]:
-    """`with mlflow_server(folder, port) as (address, kill)`: a real server; store and files in `folder` outlive it.
+    """`with mlflow_server(folder, port) as (address, kill)`: a server; its SQLite file and artifacts outlive it.
 
-    `store` is the address of another store than a SQLite file.
+    `options` are instead of those for store and artifacts, and go with more variables of the `environment`.
     """
 
     @contextmanager
-    def serve(folder: Path, port: int | None = None, store: str = "") -> Iterator[tuple[str, Callable[[], None]]]:
+    def serve(
+        folder: Path, port: int | None = None, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[str, Callable[[], None]]]:
         port = port or free_port()
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-        command += ["--workers", "1", "--backend-store-uri", store or f"sqlite:///{folder}/server.db"]
-        command += ["--artifacts-destination", f"{folder}/artifacts"]
+        here = (f"--backend-store-uri=sqlite:///{folder}/server.db", f"--artifacts-destination={folder}/artifacts")
+        command += ["--workers", "1", *(options or here)]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path}
+        environment = {**os.environ, **(environment or {}), "PATH": path}
         environment.pop("MLFLOW_TRACKING_URI", None)
         with (
             (folder / "server.log").open("a") as log,
@@ -231,6 +236,68 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
         except urllib.error.URLError:
             assert time.monotonic() < deadline
             time.sleep(0.2)
+
+
+class Stack:
+    """PostgreSQL, an S3 server and MLflow's server on both, by ops/stack.sh; `environment` is what their users need."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        words = shlex.split(self.call("start"), comments=True)
+        self.environment = dict(word.split("=", 1) for word in words if "=" in word)
+
+    def call(self, command: str, *parts: str) -> str:
+        """`call("stop", "mlflow")`: run the script, which has to succeed, and return what it says."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            [STACK, command, "--folder", self.folder, *parts],
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def database(self, name: str) -> str:
+        """Return the address of a new, empty database."""
+        import psycopg
+
+        address = self.environment["UNBLUR_STACK_DATABASE"]
+        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return f"{address}/{name}"
+
+
+STACK = Path(__file__).parents[1] / "ops" / "stack.sh"
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The services of this session; nothing of them is left after it."""
+    folder = Path("/tmp") / f"unblur-stack-{secrets.token_hex(8)}"  # where the user postgres can get to
+    try:
+        started = Stack(folder)
+        assert (
+            started.call("start").splitlines()[0]
+            == f"export MLFLOW_TRACKING_URI={started.environment['MLFLOW_TRACKING_URI']}"
+        )
+        yield started
+    finally:
+        subprocess.run([STACK, "stop", "--folder", folder], check=True)
+    assert not folder.exists()
+    ports = set(re.findall(r"127\.0\.0\.1:(\d+)", " ".join(started.environment.values())))
+    assert len(ports) == 3
+    for port in ports:
+        with socket.socket() as caller:
+            assert caller.connect_ex(("127.0.0.1", int(port))) != 0, f"something still listens at {port}"
+
+
+@pytest.fixture
+def on_stack(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """The same, with its environment set for the test."""
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
+    return stack
 
 
 @pytest.fixture(scope="session")

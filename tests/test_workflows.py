@@ -63,7 +63,7 @@ def test_no_workflow_runs_what_a_pull_request_proposes_with_secrets(workflow):
 def test_the_scripts_that_are_called_exist(workflow):
     called = re.findall(r"(?m)\bops/[\w.-]+", "\n".join(step.get("run", "") for step in steps(workflow)))
     assert all(os.access(ROOT / name, os.X_OK) for name in called)
-    expected = {"retrain": {"comment", "issue", "request", "retrain"}, "data": {"comment"}}
+    expected = {"retrain": {"comment", "issue", "request", "retrain"}, "data": {"comment"}, "ci": {"stack"}}
     assert set(called) == {f"ops/{name}.sh" for name in expected.get(workflow["name"], ())}
 
 
@@ -109,9 +109,33 @@ def test_ci_runs_what_people_run_and_sees_no_secret():
     assert "make lint types" in lines
     assert "make test" in lines
     assert ci["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
+    assert 'make test PYTEST_ARGS="-m services"' in [step.get("run") for step in ci["jobs"]["services"]["steps"]]
     assert "secrets." not in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     commands = "\n".join(step.get("run", "") for step in steps(ci))
     assert re.findall(r"(?m)(?:^\s*|if |[;&|({]\s*)(dvc repro.{0,6})", commands) == ["dvc repro --dry"]
+
+
+@pytest.mark.parametrize(("missing", "options"), [(0, "PYTEST_ARGS=-m 'services or not services'"), (1, "")])
+def test_ci_tests_on_real_services_where_they_can_start(tmp_path, missing, options):
+    """`.ci/run` with commands that note how they are called; it ends as `make test` does."""
+    for name in ("ops", ".ci", "bin"):
+        (tmp_path / name).mkdir()
+    script = tmp_path / ".ci" / "run"
+    script.write_text((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    stub(tmp_path / "ops" / "stack.sh", f'[ "$*" = check ] && exit {missing}')
+    stub(tmp_path / "bin" / "make", 'echo "make $*"; [ "$1" != test ] || exit 7')
+    environment = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    done = subprocess.run(["bash", str(script)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 7
+    lines = done.stdout.splitlines()
+    assert lines[0] == "make venv"
+    assert lines[-1] == f"make test {options}".rstrip()
+    assert len(lines) == 2 + missing
+
+
+def stub(path: Path, body: str) -> None:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
 
 
 def test_retraining_proposes_and_never_promotes():

@@ -43,6 +43,12 @@ class MissingPackageError(UnblurError):
 class NoModelVersionError(UnblurError):
     """The registry cannot be reached, or has no such model."""
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether the registry says that there is none; not where it, or the store of its files, does not answer."""
+        code = getattr(self.__cause__, "error_code", "")  # MLflow's; an alias that is not there is an invalid value
+        return self.__cause__ is None or code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
 
 class StoreSilentError(UnblurError):
     """The server or database of MLflow does not answer."""

@@ -119,6 +119,7 @@ QUIET = {
     "cyclonedx",
     "dvc_s3",
     "fastapi",  # answered to whom has asked, by serving/
+    "flask_wtf",  # MLflow's server alone
     "google",  # protobuf: caught where a message is read, in serving/protocol/rpc.py
     "grpc",  # as fastapi
     "jinja2",
@@ -129,6 +130,7 @@ QUIET = {
     "numpy",
     "packageurl",
     "prometheus_client",
+    "psycopg",  # SQLAlchemy raises its own in their place
     "pyarrow",  # caught where a file is read, in drift/columns.py; what a disk refuses is an OSError
     "pydevd_plugins",  # of OpenVINO's wheel
     "pydantic",

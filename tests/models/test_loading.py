@@ -1,16 +1,19 @@
 import io
+import socket
 
 import numpy as np
 import pytest
 import torch
 from onnx import TensorProto, helper
 
-from unblur.errors import UnblurError
+from unblur.config.tracking import tracking_client
+from unblur.errors import NoModelVersionError, UnblurError
 from unblur.models.catalogue import find
 from unblur.models.check import check
-from unblur.models.loading import load_by_name, readable
+from unblur.models.loading import load_by_name, load_chosen, readable
 from unblur.networks.maxim import MAXIM
 from unblur.networks.official_maxim import flax_name
+from unblur.serving.served import load_served
 
 
 def negative() -> bytes:
@@ -48,6 +51,29 @@ def test_a_model_of_the_box_restores_by_name(room):
     restorer = load_by_name("box", 1)
     assert restorer.name == "box"
     np.testing.assert_allclose(restorer(batch), 1 - batch, atol=4e-3)  # bfloat16 where the processor has it
+
+
+@pytest.fixture
+def registry(monkeypatch, tmp_path):
+    """A client of an empty MLflow store."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("UNBLUR_ROOT", str(tmp_path))
+    return tracking_client()
+
+
+def test_the_box_stands_in_for_a_champion_that_is_not_there_but_for_none_that_cannot_be_read(room, registry):
+    room("box", negative())
+    assert load_chosen(None, 1).name == "box"
+    registry.create_registered_model("unblur")
+    assert load_chosen(None, 1).name == "box"
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    registry.create_model_version("unblur", f"http://127.0.0.1:{port}/api/2.0/mlflow-artifacts/artifacts/model")
+    registry.set_registered_model_alias("unblur", "champion", "1")
+    for load in (load_chosen, lambda reference, threads: load_served(reference, threads, 0, 64)):
+        with pytest.raises(NoModelVersionError, match=r"(?s)models:/unblur.*Max retries exceeded") as caught:
+            load(None, 1)
+        assert not caught.value.is_absent
 
 
 def test_neither_planned_nor_damaged_models_are_opened(room):

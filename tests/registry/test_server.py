@@ -1,8 +1,9 @@
 """Registering, judging, moving and loading with a real MLflow server, and with one that is not there.
 
-`-m services` does the same on PostgreSQL: behind the server, and as the store itself.
+`-m services` does the same on a server with PostgreSQL and S3, and on PostgreSQL without a server.
 """
 
+import re
 import subprocess
 import sys
 import time
@@ -50,7 +51,7 @@ except UnblurError as error:
 FIRST_USE = "from unblur.config.tracking import tracking_client as c; print(len(c().search_experiments()))"
 
 
-STORES = ["server", *(pytest.param(name, marks=pytest.mark.services) for name in ("server-postgresql", "postgresql"))]
+STORES = ["server", *(pytest.param(name, marks=pytest.mark.services) for name in ("stack", "postgresql"))]
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -58,12 +59,12 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mlflow_server: Any
 ) -> Iterator[str]:
     """The address of an `mlflow server` with a store and artifacts of its own, or that of a database without one."""
-    store = "" if request.param == "server" else request.getfixturevalue("postgresql")(request.param)
-    if request.param == "postgresql":
-        yield store
+    if request.param == "server":
+        with mlflow_server(tmp_path_factory.mktemp("server")) as (address, _):
+            yield address
         return
-    with mlflow_server(tmp_path_factory.mktemp("server"), store=store) as (address, _):
-        yield address
+    stack = request.getfixturevalue("stack")
+    yield stack.environment["MLFLOW_TRACKING_URI"] if request.param == "stack" else stack.database("alone")
 
 
 def at_once(code: str, *arguments: list[str]) -> list[str]:
@@ -141,17 +142,17 @@ def test_at_once_one_moves_and_one_version_is_made(project: Any, server: str, mo
 
 
 @pytest.mark.services
-def test_first_uses_of_an_empty_database_at_once(postgresql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_uses_of_an_empty_database_at_once(stack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for turn in range(2):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", postgresql(f"first{turn}"))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", stack.database(f"first{turn}"))
         assert at_once(FIRST_USE, *[[]] * 4) == ["1"] * 4
 
 
 @pytest.mark.services
 def test_a_database_that_refuses_the_password_is_one_line_without_it(
-    postgresql: Any, monkeypatch: pytest.MonkeyPatch
+    stack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = postgresql("refused").replace("tests-alone", "of-another")
+    address = re.sub(r":\w+@", ":of-another@", stack.database("refused"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     with pytest.raises(UnblurError, match=r"postgresql://\*\*\*@.*: the store refuses this user; check") as caught:
         rollback("unblur")

@@ -1,20 +1,11 @@
-"""A sweep of the tiny training, and the PostgreSQL server of the registry's tests."""
+"""A sweep of the tiny training."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-
-_spec = importlib.util.spec_from_file_location("registry_conftest", Path(__file__).parents[1] / "registry/conftest.py")
-assert _spec is not None
-assert _spec.loader is not None
-_registry = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_registry)
-
-postgresql = _registry.postgresql
 
 
 @pytest.fixture

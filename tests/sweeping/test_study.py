@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -191,8 +192,8 @@ def test_hyperband_ends_what_is_worse_after_as_many_epochs(space):
 
 
 @pytest.mark.services
-def test_on_postgresql_workers_at_once_make_one_study_and_take_turns(space, postgresql):
-    address = postgresql("sweeps")
+def test_on_postgresql_workers_at_once_make_one_study_and_take_turns(space, stack):
+    address = stack.database("sweeps")
     works = """
 import sys, time, pickle
 from dataclasses import replace
@@ -234,7 +235,7 @@ print(len(counted))
     study = opened(replace(space, storage=address))
     assert len(study.get_trials()) == 12
     assert len({trial.params["optimizer.lr"] for trial in study.get_trials()}) == 12
-    wrong = address.replace("tests-alone", "of-another")
+    wrong = re.sub(r":\w+@", ":of-another@", address)
     with pytest.raises(UnblurError) as caught, study_errors(wrong):
         opened(replace(space, storage=wrong))
     assert str(caught.value).startswith("postgresql://***@")

@@ -1,6 +1,7 @@
 """A training whose MLflow server goes away, or never comes: it goes on, tells once, and loses no metric."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -86,3 +87,41 @@ def test_a_server_that_dies_in_the_middle_and_returns(project, tiny, port, tmp_p
         assert run.info.status == "FINISHED"
         steps = [point.step for point in client.get_metric_history(run.info.run_id, "val/psnr")]
         assert steps == [20 * epoch - 1 for epoch in range(1, 9)]  # each once, from before and after
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("part", ["mlflow", "postgresql", "objects"])
+def test_one_of_the_services_is_away_for_a_while(project, tiny, on_stack, part):
+    """The server, its database or its object store: the training goes on, and sends at its end what it has kept."""
+    name = f"without-{part}"
+    long = (*tiny, f"registry.experiment={name}", "trainer.max_epochs=6", "data.steps_per_epoch=20")
+    process = train(*long)
+
+    def wait_for(pattern):
+        deadline = time.monotonic() + 120
+        while not list(project.glob(pattern)):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    wait_for("checkpoints/*/last.ckpt")
+    on_stack.call("stop", part)
+    try:
+        wait_for("unsent/*/journal.jsonl")
+        process.send_signal(signal.SIGSTOP)  # so that it has not ended before the service is back
+    finally:
+        on_stack.call("start", part)
+    process.send_signal(signal.SIGCONT)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert said.count("training goes on") == 1
+    assert not list((project / "unsent").iterdir())
+    assert "nothing waits" in sync().stdout
+    record = json.loads((project / "artifacts/train/run.json").read_text())
+    client = MlflowClient(on_stack.environment["MLFLOW_TRACKING_URI"])
+    (run,) = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+    assert run.info.run_id == record["run_id"]
+    assert run.info.status == "FINISHED"
+    history = client.get_metric_history(run.info.run_id, "val/psnr")
+    assert [point.step for point in history] == [20 * epoch - 1 for epoch in range(1, 7)]  # each once
+    assert history[-1].value == pytest.approx(record["val_psnr"])

@@ -27,7 +27,8 @@ def load_chosen(
     """Load a model of the catalogue by its name, or what else `load_restorer` takes.
 
     Args:
-        reference: None takes the registry's champion, or where there is none the model that comes with unblur.
+        reference: None takes the registry's champion, or where there is none the model that comes with unblur; a
+            registry that does not answer is an error.
         threads: see `load_restorer`.
         runtime: see `load_restorer`.
         precision: see `load_restorer`.
@@ -41,8 +42,8 @@ def load_chosen(
         return load(str(reference), threads, runtime=runtime, precision=precision, device=device)
     try:
         return load_restorer(CHAMPION, threads, runtime=runtime, precision=precision, device=device)
-    except NoModelVersionError:
-        if find(BOX).planned:
+    except NoModelVersionError as error:
+        if not error.is_absent or find(BOX).planned:  # another model in the champion's place would not be noticed
             raise
     return load_by_name(BOX, threads, runtime=runtime, precision=precision, device=device)
 

@@ -5,7 +5,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,8 +131,11 @@ def load_served(reference: str | None, threads: int | None, seconds: float, tile
     """
     served = None
     if reference is None:
-        with suppress(NoModelVersionError):  # then it is the model in the box
+        try:
             served = _follow(CHAMPION, threads, seconds, tile)
+        except NoModelVersionError as error:  # then it is the model in the box
+            if not error.is_absent:
+                raise
     elif is_alias(reference):
         served = _follow(reference, threads, seconds, tile)
     fixed = reference if reference and VERSION.fullmatch(reference) else ""
