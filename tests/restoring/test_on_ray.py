@@ -1,0 +1,121 @@
+"""Photographs restored by Ray: the same files as by this process alone, whatever happens to its processes."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unblur.models.loading import load_chosen
+from unblur.restoring.folder import Making, Outcome, outstanding, plan_jobs, restore_job
+from unblur.restoring.on_ray import Loading, cluster, restore_on_ray, sharing
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Where Ray listens that has been started on this machine."""
+    with cluster():
+        import ray
+
+        yield ray.get_runtime_context().gcs_address
+
+
+@pytest.fixture
+def archive(tmp_path, make_photo):
+    """A folder of five photographs in two folders, `poison.png` alone 77 pixels wide."""
+    for index, name in enumerate(("a.png", "b.jpg", "deep/c.webp", "deep/d.tif", "poison.png")):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(make_photo(60, 77 if "poison" in name else 90, index)).save(path)
+    return tmp_path / "in"
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("[!.]*") if path.is_file()}
+
+
+def restore(*arguments, cwd):
+    command = [sys.executable, "-m", "unblur.commands.restore", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_the_command_writes_what_it_writes_alone_and_goes_on_where_it_stopped(address, archive, box_onnx, tmp_path):
+    model = box_onnx()
+    whole = (archive / "b.jpg").read_bytes()
+    (archive / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    usual = ("in", "--model", model, "--compare", "--strength", "0.5")
+    on_ray = ("in", "ray", *usual[1:], "--engine", "ray", "--ray-address", address, "--ray-workers", 2)
+    alone = restore("in", "alone", *usual[1:], cwd=tmp_path)
+    done = restore(*on_ray, cwd=tmp_path)
+    assert (alone.returncode, done.returncode) == (1, 1), done.stderr
+    assert done.stderr == alone.stderr  # the line about cut.jpg
+    assert done.stderr.startswith("error: in/cut.jpg: truncated")
+    assert len(contents(tmp_path / "ray")) == 10
+    assert contents(tmp_path / "ray") == contents(tmp_path / "alone")
+
+    (archive / "cut.jpg").write_bytes(whole)
+    (tmp_path / "ray/a.png").unlink()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "ray").rglob("[!.]*.*")}
+    again = restore(*on_ray, cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "done already │     4" in again.stdout
+    changed = {path.name for path, time in before.items() if path.stat().st_mtime_ns != time}
+    assert changed == {"a.png.compare.png"}
+    assert (tmp_path / "ray/a.png").read_bytes() == (tmp_path / "alone/a.png").read_bytes()
+    assert restore("in", "ray", *usual[1:], cwd=tmp_path).stdout.startswith("nothing to do: 6 done already")
+
+
+def test_a_photograph_that_its_process_dies_of_is_a_line_and_the_rest_goes_on(address, archive, box_onnx, tmp_path):
+    def deadly(pixels, answer):
+        if pixels.shape[1] == 77:
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+    model = str(box_onnx())
+    restorer = load_chosen(model)
+    jobs, _ = plan_jobs([archive], tmp_path / "out")
+    work = {"making": Making.by(restorer, {}), "compare": False, "max_pixels": 10**6}
+    choices = {"runtime": "auto", "precision": "auto", "device": None, "threads": 1}
+    loading = Loading(model, restorer.sha256, choices)
+    outcomes = list(restore_on_ray(jobs, loading, {**work, "observe": deadly}, workers=2))
+    assert sorted(outcome.job.source.name for outcome in outcomes) == ["a.png", "b.jpg", "c.webp", "d.tif", "poison.png"]
+    errors = [outcome for outcome in outcomes if outcome.error]
+    assert [outcome.error.partition(";")[0] for outcome in errors] == [
+        f"{archive / 'poison.png'}: 2 processes have died of it"
+    ]
+    assert len(contents(tmp_path / "out")) == 4
+
+    todo = [job for job in outstanding(jobs, work["making"]) if not job.done]
+    assert [job.source.name for job in todo] == ["poison.png"]
+    (outcome,) = restore_on_ray(todo, loading, work, workers=2)
+    expected = restore_job(restorer, plan_jobs([archive / "poison.png"], tmp_path / "alone.png")[0][0])
+    assert isinstance(outcome, Outcome)
+    assert (outcome.error, expected.error) == (None, None)
+    assert np.array_equal(Image.open(tmp_path / "out/poison.png"), Image.open(tmp_path / "alone.png"))
+    assert all(job.done for job in outstanding(jobs, work["making"]))
+
+
+def test_a_worker_that_would_restore_otherwise_is_refused(address, archive, box_onnx, tmp_path):
+    from unblur.errors import UnblurError
+
+    model = str(box_onnx())
+    jobs, _ = plan_jobs([archive], tmp_path / "out")
+    choices = {"runtime": "auto", "precision": "auto", "device": None, "threads": 1}
+    with pytest.raises(UnblurError, match="install the same unblur on every machine"):
+        list(restore_on_ray(jobs, Loading(model, "0" * 64, choices), {"max_pixels": 10**6}, workers=1))
+    with pytest.raises(UnblurError, match="no such model"):
+        list(restore_on_ray(jobs, Loading("gone.onnx", "0" * 64, choices), {"max_pixels": 10**6}, workers=1))
+
+
+def test_processors_are_shared_out(address):
+    import ray
+
+    cpus = int(ray.cluster_resources()["CPU"])
+    assert sharing(None, None) == (max(1, cpus // 4), min(cpus, cpus // max(1, cpus // 4)))
+    assert sharing(2, None) == (2, max(1, cpus // 2))
+    assert sharing(3, 2) == (3, 2)
+    assert sharing(None, 1) == (cpus, 1)
