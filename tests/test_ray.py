@@ -1,19 +1,37 @@
-"""Photographs restored by Ray: the same files as by this process alone, whatever happens to its processes."""
+"""Photographs restored by Ray, an archive and over HTTP: the same files as without it, whatever its processes do.
 
+All is in one file, as starting Ray takes most of the time.
+"""
+
+import io
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from fastapi.testclient import TestClient
 from PIL import Image
 
+from unblur.commands.serve import app_of, parse
+from unblur.commands.serve_ray import application
+from unblur.errors import UnblurError, UsageError
 from unblur.models.loading import load_chosen
 from unblur.restoring.folder import Making, Outcome, outstanding, plan_jobs, restore_job
 from unblur.restoring.on_ray import Loading, cluster, restore_on_ray, sharing
 
 pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+CHOICES = {"runtime": "onnxruntime", "precision": "auto", "device": None, "threads": 1}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +66,7 @@ def test_the_command_writes_what_it_writes_alone_and_goes_on_where_it_stopped(ad
     model = box_onnx()
     whole = (archive / "b.jpg").read_bytes()
     (archive / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    usual = ("in", "--model", model, "--compare", "--strength", "0.5")
+    usual = ("in", "--model", model, "--compare", "--runtime", "onnxruntime")
     on_ray = ("in", "ray", *usual[1:], "--engine", "ray", "--ray-address", address, "--ray-workers", 2)
     alone = restore("in", "alone", *usual[1:], cwd=tmp_path)
     done = restore(*on_ray, cwd=tmp_path)
@@ -67,7 +85,6 @@ def test_the_command_writes_what_it_writes_alone_and_goes_on_where_it_stopped(ad
     changed = {path.name for path, time in before.items() if path.stat().st_mtime_ns != time}
     assert changed == {"a.png.compare.png"}
     assert (tmp_path / "ray/a.png").read_bytes() == (tmp_path / "alone/a.png").read_bytes()
-    assert restore("in", "ray", *usual[1:], cwd=tmp_path).stdout.startswith("nothing to do: 6 done already")
 
 
 def test_a_photograph_that_its_process_dies_of_is_a_line_and_the_rest_goes_on(address, archive, box_onnx, tmp_path):
@@ -76,13 +93,18 @@ def test_a_photograph_that_its_process_dies_of_is_a_line_and_the_rest_goes_on(ad
             os.kill(os.getpid(), signal.SIGSEGV)
 
     model = str(box_onnx())
-    restorer = load_chosen(model)
+    restorer = load_chosen(model, 1, runtime="onnxruntime")
     jobs, _ = plan_jobs([archive], tmp_path / "out")
     work = {"making": Making.by(restorer, {}), "compare": False, "max_pixels": 10**6}
-    choices = {"runtime": "auto", "precision": "auto", "device": None, "threads": 1}
-    loading = Loading(model, restorer.sha256, choices)
+    loading = Loading(model, restorer.sha256, CHOICES)
     outcomes = list(restore_on_ray(jobs, loading, {**work, "observe": deadly}, workers=2))
-    assert sorted(outcome.job.source.name for outcome in outcomes) == ["a.png", "b.jpg", "c.webp", "d.tif", "poison.png"]
+    assert sorted(outcome.job.source.name for outcome in outcomes) == [
+        "a.png",
+        "b.jpg",
+        "c.webp",
+        "d.tif",
+        "poison.png",
+    ]
     errors = [outcome for outcome in outcomes if outcome.error]
     assert [outcome.error.partition(";")[0] for outcome in errors] == [
         f"{archive / 'poison.png'}: 2 processes have died of it"
@@ -100,15 +122,10 @@ def test_a_photograph_that_its_process_dies_of_is_a_line_and_the_rest_goes_on(ad
 
 
 def test_a_worker_that_would_restore_otherwise_is_refused(address, archive, box_onnx, tmp_path):
-    from unblur.errors import UnblurError
-
     model = str(box_onnx())
     jobs, _ = plan_jobs([archive], tmp_path / "out")
-    choices = {"runtime": "auto", "precision": "auto", "device": None, "threads": 1}
     with pytest.raises(UnblurError, match="install the same unblur on every machine"):
-        list(restore_on_ray(jobs, Loading(model, "0" * 64, choices), {"max_pixels": 10**6}, workers=1))
-    with pytest.raises(UnblurError, match="no such model"):
-        list(restore_on_ray(jobs, Loading("gone.onnx", "0" * 64, choices), {"max_pixels": 10**6}, workers=1))
+        list(restore_on_ray(jobs, Loading(model, "0" * 64, CHOICES), {"max_pixels": 10**6}, workers=1))
 
 
 def test_processors_are_shared_out(address):
@@ -119,3 +136,63 @@ def test_processors_are_shared_out(address):
     assert sharing(2, None) == (2, max(1, cpus // 2))
     assert sharing(3, 2) == (3, 2)
     assert sharing(None, 1) == (cpus, 1)
+
+
+def ask(address, body=None):
+    """Return status, headers and content of what Ray Serve answers."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, body), timeout=60) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def deployment(box_onnx, tmp_path, port):
+    """Write ops/ray_serve.yaml down with another port and model, and return its path and options."""
+    content = yaml.safe_load((ROOT / "ops/ray_serve.yaml").read_text())
+    content["http_options"]["port"] = port
+    arguments = content["applications"][0]["args"]
+    arguments["options"] += f" --model {box_onnx()} --max-megapixels 0.01"
+    path = tmp_path / "ray_serve.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path, arguments["options"]
+
+
+def test_two_replicas_answer_as_the_server_does(address, box_onnx, make_photo, tmp_path):
+    from ray import serve
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path, options = deployment(box_onnx, tmp_path, port)
+    command = [Path(sys.executable).with_name("serve"), "run", "--address", address, path]
+    with (tmp_path / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            at = f"http://127.0.0.1:{port}"
+            while (found := serve.status().applications.get("unblur")) is None or found.status != "RUNNING":
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                time.sleep(0.5)
+            assert found.deployments["unblur"].replica_states == {"RUNNING": 2}
+            stream = io.BytesIO()
+            Image.fromarray(make_photo(60, 90)).save(stream, "PNG")
+            large = io.BytesIO()
+            Image.fromarray(make_photo(120, 120)).save(large, "PNG")
+            with TestClient(app_of(parse(options.split()))) as client:
+                for content in (stream.getvalue(), b"no photograph", large.getvalue()):
+                    expected = client.post("/v1/restore", content=content)
+                    for _ in range(4):  # by either replica
+                        status, headers, answer = ask(f"{at}/v1/restore", content)
+                        assert (status, answer) == (expected.status_code, expected.content)
+                    assert headers.get("x-unblur-sha256") == expected.headers.get("x-unblur-sha256")
+                    assert headers["content-security-policy"] == expected.headers["content-security-policy"]
+                status, _, answer = ask(f"{at}/readyz")
+                assert (status, json.loads(answer)) == (200, client.get("/readyz").json())
+            assert ask(f"{at}/v1/jobs", stream.getvalue())[0] == 429  # another replica would be asked for them
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def test_options_that_ray_serve_has_its_own_words_for_are_refused():
+    with pytest.raises(UsageError, match="--port, --shadow: not with Ray Serve"):
+        application({"options": "--port 8001 --shadow box"})
