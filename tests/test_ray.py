@@ -24,9 +24,9 @@ from PIL import Image
 from unblur.commands.serve import app_of, parse
 from unblur.commands.serve_ray import application
 from unblur.errors import UnblurError, UsageError
+from unblur.library.on_ray import Loading, cluster, restore_on_ray, sharing
 from unblur.models.loading import load_chosen
 from unblur.restoring.folder import Making, Outcome, outstanding, plan_jobs, restore_job
-from unblur.restoring.on_ray import Loading, cluster, restore_on_ray, sharing
 
 pytestmark = pytest.mark.slow
 

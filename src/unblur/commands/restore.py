@@ -93,7 +93,7 @@ def _engine(
     from unblur.console import tracker
 
     if options.engine == "ray":
-        from unblur.restoring.on_ray import Loading, cluster, restore_on_ray, sharing
+        from unblur.library.on_ray import Loading, cluster, restore_on_ray, sharing
 
         with cluster(options.ray_address):
             workers, threads = sharing(options.ray_workers, options.threads)

@@ -128,9 +128,7 @@ def restore_on_ray(
             if lost[job] < TRIES:
                 waiting.appendleft(job)
             else:
-                line = (
-                    f"{job.source}: {TRIES} processes have died of it; try a smaller --tile, or convert it to PNG first"
-                )
+                line = f"{job.source}: {TRIES} processes have died of it; try a smaller --tile, or leave it out"
                 yield Outcome(job, 0.0, error=line)
             start()
             continue
