@@ -52,13 +52,7 @@ def cluster(address: str | None = None) -> Iterator[None]:
     os.environ.update(QUIET)
     import ray
 
-    started: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECTS} if address is None else {}
-    try:
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **started)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = f"{address}: Ray does not answer there" if address else "Ray cannot be started on this machine"
-        msg = f"{where} ({' '.join(str(error).split())[:200]}); see `ray status`, or leave out --engine ray"
-        raise UnblurError(msg) from error
+    _connect(address)
     # Ray prints of each process that dies, and has no switch for it; the line of the photograph says so already.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
     catch_signals()  # Ray has taken SIGTERM
@@ -66,6 +60,23 @@ def cluster(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    import ray
+
+    started: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECTS} if address is None else {}
+    for last in (False, True):  # it gives up after 30 s, which a busy machine may take the first time
+        try:
+            ray.init(address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **started)
+        except Exception as error:  # that very class where it starts too slowly
+            ray.shutdown()
+            if address is None and not last:
+                continue
+            where = f"{address}: Ray does not answer there" if address else "Ray cannot be started on this machine"
+            msg = f"{where} ({' '.join(str(error).split())[:200]}); see `ray status`, or leave out --engine ray"
+            raise UnblurError(msg) from error
+        return
 
 
 def sharing(workers: int | None, threads: int | None) -> tuple[int, int]:
