@@ -128,6 +128,12 @@ def test_a_worker_that_would_restore_otherwise_is_refused(address, archive, box_
         list(restore_on_ray(jobs, Loading(model, "0" * 64, CHOICES), {"max_pixels": 10**6}, workers=1))
 
 
+def test_an_address_where_no_ray_is_is_one_line():
+    for wrong, said in {"127.0.0.1:1": "nobody listens there", "auto": "expected HOST:PORT"}.items():
+        with pytest.raises(UnblurError, match=said), cluster(wrong):
+            pass
+
+
 def test_processors_are_shared_out(address):
     import ray
 

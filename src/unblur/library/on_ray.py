@@ -6,6 +6,7 @@ it either tries the block for ever or leaves it away without a word.
 
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from PIL import Image
 
 from unblur import __version__
 from unblur.config.entry import catch_signals
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
 from unblur.models.loading import load_chosen
 from unblur.restoring.folder import Job, Outcome, comparison_path, restore_job
 from unblur.safety.hashing import sha256_file
@@ -28,7 +29,7 @@ TRIES = 2  # of a photograph whose process dies: the first time it may have been
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning of what a later Ray will do
-    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # else what its parts in C++ remark comes between the lines
 }
 Written = dict[Path, tuple[Made, str]]  # a file that a worker has written: what it was made of, its SHA-256
 
@@ -65,6 +66,8 @@ def cluster(address: str | None = None) -> Iterator[None]:
 def _connect(address: str | None) -> None:
     import ray
 
+    if address is not None:
+        _require_listening(address)
     started: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECTS} if address is None else {}
     for last in (False, True):  # it gives up after 30 s, which a busy machine may take the first time
         try:
@@ -77,6 +80,21 @@ def _connect(address: str | None) -> None:
             msg = f"{where} ({' '.join(str(error).split())[:200]}); see `ray status`, or leave out --engine ray"
             raise UnblurError(msg) from error
         return
+
+
+def _require_listening(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        msg = f"--ray-address {address}: expected HOST:PORT, as `ray start --head` tells it"
+        raise UsageError(msg)
+    try:
+        socket.create_connection((host, int(port)), 10).close()
+    except (OSError, OverflowError) as error:
+        msg = (
+            f"--ray-address {address}: nobody listens there ({error}); see `ray status` on the cluster's first machine"
+        )
+        raise UnblurError(msg) from error
 
 
 def sharing(workers: int | None, threads: int | None) -> tuple[int, int]:
