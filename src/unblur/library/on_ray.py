@@ -29,7 +29,6 @@ TRIES = 2  # of a photograph whose process dies: the first time it may have been
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning of what a later Ray will do
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # else what its parts in C++ remark comes between the lines
 }
 Written = dict[Path, tuple[Made, str]]  # a file that a worker has written: what it was made of, its SHA-256
 
