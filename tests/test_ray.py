@@ -28,8 +28,6 @@ from unblur.library.on_ray import Loading, cluster, restore_on_ray, sharing
 from unblur.models.loading import load_chosen
 from unblur.restoring.folder import Making, Outcome, outstanding, plan_jobs, restore_job
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[1]
 CHOICES = {"runtime": "onnxruntime", "precision": "auto", "device": None, "threads": 1}
 
@@ -62,6 +60,7 @@ def restore(*arguments, cwd):
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_writes_alone_and_goes_on_where_it_stopped(address, archive, box_onnx, tmp_path):
     model = box_onnx()
     whole = (archive / "b.jpg").read_bytes()
@@ -87,6 +86,7 @@ def test_the_command_writes_what_it_writes_alone_and_goes_on_where_it_stopped(ad
     assert (tmp_path / "ray/a.png").read_bytes() == (tmp_path / "alone/a.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_photograph_that_its_process_dies_of_is_a_line_and_the_rest_goes_on(address, archive, box_onnx, tmp_path):
     def deadly(pixels, answer):
         if pixels.shape[1] == 77:
@@ -121,6 +121,7 @@ def test_a_photograph_that_its_process_dies_of_is_a_line_and_the_rest_goes_on(ad
     assert all(job.done for job in outstanding(jobs, work["making"]))
 
 
+@pytest.mark.slow
 def test_a_worker_that_would_restore_otherwise_is_refused(address, archive, box_onnx, tmp_path):
     model = str(box_onnx())
     jobs, _ = plan_jobs([archive], tmp_path / "out")
@@ -134,6 +135,7 @@ def test_an_address_where_no_ray_is_is_one_line():
             pass
 
 
+@pytest.mark.slow
 def test_processors_are_shared_out(address):
     import ray
 
@@ -164,6 +166,7 @@ def deployment(box_onnx, tmp_path, port):
     return path, arguments["options"]
 
 
+@pytest.mark.services
 def test_two_replicas_answer_as_the_server_does(address, box_onnx, make_photo, tmp_path):
     from ray import serve
 
