@@ -65,7 +65,7 @@ def test_the_command_writes_what_it_writes_alone_and_goes_on_where_it_stopped(ad
     model = box_onnx()
     whole = (archive / "b.jpg").read_bytes()
     (archive / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    usual = ("in", "--model", model, "--compare", "--runtime", "onnxruntime")
+    usual = ("in", "--model", model, "--compare", "--runtime", "onnxruntime", "--threads", 1)
     on_ray = ("in", "ray", *usual[1:], "--engine", "ray", "--ray-address", address, "--ray-workers", 2)
     alone = restore("in", "alone", *usual[1:], cwd=tmp_path)
     done = restore(*on_ray, cwd=tmp_path)

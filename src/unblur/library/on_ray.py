@@ -90,9 +90,7 @@ def _require_listening(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), 10).close()
     except (OSError, OverflowError) as error:
-        msg = (
-            f"--ray-address {address}: nobody listens there ({error}); see `ray status` on its first machine"
-        )
+        msg = f"--ray-address {address}: nobody listens there ({error}); see `ray status` on its first machine"
         raise UnblurError(msg) from error
 
 
