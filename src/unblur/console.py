@@ -1,6 +1,6 @@
 """What a person sees: tables, progress bars and what to do next."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.text import Text
 from unblur.safety.secrets import masked
 
 T = TypeVar("T")
-Track = Callable[[Sequence[Any]], Iterable[Any]]
+Track = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 class _MaskedConsole(Console):
@@ -35,10 +35,13 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     console.print(table)
 
 
-def tracker(description: str) -> Track:
-    """Return a function that passes a sequence's items on and shows how far it has come and how long it will take."""
+def tracker(description: str, total: int | None = None) -> Track:
+    """Return a function that passes a sequence's items on and shows how far it has come and how long it will take.
 
-    def track(items: Sequence[T]) -> Iterable[T]:
+    Of what has no length, `total` says how many there are.
+    """
+
+    def track(items: Iterable[T]) -> Iterable[T]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -48,7 +51,8 @@ def tracker(description: str) -> Track:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=console) as progress:
-            yield from progress.track(items, description=description, total=len(items))
+            count = len(items) if total is None and isinstance(items, Sized) else total
+            yield from progress.track(items, description=description, total=count)
 
     return track
 

@@ -58,6 +58,7 @@ LIBRARIES = {
     "pydantic_core": "pydantic_core",
     "_pygit2": "pygit2",
     "pygit2": "pygit2",
+    "ray": "ray.exceptions ray.serve.exceptions ray.serve.schema",
     "requests": "requests.exceptions",
     "ruamel": "ruamel.yaml ruamel.yaml.constructor",
     "s3fs": "s3fs",

@@ -2,14 +2,17 @@
 
 import argparse
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from unblur.commands.restore_options import load_named, making_of, parse
 from unblur.config.entry import command, tell
 from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
-    from unblur.restoring.folder import Outcome
+    from unblur.restoring.folder import Job, Outcome
+    from unblur.runtimes.restorer import Restorer
 
 
 @command
@@ -20,25 +23,27 @@ def main(argv: list[str]) -> int:
         msg = f"--burst: got {len(options.sources)} folders or files; give the one folder of the shots"
         raise UsageError(msg)
 
-    from unblur.restoring.folder import VIDEOS, outstanding, plan_jobs, restore_job, shown
+    from unblur.restoring.folder import VIDEOS, outstanding, plan_jobs, shown
     from unblur.runtimes.tiles import plan_axis
 
     if options.batch < 1:
         msg = f"--batch {options.batch}: expected at least 1 tile"
         raise UsageError(msg)
     if options.burst or (len(options.sources) == 1 and options.source.suffix.lower() in VIDEOS):
+        if options.engine == "ray":
+            msg = "--engine ray: restores photographs; leave it out for a video or a burst"
+            raise UsageError(msg)
         plan_axis(1, options.tile, options.overlap)
         from unblur.commands.restore_sequence import restore_burst_command, restore_video_command
 
         return (restore_burst_command if options.burst else restore_video_command)(options)
 
-    from unblur.console import console, tracker
+    from unblur.console import console
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
     jobs, left_out = plan_jobs(options.sources, options.target, options.into, options.compare)
 
     from PIL import Image
-    from rich.markup import escape
 
     max_pixels = round(options.max_megapixels * 1e6)
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, below that of today's telephones
@@ -55,31 +60,54 @@ def main(argv: list[str]) -> int:
     if not todo:
         console.print(f"nothing to do: {len(jobs)} done already (--overwrite does them again)", highlight=False)
         return 0
+    work = {
+        "tile": options.tile,
+        "overlap": options.overlap,
+        "batch_size": options.batch,
+        "compare": options.compare,
+        "max_pixels": max_pixels,
+        "making": making,
+        "strength": options.strength,
+        "guard": options.guard,
+    }
     start = time.perf_counter()
-    single = len(jobs) == 1
-    over_tiles = tracker(escape(todo[0].source.name)) if single else lambda steps: steps
     outcomes = []
-    for job in todo if single else tracker("photographs")(todo):
-        outcome = restore_job(
-            restorer,
-            job,
-            tile=options.tile,
-            overlap=options.overlap,
-            batch_size=options.batch,
-            compare=options.compare,
-            track=over_tiles,
-            max_pixels=max_pixels,
-            making=making,
-            strength=options.strength,
-            guard=options.guard,
-        )
-        outcomes.append(outcome)
-        if outcome.error:
-            tell("error", outcome.error)
-        for note in outcome.notes:
-            tell("note", f"{job.source}: {note}")
+    with _engine(options, restorer, todo, work, single=len(jobs) == 1) as restored:
+        for outcome in restored:
+            outcomes.append(outcome)
+            if outcome.error:
+                tell("error", outcome.error)
+            for note in outcome.notes:
+                tell("note", f"{outcome.job.source}: {note}")
     _report(outcomes, len(jobs) - len(todo), restorer.name, time.perf_counter() - start, options)
     return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+@contextmanager
+def _engine(
+    options: argparse.Namespace, restorer: "Restorer", todo: "list[Job]", work: dict[str, Any], *, single: bool
+) -> "Iterator[Iterable[Outcome]]":
+    """Give the outcomes as they come, of this process or of Ray's, with a progress bar."""
+    from rich.markup import escape
+
+    from unblur.console import tracker
+
+    if options.engine == "ray":
+        from unblur.library.on_ray import Loading, cluster, restore_on_ray, sharing
+
+        with cluster(options.ray_address):
+            workers, threads = sharing(options.ray_workers, options.threads)
+            choices = {name: getattr(options, name) for name in ("runtime", "precision", "device")}
+            loading = Loading(options.model, restorer.sha256, {**choices, "threads": threads})
+            yield tracker("photographs", len(todo))(restore_on_ray(todo, loading, work, workers=workers))
+        return
+    from unblur.restoring.folder import restore_job
+
+    if single:
+        over_tiles = tracker(escape(todo[0].source.name))
+        yield (restore_job(restorer, job, track=over_tiles, **work) for job in todo)
+    else:
+        yield (restore_job(restorer, job, **work) for job in tracker("photographs")(todo))
 
 
 def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float, options: argparse.Namespace) -> None:

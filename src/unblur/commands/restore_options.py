@@ -24,10 +24,13 @@ PRECISION = "of what is not quantized (default: bf16 where the processor has it;
 STRENGTH = "share of the restoration, 0 to 1 (default: 1), or auto: what is sharp already and intended bokeh stay"
 STEADY = "let a video flicker as an image model makes it; default: where the picture stands still, no more than it did"
 
+ENGINE = "ray: by processes on one machine or many, for archives (needs unblur[ray]); default: by this process alone"
+
 # Options that leave the pixels as they are.
 SAME_PIXELS = {
     *("source", "sources", "target", "into", "model", "fast"),
     *("batch", "threads", "max_megapixels", "overwrite", "compare"),
+    *("engine", "ray_address", "ray_workers"),
 }
 
 
@@ -94,7 +97,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--no-steady", dest="steady", action="store_false", help=STEADY)
     parser.add_argument("--compare", action="store_true", help="write NAME.compare.png beside it: before and after")
+    parser.add_argument("--engine", default="local", choices=("local", "ray"), help=ENGINE)
+    parser.add_argument(
+        "--ray-address", metavar="HOST:PORT", help="of a running cluster (default: Ray is started here)"
+    )
+    parser.add_argument("--ray-workers", type=int, metavar="N", help="processes (default: one for four processors)")
     options = parser.parse_args(argv)
+    if options.engine == "local" and (options.ray_address or options.ray_workers):
+        parser.error("--ray-address and --ray-workers go with --engine ray")
+    if options.ray_workers is not None and options.ray_workers < 1:
+        parser.error(f"--ray-workers {options.ray_workers}: expected at least 1")
     options.into = options.target.endswith(("/", os.sep))
     options.target = Path(options.target)
     options.source, options.model = options.sources[0], _model(options)

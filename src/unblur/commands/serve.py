@@ -12,6 +12,8 @@ from unblur.config.entry import Stopped, command
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from unblur.drift.recorder import Recorder
     from unblur.serving.challenger.canary import Canary
     from unblur.serving.challenger.shadow import Shadow
@@ -21,12 +23,34 @@ if TYPE_CHECKING:
 @command
 def main(argv: list[str]) -> int:
     """Load the model, then serve until a signal asks to stop: requests under way are finished, the exit code is 0."""
-    options = _options(argv)
+    options = parse(argv)
 
+    from unblur.serving.running import Running
+
+    app = app_of(options)
+    listening = _listen(options.host, options.port)
+    where, rpc = f"http://{options.host}:{options.port}", ""
+    if options.grpc_port is not None:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it cannot do for a client it would write to stderr
+        _listen(options.host, options.grpc_port).close()  # gRPC's own message would say no reason
+        rpc = f"[{options.host}]:{options.grpc_port}" if ":" in options.host else f"{options.host}:{options.grpc_port}"
+        where += f", gRPC at {rpc}"
+    print(f"{app.state.served.now.model.name} at {where}", file=sys.stderr, flush=True)
+    try:
+        Running(app, rpc, options.grace).run(sockets=[listening])
+    except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
+        return 0
+    finally:
+        if app.state.desk.settings.statistics:
+            app.state.desk.settings.statistics.close()
+    return 0
+
+
+def app_of(options: argparse.Namespace) -> "FastAPI":
+    """Load the model that the options of `unblur serve` name, and return what answers, within their limits."""
     from PIL import Image
 
     from unblur.serving.app import make_app
-    from unblur.serving.running import Running
     from unblur.serving.served import load_served
     from unblur.serving.settings import Settings, keys_of_environment, read_keys
     from unblur.serving.watching import log_to_stdout
@@ -50,26 +74,11 @@ def main(argv: list[str]) -> int:
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
     log_to_stdout()
     served = load_served(options.model, options.threads, options.follow, settings.tile)
-    app = make_app(served, settings, *_challenger(options, settings))
-    listening = _listen(options.host, options.port)
-    where, rpc = f"http://{options.host}:{options.port}", ""
-    if options.grpc_port is not None:
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it cannot do for a client it would write to stderr
-        _listen(options.host, options.grpc_port).close()  # gRPC's own message would say no reason
-        rpc = f"[{options.host}]:{options.grpc_port}" if ":" in options.host else f"{options.host}:{options.grpc_port}"
-        where += f", gRPC at {rpc}"
-    print(f"{served.now.model.name} at {where}", file=sys.stderr, flush=True)
-    try:
-        Running(app, rpc, options.grace).run(sockets=[listening])
-    except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
-        return 0
-    finally:
-        if settings.statistics:
-            settings.statistics.close()
-    return 0
+    return make_app(served, settings, *_challenger(options, settings))
 
 
-def _options(argv: list[str]) -> argparse.Namespace:
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Return the options, as the command line gives them; wrong ones end the command with exit code 2."""
     from unblur.serving.settings import Settings
 
     usual = Settings()

@@ -26,6 +26,7 @@ EXTRAS = {
     "pillow_heif": "heic",
     "prometheus_client": "serve",
     "pyarrow": "drift",
+    "ray": "ray",
     "s3fs": "s3",
     "starlette": "serve",
     "uvicorn": "serve",

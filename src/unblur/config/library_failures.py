@@ -98,6 +98,7 @@ MEANINGS = {
     "torch.AcceleratorError": "the GPU has failed; see what `nvidia-smi` says, or take the processor: trainer=cpu",
     "torch.cuda": "the GPU cannot be used; see what `nvidia-smi` says, or take the processor: trainer=cpu",
     "concurrent.futures._base.BrokenExecutor": _PROCESS,
+    "ray": "Ray cannot do this; see what `ray status` says of the cluster, then run the same command again to go on",
     "psutil": "a process has ended while it was measured; run the same command again",
     # MLflow and its database
     "mlflow": "MLflow cannot do this; see what `unblur doctor` says of it, and the log of its server",

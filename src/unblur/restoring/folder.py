@@ -7,7 +7,7 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -134,13 +134,13 @@ def outstanding(jobs: Sequence[Job], making: Making, *, compare: bool = False, o
     """
     if overwrite:
         return list(jobs)
-    lines = {folder: read_lines(folder) for folder in {job.target.parent for job in jobs}}
+    lines = {folder: _by_name(read_lines(folder)) for folder in {job.target.parent for job in jobs}}
     foreign, marked = [], []
     for job in jobs:
         targets = [job.target, comparison_path(job.target)] if compare else [job.target]
         there = [path for path in targets if path.exists()]
         made = making.of(job.source) if there else None
-        states = {path: state(path, made, lines[path.parent]) for path in there if made}
+        states = {path: state(path, made, lines[path.parent].get(path.name, [])) for path in there if made}
         foreign += [path for path, found in states.items() if found == "foreign"]
         marked.append(replace(job, done=len(there) == len(targets) and set(states.values()) == {"done"}))
     if foreign:
@@ -151,6 +151,14 @@ def outstanding(jobs: Sequence[Job], making: Making, *, compare: bool = False, o
         )
         raise UnblurError(msg)
     return marked
+
+
+def _by_name(lines: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Sort a folder's lines by file: a folder of an archive has too many to go through them for each."""
+    sorted_: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        sorted_.setdefault(line["file"], []).append(line)
+    return sorted_
 
 
 def find_photos(folder: Path, leave_out: Path | None = None) -> tuple[list[Path], Counter[str]]:
@@ -254,6 +262,7 @@ def restore_job(
     strength: float | None = 1.0,
     guard: bool = True,
     observe: Callable[[Pixels, Answer], None] | None = None,
+    record: Callable[[Path, Made], AbstractContextManager[None]] = recorded,
 ) -> Outcome:
     """Restore one photograph. What is wrong with it, or with the place to write to, comes back as the outcome's error.
 
@@ -271,6 +280,7 @@ def restore_job(
             to gain and its format is that of the target.
         guard: put back what no answer may do (`unblur.runtimes.guard`), and note it.
         observe: is called with the photograph's pixels and the answer to them, before that is written.
+        record: writes down what a file is made of, around its writing.
 
     Raises:
         UsageError: `tile` and `overlap` do not fit together, which is no single photograph's fault.
@@ -295,7 +305,7 @@ def restore_job(
         if observe is not None:
             observe(photo.pixels, answer)
         photo, notes = replace(photo, pixels=answer.pixels), (*notes, *answer.notes)
-        with recorded(job.target, made) if made else nullcontext():
+        with record(job.target, made) if made else nullcontext():
             if not answer.changed and check_image_header(job.source).format == output_format(job.target):
                 with replacing(job.target) as unfinished:
                     shutil.copyfile(job.source, unfinished)
@@ -303,7 +313,7 @@ def restore_job(
                 write_photo(photo, job.target)
         if before is not None:
             beside = comparison_path(job.target)
-            with recorded(beside, made) if made else nullcontext():
+            with record(beside, made) if made else nullcontext():
                 write_comparison(before, eight_bit(photo.pixels), beside)
     except UsageError:
         raise

@@ -33,7 +33,7 @@ def state(target: Path, made: Made, lines: "list[dict[str, Any]] | None" = None)
     Args:
         target: the file.
         made: what it would be made of.
-        lines: of its folder, if they have been read already (`read_lines`).
+        lines: of its folder, or of the file in it, if they have been read already (`read_lines`).
     """
     if not target.exists():
         return "new"
@@ -52,15 +52,14 @@ def state(target: Path, made: Made, lines: "list[dict[str, Any]] | None" = None)
 @contextmanager
 def recorded(target: Path, made: Made) -> Iterator[None]:
     """Write down before and after the block that the file `target`, which the block writes, is ours."""
-    make_folder(target.parent)
-    _append(target, made, None)
+    note_down(target, made, None)
     try:
         yield
     except BaseException:
         with suppress(OSError):
-            _append(target, made, "")
+            note_down(target, made, "")
         raise
-    _append(target, made, sha256_file(target))
+    note_down(target, made, sha256_file(target))
 
 
 def read_lines(folder: Path) -> list[dict[str, Any]]:
@@ -80,11 +79,9 @@ def read_lines(folder: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _plain(made: Made) -> Any:  # noqa: ANN401 (JSON)
-    return json.loads(json.dumps(asdict(made), default=str))
-
-
-def _append(target: Path, made: Made, sha256: str | None) -> None:
+def note_down(target: Path, made: Made, sha256: str | None) -> None:
+    """Append a line about a file: its SHA-256, None before it is written, "" where that has failed."""
+    make_folder(target.parent)
     line = json.dumps({"file": target.name, "sha256": sha256, "made": _plain(made)})
     listed = target.parent / LIST
     is_new = not listed.exists()
@@ -97,3 +94,7 @@ def _append(target: Path, made: Made, sha256: str | None) -> None:
         sync_stream(stream)
     if is_new:
         sync_folder(target.parent)
+
+
+def _plain(made: Made) -> Any:  # noqa: ANN401 (JSON)
+    return json.loads(json.dumps(asdict(made), default=str))

@@ -21,8 +21,9 @@ class Running(uvicorn.Server):
     """
 
     def __init__(self, app: FastAPI, rpc: str = "", grace: int = 30, **options: Any) -> None:  # noqa: ANN401
-        # Its access log is off: our own has an id for each request.
-        usual = {"log_config": None, "access_log": False, "server_header": False}
+        # Its access log is off: our own has an id for each request. What else is installed decides nothing.
+        usual: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
+        usual |= {"loop": "asyncio", "http": "h11", "ws": "none"}
         super().__init__(uvicorn.Config(app, timeout_graceful_shutdown=grace, **usual | options))
         self.app, self.address, self.grace = app, rpc, grace
         self.rpc: Any = None
