@@ -67,6 +67,7 @@ def photo(tmp_path, make_photo):
 
 def look(page, name, full_page=True):
     if LOOK:
+        page.wait_for_timeout(500)  # until frames are drawn
         page.screenshot(path=Path(LOOK, f"{name}.png"), full_page=full_page)
 
 
@@ -332,7 +333,7 @@ def test_a_click_explains_a_region(visit, box_onnx, photo, monkeypatch):
     look(page, "explaining")
     state = page.locator("#why-state")
     expect(state).to_contain_text("column 200, row 150")
-    expect(state).to_contain_text("why the model restored it so", timeout=120_000)
+    expect(state).to_contain_text("why the model restored it so", timeout=300_000)
     explained = page.frame_locator("#why-page")
     expect(explained.locator("ol.plain li")).to_have_count(3)
     expect(explained.locator("body")).to_contain_text("upper left corner at 184, 134")

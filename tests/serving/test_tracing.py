@@ -13,7 +13,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+import numpy as np
 import pytest
+import tritonclient.grpc as triton
 from fastapi.testclient import TestClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
@@ -30,6 +32,8 @@ from unblur.serving.settings import Settings
 from unblur.serving.tracing import Traces, traces_of_environment
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"  # of the example in W3C's Trace Context
+CALLER_TRACE, CALLER_SPAN = CALLER[3:35], CALLER[36:52]
+CALL = "gRPC /inference.GRPCInferenceService/ModelInfer"
 
 
 class Same:
@@ -63,11 +67,15 @@ def spans():
 
 @pytest.fixture
 def client(restorer, spans):
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    app = make_app(Served(Loaded(Model(restorer))), Settings(traces=Traces(provider)))
+    app = make_app(Served(Loaded(Model(restorer))), Settings(traces=traced(spans)))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+def traced(spans):
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    return Traces(provider)
 
 
 def by_name(spans):
@@ -80,8 +88,8 @@ def test_a_request_is_a_part_of_the_callers_trace_and_has_its_own_parts(client, 
     found = by_name(spans)
     assert set(found) == {"POST /v1/restore", "queue", "decode", "restore", "encode"}
     request = found["POST /v1/restore"]
-    assert f"{request.context.trace_id:032x}" == CALLER[3:35]
-    assert f"{request.parent.span_id:016x}" == CALLER[36:52]
+    assert f"{request.context.trace_id:032x}" == CALLER_TRACE
+    assert f"{request.parent.span_id:016x}" == CALLER_SPAN
     assert {found[name].parent.span_id for name in found if name[0] != "P"} == {request.context.span_id}
     in_order = ["queue", "decode", "restore", "encode"]
     assert sorted(in_order, key=lambda name: found[name].start_time) == in_order
@@ -108,6 +116,21 @@ def test_a_job_is_a_part_of_the_request_that_began_it_and_its_address_stays_secr
     assert found["job"].attributes["unblur.request"] == "mine-2"
     assert found["job"].attributes["unblur.status"] == "done"
     assert job["id"] not in "".join(span.to_json() for span in spans.get_finished_spans())
+
+
+def test_a_call_over_grpc_is_a_part_of_the_callers_trace_too(restorer, spans, serve):
+    server, _ = serve(make_app(Served(Loaded(Model(restorer))), Settings(traces=traced(spans))), rpc=True)
+    given = triton.InferInput("image", [1, 8, 8, 3], "UINT8")
+    given.set_data_from_numpy(np.zeros((1, 8, 8, 3), np.uint8))
+    with triton.InferenceServerClient(server.address) as client:
+        client.is_server_live()
+        client.infer("unblur", [given], headers={"traceparent": CALLER, "x-request-id": "mine-3"})
+    while CALL not in (found := by_name(spans)):
+        time.sleep(0.02)
+    assert set(found) == {CALL, "queue", "decode", "restore", "encode"}
+    assert f"{found[CALL].context.trace_id:032x}" == CALLER_TRACE
+    assert {found[name].parent.span_id for name in found if name != CALL} == {found[CALL].context.span_id}
+    assert found[CALL].attributes["unblur.request"] == "mine-3"
 
 
 def test_what_fails_is_marked_without_its_words(client, restorer, spans, photo):

@@ -11,12 +11,19 @@ from PIL import Image
 
 import unblur
 from unblur.errors import UsageError
+from unblur.library import Model
 from unblur.serving.app import make_app
 from unblur.serving.jobs import explaining
 from unblur.serving.jobs.explaining import WORKER, Place, place_of
 from unblur.serving.policies import STYLE
-from unblur.serving.served import Loaded, Served
+from unblur.serving.served import Loaded, Served, load_served
 from unblur.serving.settings import Settings
+
+
+class Named:
+    """What a model is called by."""
+
+    name, sha256, task = "named", "a" * 64, "image"
 
 
 @pytest.fixture
@@ -41,7 +48,7 @@ def started(box_onnx):
         client.__exit__(None, None, None)
 
 
-def ended(client, job, seconds=120):
+def ended(client, job, seconds=300):
     end = time.monotonic() + seconds
     while (said := client.get(job["address"]).json())["status"] in ("queued", "restoring"):
         assert time.monotonic() < end, said
@@ -93,7 +100,7 @@ def test_what_cannot_be_explained_is_told_and_what_is_cancelled_ends(started, ph
     said = ended(client, outside)
     assert said["status"] == "failed"
     assert said["error"].startswith("at 3,3: a region of 32 pixels around it leaves the picture, which is 240 x 200;")
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not processes():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -114,6 +121,9 @@ def test_what_is_no_place_no_photograph_or_not_offered_is_refused(started, photo
     assert (refused.status_code, refused.json()) == (404, {"error": "this server explains nothing (--no-explain)"})
     told = closed.get("/v1/model").json()
     assert (told["explains"], told["explains_not"]) == (False, "this server explains nothing (--no-explain)")
+    path = str(box_onnx(5, "other.onnx"))
+    assert load_served(path, 1, 0, 64).now.again == path
+    assert Loaded(Model(Named()), "models:/unblur/7", "models:/unblur@champion").again == "models:/unblur/7"
     unknown = TestClient(make_app(Served(Loaded(unblur.load(box_onnx(), threads=1))), Settings()))
     assert "cannot be loaded once more" in unknown.get("/v1/model").json()["explains_not"]
 

@@ -77,8 +77,8 @@ def _in_whole(found: Explanation, region: Region, around: Region, width: int, he
     place = {"left": region.left, "top": region.top, "size": region.size}
     about = {**found.about, "width": width, "height": height, "region": place}
     note = (
-        f"The pictures show the {around.size} x {around.size} pixels around the region, from column {around.left} and "
-        f"row {around.top} on."
+        f"Sentences and pictures are of the {around.size} x {around.size} pixels around the region, from column "
+        f"{around.left} and row {around.top} on."
     )
     return replace(found, about=about, notes=(note, *found.notes))
 
