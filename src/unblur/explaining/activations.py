@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from unblur.blur.psf import PSF, splat
@@ -114,16 +114,27 @@ def straight(length: float, angle: float) -> PSF:
 
 def _tuned(block: str, answers: NDArray[np.float64]) -> Iterator[Tuning]:
     """Yield the tuning of each channel of answers (lengths, angles, C)."""
-    for channel in range(answers.shape[2]):
-        own = answers[..., channel] / max(float(answers[0, :, channel].mean()), 1e-12)
-        if answers[..., channel].max() < 1e-6:
-            continue
-        lengths = np.repeat(LENGTHS, len(ANGLES))
-        strength = float(spearmanr(lengths, own.ravel()).statistic) if np.ptp(own) > 0 else 0.0
-        by_angle = own[2:].mean(axis=0)
-        vector = complex((by_angle * np.exp(2j * np.deg2rad(ANGLES))).sum()) / max(float(by_angle.sum()), 1e-12)
-        preferred = float(np.rad2deg(np.angle(vector)) / 2 % 180)
-        yield Tuning(block, channel, strength, preferred, abs(vector), tuple(map(float, own.mean(axis=1))))
+    own = answers / np.maximum(answers[0].mean(axis=0), 1e-12)
+    strengths = _rank_correlations(np.repeat(LENGTHS, len(ANGLES)), own.reshape(-1, own.shape[2]))
+    by_angle = own[2:].mean(axis=0)
+    vectors = (by_angle * np.exp(2j * np.deg2rad(ANGLES))[:, None]).sum(axis=0)
+    vectors /= np.maximum(by_angle.sum(axis=0), 1e-12)
+    preferred = np.rad2deg(np.angle(vectors)) / 2 % 180
+    for channel in np.flatnonzero(answers.max(axis=(0, 1)) >= 1e-6):
+        curve = tuple(map(float, own[:, :, channel].mean(axis=1)))
+        figures = float(strengths[channel]), float(preferred[channel]), float(abs(vectors[channel]))
+        yield Tuning(block, int(channel), *figures, curve)
+
+
+def _rank_correlations(one: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Spearman's rank correlation of (N,) with each column of (N, C), 0 for a column that is the same all over.
+
+    SciPy's takes one column at a time, and a network has thousands of channels.
+    """
+    ranks = [rankdata(values, axis=0) for values in (one[:, None], others)]
+    first, second = (each - each.mean(axis=0) for each in ranks)
+    size = np.sqrt((first**2).sum() * (second**2).sum(axis=0))
+    return np.asarray((first * second).sum(axis=0) / np.where(size > 0, size, 1.0))
 
 
 def _moved(window: Tensor, psf: PSF) -> Tensor:

@@ -32,7 +32,7 @@ Field = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 WHAT = {"image": "photograph", "burst": "shot", "video": "frame"}  # that is restored, by task
-SIZE, WINDOW, AROUND = 32, 192, 384  # pixels: region, what it is explained in, what is looked at for doubt
+SIZE, WINDOW, AROUND = 32, 128, 384  # pixels: region, what it is explained in, what is looked at for doubt
 ACROSS = 8  # blocks of the intervention along a side
 
 

@@ -112,7 +112,7 @@ def test_what_cannot_be_explained_is_told_and_what_is_cancelled_ends(started, ph
 
 def test_what_is_no_place_no_photograph_or_not_offered_is_refused(started, photo, box_onnx):
     client, closed = started(), started(explanations=0)
-    for query, line in (("at=3", "at '3': expected X,Y"), ("at=3,3&size=7", "size 7: expected 8 to 192 pixels")):
+    for query, line in (("at=3", "at '3': expected X,Y"), ("at=3,3&size=7", "size 7: expected 8 to 128 pixels")):
         answer = client.post(f"/v1/explain?{query}", content=photo)
         assert answer.status_code == 422
         assert answer.json()["error"].startswith(line)

@@ -20,7 +20,7 @@ from unblur.serving.settings import Settings
 WORKER = "unblur.serving.jobs.explainer"
 NEEDS = ("torch", "captum", "skimage", "matplotlib", "jinja2")
 LOOK_SECONDS = 0.2  # between two looks whether anybody waits still
-LARGEST = 192  # pixels: the window that a region is explained in
+LARGEST = 128  # pixels: the window that a region is explained in
 
 
 @dataclass(frozen=True)
