@@ -88,6 +88,7 @@ def test_a_region_is_explained_on_a_page_of_its_own(started, photo, monkeypatch)
 
 @pytest.mark.slow
 def test_what_cannot_be_explained_is_told_and_what_is_cancelled_ends(started, photo, monkeypatch):
+    monkeypatch.setattr(explaining, "lower_priority", lambda _: None)
     client = started(explanations=2)
     outside = client.post("/v1/explain?at=3,3", content=photo).json()
     waits = client.post("/v1/explain?at=100,100", content=photo).json()
@@ -96,7 +97,6 @@ def test_what_cannot_be_explained_is_told_and_what_is_cancelled_ends(started, ph
     assert int(third.headers["retry-after"]) > 0
     restored = client.post("/v1/jobs", content=photo).json()  # does not wait for them
     assert ended(client, restored)["status"] == "done"
-    monkeypatch.setattr(explaining, "lower_priority", lambda _: None)
     said = ended(client, outside)
     assert said["status"] == "failed"
     assert said["error"].startswith("at 3,3: a region of 32 pixels around it leaves the picture, which is 240 x 200;")
