@@ -39,7 +39,7 @@ COPY pyproject.toml ./
 RUN --mount=type=cache,target=/var/cache/pip \
     --mount=type=secret,id=pip \
     python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-               extras = [p['optional-dependencies'][e] for e in ('codecs', 'openvino', 'video', 'train', 'serve', 'sign', 'mlflow-server')]; \
+               extras = [p['optional-dependencies'][e] for e in ('codecs', 'openvino', 'video', 'train', 'serve', 'otel', 'sign', 'mlflow-server')]; \
                print(*(r for e in (p['dependencies'], *extras) for r in e if not r.startswith('unblur[')), sep='\n')" \
         > dependencies.txt \
     && python -m pip install --requirement dependencies.txt

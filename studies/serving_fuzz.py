@@ -1,8 +1,9 @@
 """Send `unblur serve` what nobody should: damaged photographs and tensors, wrong options, headers and addresses.
 
-Run `python studies/serving_fuzz.py [--requests 100000] [--seed 0]`. Each request is made from the seed and its number
-alone, so what fails can be sent again. An answer of 500, one that does not come, or a server that ends, is a fault;
-the table shows the status codes by kind, and the server's memory on the way.
+Run `python studies/serving_fuzz.py [--requests 100000] [--seed 0] [--schema 100]`; the last has schemathesis send so
+many more to each address, of what its OpenAPI allows and of what it does not. Each request is made from the seed and
+its number alone, so what fails can be sent again. An answer of 500, one that does not come, or a server that ends, is a
+fault; the table shows the status codes by kind, and the server's memory on the way.
 """
 
 import argparse
@@ -13,14 +14,19 @@ import tempfile
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import numpy as np
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis.errors import Unsatisfiable
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from schemathesis import GenerationMode
 from serving_load import Server
 from serving_swaps import write_network
 
@@ -51,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--schema", type=int, default=0, help="requests by schemathesis to each address, of each kind")
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--port", type=int, default=8767)
     options = parser.parse_args()
@@ -66,6 +73,9 @@ def main() -> None:
                 numbers = iter(range(first, options.requests * (tenth + 1) // 10))
                 send(server.address, numbers, options, photographs, found)
                 memory.add_row(str(options.requests * (tenth + 1) // 10), f"{server.memory():.0f}")
+            if options.schema:
+                of_schema(server.address, options, found)
+                memory.add_row("and schemathesis", f"{server.memory():.0f}")
     show(found, memory)
     sys.exit(bool(found.faults))
 
@@ -99,6 +109,28 @@ def send(
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def of_schema(address: str, options: argparse.Namespace, found: Found) -> None:
+    """Send what OpenAPI allows, and what it does not; an answer with a status that it does not tell is a fault."""
+    for each in schemathesis.openapi.from_url(f"{address}/openapi.json").get_all_operations():
+        operation = each.ok()
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            kind = f"OpenAPI, {mode.value}"
+
+            @seed(options.seed)
+            @settings(
+                max_examples=options.schema, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+            )
+            @given(case=operation.as_strategy(mode))
+            def ask(case: schemathesis.Case, kind: str = kind) -> None:
+                answer = case.call(timeout=60)
+                found.codes[kind][answer.status_code] += 1
+                if str(answer.status_code) not in case.operation.definition.raw["responses"]:
+                    found.faults.append(f"{case.operation.label}: {answer.status_code} {case.as_curl_command()[:300]}")
+
+            with suppress(Unsatisfiable):  # of an address that takes nothing there is nothing wrong to send
+                ask()
 
 
 def damaged(rng: np.random.Generator, content: bytes) -> bytes:

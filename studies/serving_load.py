@@ -1,8 +1,9 @@
-"""Load `unblur serve`: throughput beside the bare runtime's, latencies at saturation, memory over many requests.
+"""Load `unblur serve`: throughput beside the bare runtime's, latencies at saturation, memory over many requests, size.
 
-Run `python studies/serving_load.py [--model box] [--rounds 5] [--clients 4] [--requests 10000]`. Rounds of the bare
-runtime and of the server follow each other, so that both see the same machine. The many requests go to a network of
-0.6 MB, as it is not the network whose memory may grow.
+Run `python studies/serving_load.py [--model box] [--rounds 5] [--clients 4] [--requests 10000]`, or with `--sizing 3`
+what photographs of 12 megapixels cost with each model in the box: core seconds, which other work on the machine changes
+little, and memory. Rounds of the bare runtime and of the server follow each other, so that both see the same machine.
+The many requests go to a network of 0.6 MB, as it is not the network whose memory may grow.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import httpx
 import numpy as np
 import psutil
@@ -38,7 +40,13 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=4, help="that ask at once")
     parser.add_argument("--requests", type=int, default=10000, help="of the memory's table; 0 leaves it out")
     parser.add_argument("--port", type=int, default=8766)
+    parser.add_argument(
+        "--sizing", type=int, default=0, help="photographs of 12 megapixels for each model, and no more"
+    )
     options = parser.parse_args()
+    if options.sizing:
+        sizing(options)
+        return
     throughput(options)
     if options.requests:
         memory(options)
@@ -90,6 +98,47 @@ def memory(options: argparse.Namespace) -> None:
     Console().print(table, f"status codes {dict(codes)}")
 
 
+def sizing(options: argparse.Namespace) -> None:
+    """Show what a photograph of 12 megapixels costs; `--threads 1` keeps the runtime to a core."""
+    photo = cv2.resize(data.astronaut(), (4000, 3000), interpolation=cv2.INTER_CUBIC)
+    noise = np.random.default_rng(0).normal(0, 2, photo.shape)
+    stream = io.BytesIO()
+    Image.fromarray(np.clip(photo + noise, 0, 255).astype(np.uint8)).save(stream, "JPEG", quality=92)
+    table = Table(title=f"JPEG of 4000 x 3000, {len(stream.getvalue()) / (1 << 20):.1f} MiB, {options.threads} threads")
+    headings = ("seconds", "core seconds", "an hour a core", "cores for 1 a minute", "for 10", "MiB idle", "MiB most")
+    for heading in ("model", *headings):
+        table.add_column(heading, justify="right" if heading != "model" else "left")
+    for model in ("box", "box_medium", "box_fast"):
+        more = ("--model", model, "--threads", str(options.threads), "--seconds", "3600")
+        with Server(options, *more) as server, Peak(server) as peak:
+            idle, start = server.memory(), server.core_seconds()
+            _, seconds = ask(server, stream.getvalue(), options.sizing, 1)
+            used = (server.core_seconds() - start) / options.sizing
+        figures = (np.median(seconds), used, 3600 / used, used / 60, used / 6, idle, peak.most)
+        table.add_row(model, *(f"{figure:.{2 if figure < 10 else 0}f}" for figure in figures))
+    Console().print(table)
+
+
+class Peak(threading.Thread):
+    """Looks ten times a second how much memory a server takes."""
+
+    def __init__(self, server: "Server") -> None:
+        super().__init__(daemon=True)
+        self.server, self.most, self.ended = server, 0.0, threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.1):
+            self.most = max(self.most, self.server.memory())
+
+    def __enter__(self) -> "Peak":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ended.set()
+        self.join()
+
+
 class Server:
     """`unblur serve` in a process of its own, with room for all clients in its queue."""
 
@@ -111,6 +160,10 @@ class Server:
     def memory(self) -> float:
         return psutil.Process(self.process.pid).memory_info().rss / (1 << 20)
 
+    def core_seconds(self) -> float:
+        used = psutil.Process(self.process.pid).cpu_times()
+        return used.user + used.system
+
     def __exit__(self, *error: object) -> None:
         self.process.terminate()
         if self.process.wait() != 0:
@@ -124,7 +177,7 @@ def ask(server: Server, content: bytes, count: int, clients: int) -> tuple[Count
     left = iter(range(count))  # its next() is one step of the interpreter
 
     def client() -> None:
-        with httpx.Client(base_url=server.address, timeout=120) as http:
+        with httpx.Client(base_url=server.address, timeout=3600) as http:
             for _ in left:
                 start = time.perf_counter()
                 try:

@@ -10,7 +10,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
-INSTALLED = ("codecs", "openvino", "video", "train", "serve", "sign", "mlflow-server")  # extras
+INSTALLED = ("codecs", "openvino", "video", "train", "serve", "otel", "sign", "mlflow-server")  # extras
 SWITCHES = (
     "MLFLOW_DISABLE_TELEMETRY",
     "DVC_NO_ANALYTICS",

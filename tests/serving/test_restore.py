@@ -19,6 +19,7 @@ from PIL import Image
 import unblur
 from unblur.errors import UsageError
 from unblur.serving.app import make_app
+from unblur.serving.policies import STYLE
 from unblur.serving.served import Loaded, Served
 from unblur.serving.settings import Settings, keys_of_environment, read_keys
 
@@ -103,7 +104,8 @@ def test_the_page_may_load_its_own_files_alone(client):
     for answer in (page, client.get("/page/page.js"), client.get("/page/page.css")):
         policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
         assert policy["default-src"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
-        assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+        assert policy["script-src"] == policy["connect-src"] == "'self'"
+        assert policy["style-src"] == f"'self' {STYLE}"  # that of explanations, which lie in frames
     assert client.get("/page/../app.py").status_code == client.get("/page/%2e%2e/app.py").status_code == 404
 
 

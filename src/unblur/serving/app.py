@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from unblur.errors import UnblurError
 from unblur.serving.body import read_body
+from unblur.serving.card import add_card
 from unblur.serving.challenger.canary import Canary, answer
 from unblur.serving.challenger.messages import Asked
 from unblur.serving.challenger.shadow import Shadow
@@ -30,6 +32,7 @@ from unblur.serving.jobs.routes import FILE, add_jobs
 from unblur.serving.jobs.store import Jobs
 from unblur.serving.options import Ending, seconds_of, strength_of
 from unblur.serving.protocol.rest import add_rest
+from unblur.serving.responses import OF_UPLOADS, refusals
 from unblur.serving.served import Loaded, Served
 from unblur.serving.settings import Settings
 from unblur.serving.stopping import Stopping
@@ -38,6 +41,10 @@ from unblur.serving.watching import Watch
 from unblur.serving.webhook import add_webhook
 
 FILES = Path(__file__).with_name("page")
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+RESTORED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The restored photograph", "content": dict.fromkeys(TYPES.values(), BINARY)}
+}
 
 
 def make_app(served: Served, settings: Settings, shadow: Shadow | None = None, canary: Canary | None = None) -> FastAPI:
@@ -87,12 +94,13 @@ def make_app(served: Served, settings: Settings, shadow: Shadow | None = None, c
     async def metrics() -> Response:
         return Response(watch.metrics(), media_type=CONTENT_TYPE_LATEST)
 
+    add_card(app, served, settings)
     add_rest(app, served, desk, watch)
     add_jobs(app, jobs)
     if settings.webhook_secret:
         add_webhook(app, served, settings.webhook_secret)
 
-    @app.post("/v1/restore", openapi_extra=FILE, response_class=Response)
+    @app.post("/v1/restore", openapi_extra=FILE, response_class=Response, responses=RESTORED | refusals(*OF_UPLOADS))
     async def restore(
         request: Request, strength: str = "1", format: Ending | None = None, deadline: float | None = None
     ) -> Response:

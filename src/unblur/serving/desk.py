@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from unblur.serving.body import GONE
 from unblur.serving.settings import Settings
+from unblur.serving.tracing import Span, carried
 
 T = TypeVar("T")
 Work = Callable[[threading.Event], T]
@@ -58,11 +59,14 @@ class Desk:
 
     def begin(self, work: Work[T], stop: threading.Event) -> asyncio.Future[T]:
         """Put work into the queue; the place is given back at its end, which may be after the client has gone."""
-        begun = self._workers.submit(self._work, work, stop)
+        waits = self.settings.traces.begin("queue")
+        begun = self._workers.submit(carried(self._work), work, stop, waits)
+        begun.add_done_callback(lambda _: waits.end())  # of one that was cancelled too
         begun.add_done_callback(lambda _: self.leave())
         return asyncio.wrap_future(begun)
 
-    def _work(self, work: Work[T], stop: threading.Event) -> T:
+    def _work(self, work: Work[T], stop: threading.Event, waits: Span) -> T:
+        waits.end()
         start = time.perf_counter()
         with self._lock:
             self.restoring += 1

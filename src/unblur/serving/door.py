@@ -14,7 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unblur.errors import one_line as shown
 from unblur.serving.body import GONE
+from unblur.serving.policies import NOTHING, OF_PAGE, SECURITY
 from unblur.serving.settings import Settings
+from unblur.serving.tracing import Traces, trace_request
 from unblur.serving.watching import Watch, request_id
 from unblur.serving.webhook import ADDRESS as WEBHOOK  # who calls it has signed
 
@@ -23,17 +25,7 @@ OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")  # asked b
 ASKED_OFTEN = (*OPEN, "/metrics")  # no line of the log each time
 JOB = re.compile("^(/v1/jobs/)[^/]+")  # who knows the id of a job may fetch its result: it stays out of the log
 PAGE = "/page/"  # where the files of the page lie; the page itself, at /, asks for the key
-SECURITY = {
-    b"x-content-type-options": b"nosniff",
-    b"x-frame-options": b"DENY",
-    b"referrer-policy": b"no-referrer",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"cache-control": b"no-store",
-}
-OF_PAGE = SECURITY | {
-    b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; "
-    b"media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-}
+UNTRACED = Traces()
 
 
 class Door:
@@ -56,32 +48,36 @@ class Door:
         path, headers = scope["path"], Request(scope).headers
         told = scope["unblur.told"] = {}  # what the work behind adds to the line of the log
         identity = scope["unblur.id"] = request_id(headers.get("x-request-id", ""))
-        security = OF_PAGE if _is_of_page(path) else SECURITY
-        added = [*security.items(), (b"x-request-id", identity.encode())]
+        scope["unblur.policy"] = OF_PAGE if _is_of_page(path) else NOTHING
 
         async def guarded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *added]
+                added = [*SECURITY.items(), (b"content-security-policy", scope["unblur.policy"])]
+                message["headers"] = [*message["headers"], *added, (b"x-request-id", identity.encode())]
             await send(message)
 
-        try:
-            await self._let_in(headers, path)(scope, receive, guarded)
-        except Exception:
-            LOG.exception("a request has failed", extra={"about": {"request": identity}})
-            if status:
-                raise
-            await one_line(500, "the server has failed; its log says why")(scope, receive, guarded)
-        finally:
-            status = status or GONE  # as the server had to stop before it was done
-            seconds = time.perf_counter() - start
-            # The address's pattern, so that nobody can fill the memory of the counters.
-            self.watch.answered(getattr(scope.get("route"), "path", "other"), status, seconds)
-            shown_path = JOB.sub(r"\1{id}", path[:200])
-            about = {"request": identity, "method": scope["method"], "path": shown_path, "status": status}
-            level = logging.DEBUG if path in ASKED_OFTEN else logging.INFO
-            LOG.log(level, "answered", extra={"about": {**about, "seconds": round(seconds, 4), **told}})
+        traces = UNTRACED if path in ASKED_OFTEN else self.settings.traces
+        with traces.span(scope["method"], headers) as span:
+            try:
+                await self._let_in(headers, path)(scope, receive, guarded)
+            except Exception:
+                LOG.exception("a request has failed", extra={"about": {"request": identity}})
+                if status:
+                    raise
+                await one_line(500, "the server has failed; its log says why")(scope, receive, guarded)
+            finally:
+                status = status or GONE  # as the server had to stop before it was done
+                seconds = time.perf_counter() - start
+                # The address's pattern, so that nobody can fill the memory of the counters.
+                route = getattr(scope.get("route"), "path", "other")
+                self.watch.answered(route, status, seconds)
+                trace_request(span, scope["method"], route, status, {"request": identity, **told})
+                shown_path = JOB.sub(r"\1{id}", path[:200])
+                about = {"request": identity, "method": scope["method"], "path": shown_path, "status": status}
+                level = logging.DEBUG if path in ASKED_OFTEN else logging.INFO
+                LOG.log(level, "answered", extra={"about": {**about, "seconds": round(seconds, 4), **told}})
 
     def _let_in(self, headers: Headers, path: str) -> ASGIApp:
         """Return what answers: the server, or a refusal."""

@@ -21,15 +21,21 @@ DIFFERENCE = 0.2  # mean difference of an answer to the picture of the self-test
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model, and the reference to its version, "" where it has none."""
+    """A model, the reference to its version, "" where it has none, and what else `load` has found it by."""
 
     model: Model
     reference: str = ""
+    source: str = ""
 
     @property
     def called(self) -> str:
         """Reference to its version, or else what it was loaded by."""
         return self.reference or self.model.name
+
+    @property
+    def again(self) -> str:
+        """What loads it once more, in another process; "" where nothing does."""
+        return self.reference or self.source
 
     @property
     def reduction(self) -> int:
@@ -139,7 +145,9 @@ def load_served(reference: str | None, threads: int | None, seconds: float, tile
     elif is_alias(reference):
         served = _follow(reference, threads, seconds, tile)
     fixed = reference if reference and VERSION.fullmatch(reference) else ""
-    served = served or Served(Loaded(load(reference, threads=threads), fixed), tile=tile)
+    if served is None:
+        model = load(reference, threads=threads)
+        served = Served(Loaded(model, fixed, reference or model.name), tile=tile)
     check(served.now.model, tile)
     return served
 

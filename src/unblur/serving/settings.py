@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.errors import UsageError
+from unblur.serving.tracing import Traces
 
 if TYPE_CHECKING:
     from unblur.drift.recorder import Recorder  # needs PyArrow, which a server without statistics does not
@@ -19,9 +20,10 @@ class Settings:
 
     max_bytes of an upload, max_pixels of a photograph, workers that restore at once, `waiting` requests besides,
     seconds that an upload and a restoration may take; the same of jobs, of which there are so many, whose files take
-    `jobs_bytes` in all, and whose results are kept for so many seconds; `keys` are SHA-256 of the API keys in
+    `jobs_bytes` in all, and whose results are kept for so many seconds; `explanations` are those that wait or are made
+    at once, 0 for none at all, each in `explain_seconds`; `keys` are SHA-256 of the API keys in
     hexadecimal, none lets everybody in. `webhook_secret` is what MLflow signs its calls with, "" takes none.
-    `statistics` takes a row a photograph, None none.
+    `statistics` takes a row a photograph, None none; `traces` makes spans, if it does.
     """
 
     max_bytes: int = 64 << 20
@@ -38,9 +40,12 @@ class Settings:
     job_upload_seconds: float = 600.0
     job_seconds: float = 6 * 3600.0
     keep_results: float = 3600.0
+    explanations: int = 4
+    explain_seconds: float = 1800.0
     keys: tuple[str, ...] = ()
     webhook_secret: str = ""
     statistics: "Recorder | None" = None
+    traces: Traces = field(default_factory=Traces)
 
     def lets_in(self, key: str) -> bool:
         """Tell whether an API key is one of those that are known; each is compared in constant time."""

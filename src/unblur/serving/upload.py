@@ -1,7 +1,7 @@
 """An uploaded photograph, restored by the code of `unblur restore`, in a private folder."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,16 +88,23 @@ def restore_photograph(
     Raises:
         UnblurError: see `restore_job`.
     """
-    outcome = restore_job(
-        restorer,
-        Job(source, target),
-        tile=settings.tile,
-        overlap=settings.overlap,
-        track=track,
-        max_pixels=settings.max_pixels,
-        strength=strength,
-        observe=settings.statistics.observer(source, restorer.sha256) if settings.statistics else None,
-    )
+    with settings.traces.phases("decode") as phases:
+
+        def traced(steps: Sequence[Any]) -> Iterator[Any]:
+            phases.next("restore")
+            yield from track(steps)
+            phases.next("encode")
+
+        outcome = restore_job(
+            restorer,
+            Job(source, target),
+            tile=settings.tile,
+            overlap=settings.overlap,
+            track=traced,
+            max_pixels=settings.max_pixels,
+            strength=strength,
+            observe=settings.statistics.observer(source, restorer.sha256) if settings.statistics else None,
+        )
     if outcome.error:
         raise UnblurError(outcome.error)
     return round(outcome.megapixels, 3), outcome.notes

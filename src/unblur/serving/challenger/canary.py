@@ -24,6 +24,7 @@ from unblur.serving.challenger.share import chosen
 from unblur.serving.served import AGAIN_SECONDS, Loaded, Served
 from unblur.serving.settings import Settings
 from unblur.serving.stopping import StoppedWorkError, Stopping
+from unblur.serving.tracing import carried
 from unblur.serving.upload import Restored
 
 LOG = logging.getLogger("unblur.serving")
@@ -193,7 +194,7 @@ def _try(challenger: Loaded, restore: Restore, stop: Stopping, until: float) -> 
         except BaseException as error:
             done.set_exception(error)
 
-    threading.Thread(target=run, name="canary", daemon=True).start()
+    threading.Thread(target=carried(run), name="canary", daemon=True).start()
     try:
         found = done.result(until - time.monotonic())
     except (TimeoutError, StoppedWorkError):

@@ -15,6 +15,7 @@ from typing import Any
 
 from unblur.serving.challenger.messages import Start
 from unblur.serving.settings import Settings
+from unblur.serving.tracing import Traces
 from unblur.serving.upload import SHARED_MEMORY
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -38,7 +39,7 @@ class ChallengerProcess:
     Args:
         reference: of the challenger, "" for none.
         follow: seconds between two looks where an alias leads.
-        settings: of the server; its keys, secrets and statistics stay here.
+        settings: of the server; its keys, secrets, statistics and traces stay here.
         patience: seconds that an answer may take.
     """
 
@@ -61,7 +62,10 @@ class ChallengerProcess:
         lower_priority(self.process.pid)
         self._link = Connection(ours.detach())
         self._start = Start(
-            reference, follow, replace(settings, keys=(), webhook_secret="", statistics=None), Path(self._folder.name)
+            reference,
+            follow,
+            replace(settings, keys=(), webhook_secret="", statistics=None, traces=Traces()),
+            Path(self._folder.name),
         )
 
     def begin(self) -> Any:  # noqa: ANN401 (what the process says)

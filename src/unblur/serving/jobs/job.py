@@ -1,4 +1,4 @@
-"""A job: a photograph or video that is restored while its client asks how far it is."""
+"""A job: a photograph or video that is restored, or explained, while its client asks how far it is."""
 
 import secrets
 import shutil
@@ -13,6 +13,7 @@ from unblur.config.extras import told
 from unblur.errors import UnblurError, UsageError
 from unblur.images.header import READABLE as PICTURES
 from unblur.images.header import check_image_header
+from unblur.serving.jobs.explaining import Place, explain
 from unblur.serving.served import Loaded
 from unblur.serving.settings import Settings
 from unblur.serving.stopping import StoppedWorkError
@@ -35,6 +36,8 @@ class Job:
     folder: Path
     strength: float | None
     ending: str | None
+    place: Place | None = None  # that is explained; None has the upload restored
+    request: str = ""  # its id
     id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     status: str = "queued"
     share: float = 0.0
@@ -57,7 +60,7 @@ class Job:
     @property
     def target(self) -> Path:
         """The result."""
-        return self.folder / f"restored.{self.ending}"
+        return self.folder / f"{'explained' if self.place else 'restored'}.{self.ending}"
 
     def begin(self) -> bool:
         """Say that it is worked on, unless it has been cancelled; return whether it is."""
@@ -100,9 +103,12 @@ def recognize(job: Job, settings: Settings) -> None:
     """
     try:
         header = check_image_header(job.source, settings.max_pixels, settings.job_bytes)
+        if job.place:
+            job.kind, job.ending = "explanation", "html"
+            return
         job.kind, known, own = "photograph", TYPES, ENDINGS.get(header.format, "png")
     except UnblurError as error:
-        if NO_PICTURE not in str(error):
+        if job.place or NO_PICTURE not in str(error):
             raise
         job.kind, known, own = "video", VIDEO_TYPES, "mkv" if _is_matroska(job.source) else "mp4"
         job.frames = _frames_of(job.source, settings)
@@ -116,7 +122,9 @@ def recognize(job: Job, settings: Settings) -> None:
 
 
 def restore(job: Job, now: Loaded, settings: Settings, used: Callable[[], int]) -> float:
-    """Write the job's result as `unblur restore` does, and return the megapixels of a photograph, 0 of a video.
+    """Write the job's result as `unblur restore` or `unblur explain` do.
+
+    Return the megapixels of a restored photograph, else 0.
 
     Args:
         job: recognized; its share is kept up to date.
@@ -149,6 +157,9 @@ def restore(job: Job, now: Loaded, settings: Settings, used: Callable[[], int]) 
         job.size = sum(path.stat().st_size for path in job.folder.iterdir())
         step(min(1.0, done / job.frames) if job.frames else 0.0)
 
+    if job.place:
+        job.notes = explain(job.place, now, (job.source, job.target), settings, step)
+        return 0.0
     restorer = now.model.restorer
     if job.kind == "photograph":
         megapixels, job.notes = restore_photograph(

@@ -1,20 +1,25 @@
-"""The addresses of jobs: /v1/jobs takes an upload, /v1/jobs/ID says how far it is, and has events and the result."""
+"""The addresses of jobs: /v1/jobs and /v1/explain take an upload, /v1/jobs/ID says how far it is and has the result."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from unblur.serving.body import hand_on
+from unblur.serving.jobs.explaining import Place, place_of, why_not
 from unblur.serving.jobs.job import ENDED, VIDEO_TYPES, Job
 from unblur.serving.jobs.store import Jobs
 from unblur.serving.options import strength_of
+from unblur.serving.policies import OF_EXPLANATION
+from unblur.serving.responses import OF_UPLOADS, refusals
+from unblur.serving.tracing import carried
 from unblur.serving.upload import TYPES
 
+PAGE_TYPES = {"html": "text/html; charset=utf-8"}
 LOOK_SECONDS = 0.2  # between two looks how far a job is
 BEAT_SECONDS = 10.0  # until a line says that the connection stands
 FILE: dict[str, Any] = {
@@ -30,43 +35,61 @@ def add_jobs(app: FastAPI, jobs: Jobs) -> None:
     """Add the addresses to a server."""
     settings = jobs.settings
 
-    @app.post("/v1/jobs", openapi_extra=FILE, status_code=202)
-    async def begin(request: Request, strength: str = "1", format: JobEnding | None = None) -> JSONResponse:
-        """Restore the photograph or video in the body while the client asks how far it is.
-
-        strength is 0 to 1, or of a photograph auto; without a format it keeps its own as far as that is written.
-        """
+    async def begun(request: Request, strength: float | None, ending: str | None, place: Place | None) -> JSONResponse:
         length = request.headers.get("content-length", "")
         announced = min(int(length), settings.job_bytes) if length.isdecimal() else 0
-        job = jobs.open(strength_of(strength), format, announced)
+        job = jobs.open(strength, ending, announced, place, request.scope["unblur.id"])
         try:
             await _store(request, job, jobs)
-            await asyncio.to_thread(jobs.begin, job)
+            await asyncio.to_thread(carried(jobs.begin), job)
         except BaseException:
             jobs.delete(job)
             raise
         return JSONResponse(told(job), 202, {"location": f"/v1/jobs/{job.id}"})
 
-    @app.get("/v1/jobs/{identity}")
+    @app.post("/v1/jobs", openapi_extra=FILE, status_code=202, responses=refusals(*OF_UPLOADS))
+    async def begin(request: Request, strength: str = "1", format: JobEnding | None = None) -> JSONResponse:
+        """Restore the photograph or video in the body while the client asks how far it is.
+
+        strength is 0 to 1, or of a photograph auto; without a format it keeps its own as far as that is written.
+        """
+        return await begun(request, strength_of(strength), format, None)
+
+    @app.post("/v1/explain", openapi_extra=FILE, status_code=202, responses=refusals(404, *OF_UPLOADS))
+    async def explain(
+        request: Request, at: Annotated[str, Query(examples=["320,200"])], size: int = 32
+    ) -> JSONResponse:
+        """Explain why the model restores a region of the photograph in the body as it does; the result is a page.
+
+        at is the region's middle, X,Y in pixels of the upright photograph, size its side.
+        """
+        place = place_of(at, size)
+        if line := why_not(jobs.served.now, settings):
+            raise HTTPException(404, line)
+        return await begun(request, None, None, place)
+
+    @app.get("/v1/jobs/{identity}", responses=refusals(401, 404))
     async def state(identity: str) -> dict[str, Any]:
         return told(jobs.get(identity))
 
-    @app.delete("/v1/jobs/{identity}")
+    @app.delete("/v1/jobs/{identity}", responses=refusals(401, 404))
     async def delete(identity: str) -> dict[str, Any]:
         job = jobs.get(identity)
         jobs.delete(job)
         return told(job)
 
-    @app.get("/v1/jobs/{identity}/events", response_class=StreamingResponse)
+    @app.get("/v1/jobs/{identity}/events", response_class=StreamingResponse, responses=refusals(401, 404))
     async def events(identity: str) -> StreamingResponse:
         return StreamingResponse(_events(jobs.get(identity)), media_type="text/event-stream")
 
-    @app.get("/v1/jobs/{identity}/result", response_class=FileResponse)
-    async def result(identity: str) -> FileResponse:
+    @app.get("/v1/jobs/{identity}/result", response_class=FileResponse, responses=refusals(401, 404, 409))
+    async def result(request: Request, identity: str) -> FileResponse:
         job = jobs.get(identity)
         if job.status != "done":
             raise HTTPException(409, f"the job is {job.status}{job.error and f': {job.error}'}; there is no result")
-        kind = (TYPES | VIDEO_TYPES)[str(job.ending)]
+        kind = (TYPES | VIDEO_TYPES | PAGE_TYPES)[str(job.ending)]
+        if job.place:
+            request.scope["unblur.policy"] = OF_EXPLANATION
         return FileResponse(job.target, media_type=kind, filename=job.target.name)
 
 

@@ -8,35 +8,42 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from starlette.exceptions import HTTPException
 
 from unblur.errors import UnblurError
 from unblur.errors import one_line as shown
+from unblur.serving.jobs.explaining import Place
 from unblur.serving.jobs.job import ENDED, Job, recognize, require_room, restore
 from unblur.serving.served import Served
 from unblur.serving.settings import Settings
 from unblur.serving.stopping import StoppedWorkError
+from unblur.serving.tracing import Span, carried
 
 ENDING = "the server is ending; send it again later"
+EXPLAINED_SECONDS = 60  # that an explanation takes about: when to come back
 LOG = logging.getLogger("unblur.serving")
 
 
 class Jobs:
     """Holds the jobs by their id; `noted` gets the notes of each result.
 
-    They have a worker of their own: a video of an hour must not keep photographs waiting.
+    They have a worker of their own: a video of an hour must not keep photographs waiting; and so have explanations.
     """
 
     def __init__(self, served: Served, settings: Settings, noted: Callable[[Sequence[str]], None]) -> None:
         self.served, self.settings, self.noted = served, settings, noted
         self.all: dict[str, Job] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="job")
+        self._explainer = ThreadPoolExecutor(1, thread_name_prefix="explanation")
         self._root: tempfile.TemporaryDirectory[str] | None = None
         self._ending = False
 
-    def open(self, strength: float | None, ending: str | None, announced: int) -> Job:
-        """Return a new job, to write the upload of so many bytes (0 where nobody says) into.
+    def open(
+        self, strength: float | None, ending: str | None, announced: int, place: Place | None = None, request: str = ""
+    ) -> Job:
+        """Return a new job, to write the upload of so many bytes (0 where nobody says) into; see `Job` for the others.
 
         Raises:
             HTTPException: 429 where there are too many, or no room; 503 where the server is ending.
@@ -45,10 +52,13 @@ class Jobs:
             raise HTTPException(503, ENDING)
         if len(self.all) >= self.settings.jobs:
             raise self._full()
+        under_way = [job for job in self.all.values() if job.place and job.status not in ENDED]
+        if place and len(under_way) >= self.settings.explanations:
+            raise HTTPException(429, "other explanations wait already", {"retry-after": str(EXPLAINED_SECONDS)})
         self.refuse_more(announced)
         if self._root is None:
             self._root = tempfile.TemporaryDirectory(prefix="unblur-jobs-")
-        job = Job(Path(tempfile.mkdtemp(dir=self._root.name)), strength, ending)
+        job = Job(Path(tempfile.mkdtemp(dir=self._root.name)), strength, ending, place, request)
         self.all[job.id] = job
         return job
 
@@ -74,7 +84,8 @@ class Jobs:
             raise UnblurError(str(error).replace(f"{job.folder}/", "")) from error
         if self._ending:
             raise HTTPException(503, ENDING)
-        self._worker.submit(self._work, job)
+        waits = self.settings.traces.begin("queue")
+        (self._explainer if job.place else self._worker).submit(carried(self._work), job, waits)
 
     def get(self, identity: str) -> Job:
         """Return a job; HTTPException 404 where there is none of that id (any more)."""
@@ -109,7 +120,8 @@ class Jobs:
     def close(self) -> None:
         """Wait until no tile or frame is worked on, and delete all files."""
         self.stop()
-        self._worker.shutdown(cancel_futures=True)
+        for worker in (self._worker, self._explainer):
+            worker.shutdown(cancel_futures=True)
         if self._root is not None:
             self._root.cleanup()
 
@@ -119,11 +131,21 @@ class Jobs:
         line = f"{len(self.all)} jobs take all the room; fetch results and delete their jobs, or come back later"
         return HTTPException(429, line, {"retry-after": str(max(1, math.ceil(after)))})
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: Job, waits: Span) -> None:
+        waits.end()
+        with self.settings.traces.span("job") as span:
+            about = self._done(job)
+            span.set({f"unblur.{name}": value for name, value in about.items()})
+            if job.status == "failed":
+                span.fail()
+        LOG.info("a job has ended", extra={"about": about})
+
+    def _done(self, job: Job) -> dict[str, Any]:
+        """Do a job, and return what log and trace say of it."""
         start, megapixels = time.perf_counter(), 0.0
         try:
             if not job.begin():
-                return
+                raise StoppedWorkError
             job.by = now = self.served.now
             megapixels = restore(job, now, self.settings, self.used)
             job.forget_files(upload_only=True)
@@ -141,9 +163,10 @@ class Jobs:
         finally:
             if job.status != "done" or job.id not in self.all:
                 job.forget_files()
-            seconds = round(time.perf_counter() - start, 3)
-            about = {"status": job.status, "kind": job.kind, "format": job.ending, "seconds": seconds}
-            about |= {"megapixels": megapixels} if megapixels else {"frames": job.frames}
-            if job.by is not None:
-                about |= {"version": job.by.version, "sha256": job.by.model.sha256}
-            LOG.info("a job has ended", extra={"about": about})
+        seconds = round(time.perf_counter() - start, 3)
+        about = {"status": job.status, "kind": job.kind, "format": job.ending, "seconds": seconds}
+        about |= {"request": job.request} if job.request else {}
+        about |= {"megapixels": megapixels} if megapixels else {"frames": job.frames}
+        if job.by is not None:
+            about |= {"version": job.by.version, "sha256": job.by.model.sha256}
+        return about

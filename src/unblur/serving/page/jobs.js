@@ -7,20 +7,20 @@ export class Refused extends Error {
   }
 }
 
-// Restore a file, and return the result with what the server says of it; `tell` gets how far it is in between.
+// Have a job done on a file, and return the result with what the server says of it; `tell` gets how far it is in between.
 // Where `signal` aborts, the server stops as well.
-export async function restore(file, strength, key, signal, tell) {
+export async function job(address, file, key, signal, tell) {
   const headers = key ? { "X-API-Key": key } : {};
   const ask = async (address, options) => {
     const answer = await fetch(`.${address}`, { headers, signal, ...options });
     if (!answer.ok) throw new Refused(answer.status, await lineOf(answer), Number(answer.headers.get("retry-after")));
     return answer;
   };
-  const job = await (await ask(`/v1/jobs?strength=${strength}`, { method: "POST", body: file })).json();
-  const forget = () => fetch(`.${job.address}`, { method: "DELETE", headers, keepalive: true });
+  const begun = await (await ask(address, { method: "POST", body: file })).json();
+  const forget = () => fetch(`.${begun.address}`, { method: "DELETE", headers, keepalive: true });
   addEventListener("pagehide", forget); // nobody will fetch the result any more
   try {
-    let said = job;
+    let said = begun;
     while (!["done", "failed", "cancelled"].includes(said.status)) {
       for await (const each of events(await ask(said.events))) tell((said = each));
     }

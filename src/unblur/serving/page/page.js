@@ -1,15 +1,20 @@
 // The list of photographs and clips: each is a job of the server, one at a time; what it says is shown as it says it.
 
+import { showCard } from "./card.js";
 import { filesOf } from "./dropped.js";
-import { Refused, restore } from "./jobs.js";
+import { Player } from "./clips.js";
+import { Explainer } from "./explain.js";
+import { job, Refused } from "./jobs.js";
 import { Viewer } from "./viewer.js";
 
 const byId = (id) => document.getElementById(id);
 const viewer = new Viewer(byId);
+const player = new Player(byId);
 const list = byId("list");
 const waiting = [];
 const MOST_SECONDS = 10; // until a server that was busy is asked again
 let key = "";
+const explainer = new Explainer(byId, viewer, () => key, ask);
 let busy = false;
 let shown = null;
 
@@ -80,7 +85,8 @@ async function restored(photograph) {
   const { signal } = photograph.stop;
   photograph.tell("is sent …", { share: 0 });
   try {
-    const { said, result } = await restore(photograph.file, photograph.strength, key, signal, ({ status, share }) => {
+    const address = `/v1/jobs?strength=${photograph.strength}`;
+    const { said, result } = await job(address, photograph.file, key, signal, ({ status, share }) => {
       const percent = Math.round(share * 100);
       photograph.tell(status === "queued" ? "waits for others …" : `is restored … ${percent} %`, { share });
     });
@@ -127,13 +133,17 @@ function show(photograph) {
   Object.assign(byId("download"), { href: photograph.after, download: photograph.target });
   tellNotes(notes);
   const clip = kind === "video";
-  byId("stage").hidden = byId("tools").hidden = clip;
-  byId("clip").hidden = !clip;
-  byId("clip").removeAttribute("src");
-  const unseen = () => tellNotes([...notes, "this browser cannot show the format; download it"]);
-  byId("clip").onerror = byId("after").onerror = unseen;
-  if (clip) byId("clip").src = photograph.after;
+  byId("player").hidden = !clip;
+  player.hide();
+  viewer.take(clip);
+  viewer.after.onerror = () => tellNotes([...notes, "this browser cannot show the format; download it"]);
+  viewer.before.onerror = () => {
+    tellNotes([...notes, "this browser cannot show how it was before"]);
+    viewer.slide(0);
+  };
+  if (clip) player.show(photograph.before, photograph.after, photograph.said.frames);
   else viewer.show(photograph.before, photograph.after);
+  explainer.show(photograph);
 }
 
 function tellNotes(notes) {
@@ -154,7 +164,8 @@ function remove(photograph) {
   photograph.item.remove();
   if (photograph !== shown) return;
   shown = null;
-  byId("clip").removeAttribute("src");
+  player.hide();
+  explainer.forget();
   byId("shown").hidden = true;
 }
 
@@ -169,17 +180,27 @@ function ask() {
 }
 
 async function tellModel() {
-  const ready = await (await fetch("readyz")).json();
-  byId("model").textContent = called(ready.model, ready.version, ready.sha256);
-  byId("model").title = ready.sha256;
+  try {
+    const ready = await (await fetch("readyz")).json();
+    byId("model").textContent = called(ready.model, ready.version, ready.sha256);
+    byId("model").title = `${ready.sha256}: its card`;
+  } catch {
+    byId("model").textContent = "the server does not answer";
+  }
 }
 
+byId("model").onclick = () => showCard(byId, key, ask).catch(() => tellModel());
 byId("door").onsubmit = (event) => {
   event.preventDefault();
   key = byId("key").value;
   byId("key").value = "";
   byId("door").hidden = true;
   work();
+};
+viewer.onKey = {
+  " ": () => player.toggle(),
+  ",": () => player.step(-1),
+  ".": () => player.step(1),
 };
 byId("files").onchange = (event) => {
   add([...event.target.files].map((file) => ({ file, name: file.name })));
@@ -196,4 +217,4 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     if (kind === "drop") take(event.dataTransfer);
   });
 }
-tellModel().catch(() => (byId("model").textContent = "the server does not answer"));
+tellModel();

@@ -1,13 +1,20 @@
 // Before and after in one stage: the edge between them moves, and both are zoomed and moved together.
 
 const STEP = 40; // CSS pixels that an arrow key moves the photograph
+const CLICK = 5; // CSS pixels that a click may move
 const MOST = 16; // CSS pixels a pixel of the photograph
 
 export class Viewer {
   constructor(byId) {
     this.stage = byId("stage");
-    this.before = byId("before");
-    this.after = byId("after");
+    this.photograph = [byId("before"), byId("after")];
+    this.clip = [byId("clip-before"), byId("clip")];
+    [this.before, this.after] = this.photograph;
+    this.marked = byId("mark");
+    this.region = null;
+    this.picks = false; // whether a click picks a place, which `onPick` gets in pixels of the photograph
+    this.onPick = () => {};
+    this.onKey = {}; // what keys do to a clip
     this.split = byId("split");
     this.zoomed = byId("zoom");
     this.share = 0.5; // of the stage's width that shows before
@@ -18,8 +25,10 @@ export class Viewer {
     byId("full").onclick = () => this.zoom(1 / devicePixelRatio);
     byId("in").onclick = () => this.zoom(this.scale * 1.5);
     byId("out").onclick = () => this.zoom(this.scale / 1.5);
-    this.after.onload = () => {
-      this.stage.style.aspectRatio = this.after.naturalWidth / this.after.naturalHeight;
+    byId("after").onload = byId("clip").onloadedmetadata = () => {
+      const [width, height] = this.size();
+      this.stage.style.aspectRatio = width / height;
+      for (const video of this.clip) Object.assign(video, { width, height });
       this.fit();
     };
     new ResizeObserver(() => (this.fitted ? this.fit() : this.draw())).observe(this.stage);
@@ -28,15 +37,41 @@ export class Viewer {
     this.stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.stage.addEventListener("pointerdown", (event) => this.#down(event));
     this.stage.addEventListener("pointermove", (event) => this.#move(event));
-    for (const end of ["pointerup", "pointercancel"]) {
-      this.stage.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
-    }
+    this.stage.addEventListener("pointerup", (event) => this.#up(event));
+    this.stage.addEventListener("pointercancel", (event) => this.pointers.delete(event.pointerId));
+  }
+
+  // Have a clip or a photograph in the stage.
+  take(clip) {
+    for (const each of this.photograph) each.hidden = clip;
+    for (const each of this.clip) each.hidden = !clip;
+    [this.before, this.after] = clip ? this.clip : this.photograph;
+    this.stage.ariaLabel = `${clip ? "Clip: space plays and stops it, comma and period go from frame to frame, " : "Photograph: "}drag or arrow keys move it, plus and minus zoom, 0 fits it in`;
+    this.mark(null);
+    this.slide(0.5);
   }
 
   show(before, after) {
     this.before.src = before;
     this.after.src = after; // its load fits both in
-    this.slide(0.5);
+  }
+
+  // Width and height of what is shown, in its own pixels.
+  size() {
+    const { naturalWidth, naturalHeight, videoWidth, videoHeight } = this.after;
+    return [naturalWidth ?? videoWidth, naturalHeight ?? videoHeight];
+  }
+
+  // Have clicks pick a place, or not.
+  pick(on) {
+    this.picks = on;
+    this.stage.classList.toggle("picks", on);
+  }
+
+  // Mark a square region, or none.
+  mark(region) {
+    this.region = region;
+    this.draw();
   }
 
   slide(share) {
@@ -46,9 +81,10 @@ export class Viewer {
 
   fit() {
     const { clientWidth: width, clientHeight: height } = this.stage;
-    this.scale = Math.min(width / this.after.naturalWidth, height / this.after.naturalHeight, 1) || 1;
-    this.x = (width - this.after.naturalWidth * this.scale) / 2;
-    this.y = (height - this.after.naturalHeight * this.scale) / 2;
+    const [ownWidth, ownHeight] = this.size();
+    this.scale = Math.min(width / ownWidth, height / ownHeight, 1) || 1;
+    this.x = (width - ownWidth * this.scale) / 2;
+    this.y = (height - ownHeight * this.scale) / 2;
     this.fitted = true;
     this.draw();
   }
@@ -72,7 +108,8 @@ export class Viewer {
 
   draw() {
     const { clientWidth: width, clientHeight: height } = this.stage;
-    const size = [this.after.naturalWidth * this.scale, this.after.naturalHeight * this.scale];
+    const own = this.size();
+    const size = own.map((side) => side * this.scale);
     // Some of the photograph always stays in the stage.
     this.x = Math.min(width - 32, Math.max(32 - size[0], this.x));
     this.y = Math.min(height - 32, Math.max(32 - size[1], this.y));
@@ -80,14 +117,21 @@ export class Viewer {
       image.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.scale})`;
     }
     const edge = this.share * width;
-    const inside = Math.min(this.after.naturalWidth, Math.max(0, (edge - this.x) / this.scale));
+    const inside = Math.min(own[0], Math.max(0, (edge - this.x) / this.scale));
     this.after.style.clipPath = `inset(0 0 0 ${inside}px)`;
-    this.before.style.clipPath = `inset(0 ${this.after.naturalWidth - inside}px 0 0)`;
+    this.before.style.clipPath = `inset(0 ${own[0] - inside}px 0 0)`;
     this.split.style.left = `${edge}px`;
     const percent = Math.round(this.share * 100);
     this.split.ariaValueNow = String(percent);
     this.split.ariaValueText = `before on the left ${percent} %, after on the right ${100 - percent} %`;
     this.stage.classList.toggle("large", this.scale * devicePixelRatio > 2);
+    this.marked.hidden = !this.region;
+    if (this.region) {
+      const { left, top, side } = this.region;
+      const place = { left: this.x + left * this.scale, top: this.y + top * this.scale };
+      Object.assign(this.marked.style, { left: `${place.left}px`, top: `${place.top}px` });
+      this.marked.style.width = this.marked.style.height = `${side * this.scale}px`;
+    }
     this.zoomed.value = `${Math.round(this.scale * devicePixelRatio * 100)} %`;
   }
 
@@ -117,6 +161,8 @@ export class Viewer {
       "+": () => this.zoom(this.scale * 1.5),
       "-": () => this.zoom(this.scale / 1.5),
       0: () => this.fit(),
+      Enter: this.picks && (() => this.#picked(this.stage.clientWidth / 2, this.stage.clientHeight / 2)),
+      ...(this.after === this.clip[1] ? this.onKey : {}),
     }[event.key];
     if (!act || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
@@ -138,7 +184,22 @@ export class Viewer {
     this.stage.setPointerCapture(event.pointerId);
     const slides = event.target === this.split;
     if (slides) this.split.focus();
-    this.pointers.set(event.pointerId, { place: this.#place(event), slides });
+    this.pointers.set(event.pointerId, { place: this.#place(event), slides, began: this.#place(event) });
+  }
+
+  // What ends where it began is a click.
+  #up(event) {
+    const pointer = this.pointers.get(event.pointerId);
+    this.pointers.delete(event.pointerId);
+    if (!pointer || pointer.slides || this.pointers.size || !this.picks) return;
+    const [x, y] = this.#place(event);
+    if (Math.hypot(x - pointer.began[0], y - pointer.began[1]) < CLICK) this.#picked(x, y);
+  }
+
+  #picked(x, y) {
+    const [column, row] = [(x - this.x) / this.scale, (y - this.y) / this.scale];
+    const [width, height] = this.size();
+    if (column >= 0 && row >= 0 && column < width && row < height) this.onPick(column, row);
   }
 
   // One finger or the mouse moves the photograph, or the edge where it began there; two fingers zoom.

@@ -101,19 +101,21 @@ def infer(now: Loaded, asked: Asked, settings: Settings, stop: threading.Event) 
         UnblurError: see `restore_pixels`.
         StoppedWorkError: `stop` was set.
     """
-    images = asked.tensor.pixels(settings.max_pixels)
+    with settings.traces.span("decode"):
+        images = asked.tensor.pixels(settings.max_pixels)
     track = until(stop)
-    answers = [
-        restore_pixels(
-            now.model.restorer,
-            np.ascontiguousarray(image),
-            tile=settings.tile,
-            overlap=settings.overlap,
-            track=track,
-            strength=asked.strength,
-        )
-        for image in track(images)
-    ]
+    with settings.traces.span("restore"):
+        answers = [
+            restore_pixels(
+                now.model.restorer,
+                np.ascontiguousarray(image),
+                tile=settings.tile,
+                overlap=settings.overlap,
+                track=track,
+                strength=asked.strength,
+            )
+            for image in track(images)
+        ]
     restored = np.stack([answer.pixels for answer in answers])
     several = len(answers) > 1
     notes = [f"image {i}: {note}" if several else note for i, answer in enumerate(answers) for note in answer.notes]

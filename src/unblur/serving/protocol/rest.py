@@ -6,7 +6,7 @@ import threading
 import zlib
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Path, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import Headers
@@ -16,6 +16,7 @@ from unblur.serving.body import read_body
 from unblur.serving.desk import Desk
 from unblur.serving.protocol.inference import NAME, SERVER, Answered, Asked, described, infer, named
 from unblur.serving.protocol.tensor import INPUT, OUTPUT, Tensor
+from unblur.serving.responses import OF_UPLOADS, refusals
 from unblur.serving.served import Served
 from unblur.serving.watching import Watch
 
@@ -24,6 +25,41 @@ ENCODINGS = {"gzip": 31, "deflate": 15}  # as zlib's window says them
 BINARY = "application/octet-stream"
 PART = 1 << 16  # numbers that are written as text at once
 ELSEWHERE = ("shared_memory_region", "classification")
+TENSOR: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "datatype", "shape"],
+    "properties": {
+        "name": {"type": "string", "enum": [INPUT]},
+        "datatype": {"type": "string", "enum": ["FP32", "UINT8"]},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 4, "maxItems": 4},
+        "data": {"type": "array", "items": {"type": "number"}},
+        "parameters": {"type": "object"},
+    },
+}
+BODY: dict[str, Any] = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {
+        "id": {"type": "string"},
+        "parameters": {"type": "object"},
+        "inputs": {"type": "array", "items": TENSOR, "minItems": 1, "maxItems": 1},
+    },
+    "example": {"inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [1, 1, 2, 3], "data": [0, 9, 99, 5, 50, 0]}]},
+}
+INFER: dict[str, Any] = {  # of the address, for OpenAPI
+    "response_class": Response,
+    "responses": {
+        200: {
+            "description": "The output; binary tensors follow the JSON where they are asked for",
+            "content": {"application/json": {"schema": {"type": "object"}}, BINARY: {"schema": {"type": "string"}}},
+        },
+        **refusals(400, 404, *OF_UPLOADS),
+    },
+    "openapi_extra": {"requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}}},
+}
+
+
+Name = Annotated[str, Path(json_schema_extra={"enum": [NAME]})]  # others get 404
 
 
 class _Input(BaseModel):
@@ -53,7 +89,7 @@ def add_rest(app: FastAPI, served: Served, desk: Desk, watch: Watch) -> None:
     """Add the protocol's addresses to a server."""
     settings = desk.settings
 
-    @app.get("/v2")
+    @app.get("/v2", responses=refusals(401))
     async def server() -> dict[str, Any]:
         return SERVER
 
@@ -65,20 +101,20 @@ def add_rest(app: FastAPI, served: Served, desk: Desk, watch: Watch) -> None:
     async def ready() -> dict[str, bool]:
         return {"ready": True}
 
-    @app.get("/v2/models/{name}/versions/{version}")
-    @app.get("/v2/models/{name}")
-    async def model(name: str, version: str = "") -> dict[str, Any]:
+    @app.get("/v2/models/{name}/versions/{version}", responses=refusals(401, 404))
+    @app.get("/v2/models/{name}", responses=refusals(401, 404))
+    async def model(name: Name, version: str = "") -> dict[str, Any]:
         return described(named(served, name, version))
 
-    @app.get("/v2/models/{name}/versions/{version}/ready")
-    @app.get("/v2/models/{name}/ready")
-    async def model_ready(name: str, version: str = "") -> dict[str, Any]:
+    @app.get("/v2/models/{name}/versions/{version}/ready", responses=refusals(401, 404))
+    @app.get("/v2/models/{name}/ready", responses=refusals(401, 404))
+    async def model_ready(name: Name, version: str = "") -> dict[str, Any]:
         named(served, name, version)
         return {"name": name, "ready": True}
 
-    @app.post("/v2/models/{name}/versions/{version}/infer", response_class=Response)
-    @app.post("/v2/models/{name}/infer", response_class=Response)
-    async def model_infer(request: Request, name: str, version: str = "") -> Response:
+    @app.post("/v2/models/{name}/versions/{version}/infer", **INFER)
+    @app.post("/v2/models/{name}/infer", **INFER)
+    async def model_infer(request: Request, name: Name, version: str = "") -> Response:
         now = named(served, name, version)
         with desk.place() as place:
             content = await read_body(request, settings)
@@ -87,7 +123,8 @@ def add_rest(app: FastAPI, served: Served, desk: Desk, watch: Watch) -> None:
 
             def work(stop: threading.Event) -> tuple[Answered, Response]:
                 answered = infer(now, asked, settings, stop)
-                return answered, _response(answered, binary=binary)
+                with settings.traces.span("encode"):
+                    return answered, _response(answered, binary=binary)
 
             answered, response = await place.do(work, asked.seconds, request.is_disconnected)
         watch.noted(answered.notes)

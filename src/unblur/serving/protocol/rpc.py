@@ -18,6 +18,7 @@ from unblur.serving.protocol.inference import SERVER, Answered, Asked, described
 from unblur.serving.protocol.messages import SERVICE, message, methods
 from unblur.serving.protocol.tensor import INPUT, OUTPUT, Tensor
 from unblur.serving.served import Served
+from unblur.serving.tracing import Traces, trace_request
 from unblur.serving.watching import Watch, request_id
 
 LOG = logging.getLogger("unblur.serving")
@@ -96,7 +97,8 @@ class _Calls:
 
             def work(stop: threading.Event) -> tuple[Answered, Any]:
                 answered = infer(now, taken, self.desk.settings, stop)
-                return answered, _response(answered, raw=bool(asked.raw_input_contents))
+                with self.desk.settings.traces.span("encode"):
+                    return answered, _response(answered, raw=bool(asked.raw_input_contents))
 
             # A client that goes away or has no time left cancels the call.
             answered, response = await place.do(work, min(limits, default=None))
@@ -122,21 +124,24 @@ class _Handler:
         identity = request_id(_text(metadata.get("x-request-id", "")))
         key = _text(metadata.get("x-api-key", "")) or _text(metadata.get("authorization", "")).removeprefix("Bearer ")
         taken, _ = methods()[name]
+        traces = Traces() if name in OPEN else self.desk.settings.traces
 
         async def guarded(content: bytes, context: Any) -> Any:  # noqa: ANN401
             start, status, told = time.perf_counter(), GONE, dict[str, Any]()
-            try:
-                answer = await self.calls[name](_parsed(taken, content), context, told)
-                status = 200
-            except Exception as error:
-                status, line = _as_line(error)
-                if status == 500:
-                    LOG.exception("a call has failed", extra={"about": {"request": identity}})
-                await context.abort(CODES[status], line)
-            else:
-                return answer
-            finally:
-                self._answered(path, status, time.perf_counter() - start, identity, told)
+            with traces.span("gRPC", metadata) as span:
+                try:
+                    answer = await self.calls[name](_parsed(taken, content), context, told)
+                    status = 200
+                except Exception as error:
+                    status, line = _as_line(error)
+                    if status == 500:
+                        LOG.exception("a call has failed", extra={"about": {"request": identity}})
+                    await context.abort(CODES[status], line)
+                else:
+                    return answer
+                finally:
+                    self._answered(path, status, time.perf_counter() - start, identity, told)
+                    trace_request(span, "gRPC", path, status, {"request": identity, **told})
 
         async def refused(messages: Any, context: Any) -> None:  # noqa: ANN401 (of a stream, so that none is read)
             self._answered(path, 401, 0.0, identity, {})

@@ -1,0 +1,96 @@
+"""The process of an explanation: `python -m unblur.serving.jobs.explainer ASKED`, which the server starts for each.
+
+ASKED is JSON, and so is the file in which it says how far it is, and its notes or what is wrong at the end.
+Only what lies around the region is explained: so it takes as long for a large photograph as for a small one.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from unblur.errors import UnblurError, UsageError, one_line
+from unblur.explaining.explanation import Explanation
+from unblur.explaining.photo import Asked, explain_frames
+from unblur.explaining.region import Region, region_at, window_around
+from unblur.explaining.source import as_floats, find_calibration
+from unblur.images.photo import read_photo
+from unblur.models.loading import load_chosen
+
+AROUND = 512  # pixels a side of what is explained: a tile, beyond which no model looks
+
+
+def main(asked: dict[str, Any]) -> None:
+    """Write the page, and say at the end what is to be said of it."""
+    said = Path(asked["said"])
+    try:
+        explanation = explain(asked, lambda share: say(said, {"share": share}))
+    except UnblurError as error:
+        line = str(error).replace(f"{said.parent}/", "").replace("--at", "at").replace("--size", "size")
+        say(said, {"error": one_line(line)})
+        return
+    Path(asked["target"]).write_text(explanation.html(), encoding="utf-8")
+    say(said, {"notes": explanation.notes})
+
+
+def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> Explanation:
+    """Return the explanation of what is asked; `tell` gets the share that is done.
+
+    Raises:
+        UnblurError: the region does not lie in the photograph, or the model is another by now.
+    """
+    pixels = read_photo(Path(asked["source"]), asked["max_pixels"]).pixels
+    height, width = pixels.shape[:2]
+    x, y = asked["at"]
+    region = region_at(x, y, asked["size"], height, width)
+    around = window_around(region, AROUND, height, width)
+    restorer = load_chosen(asked["model"], 1, precision="f32")
+    if restorer.sha256 != asked["sha256"]:
+        msg = f"{restorer.name}: has changed since the server loaded it; start the server again"
+        raise UsageError(msg)
+
+    def track(steps: Sequence[Any]) -> Iterator[Any]:
+        for done, step in enumerate(steps):
+            tell(done / len(steps))
+            yield step
+
+    inner = region.inside(around)
+    middle = inner.left + region.size // 2, inner.top + region.size // 2
+    found = explain_frames(
+        restorer,
+        as_floats(pixels[around.rows, around.columns])[None],
+        "photograph",
+        Asked(at=middle, size=region.size),
+        calibration=find_calibration(None, restorer.sha256),
+        track=track,
+    )
+    return _in_whole(found, region, around, width, height)
+
+
+def _in_whole(found: Explanation, region: Region, around: Region, width: int, height: int) -> Explanation:
+    """Return the explanation with its places told as those of the whole photograph."""
+    place = {"left": region.left, "top": region.top, "size": region.size}
+    about = {**found.about, "width": width, "height": height, "region": place}
+    note = (
+        f"Sentences and pictures are of the {around.size} x {around.size} pixels around the region, from column "
+        f"{around.left} and row {around.top} on."
+    )
+    return replace(found, about=about, notes=(note, *found.notes))
+
+
+def say(said: Path, what: dict[str, Any]) -> None:
+    """Say it to the server, which may look at any time."""
+    unfinished = said.with_name("saying")
+    unfinished.write_text(json.dumps(what), encoding="utf-8")
+    unfinished.replace(said)
+
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    main(json.loads(sys.argv[1]))
