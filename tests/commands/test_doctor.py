@@ -70,7 +70,7 @@ def test_the_password_of_the_store_is_not_shown(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:hidden@127.0.0.1:9/x")  # nobody listens there
     (only,) = registry("unblur")
     assert only.state == "problem"
-    assert "http://***@127.0.0.1:9/x: the store does not answer" in only.found
+    assert "http://***@127.0.0.1:9/x: the store, or where it keeps its files, does not answer" in only.found
     assert "hidden" not in only.found
 
 

@@ -166,7 +166,7 @@ def test_without_the_object_store_each_is_one_line_and_goes_on_when_it_is_back(p
     try:
         address = on_stack.environment["MLFLOW_TRACKING_URI"]
         said = shell("unblur register --config artifacts/config/pipeline.yaml", project.root, code=1)
-        assert one_line(said).startswith(f"error: {address}: the store does not answer")
+        assert one_line(said).startswith(f"error: {address}: the store, or where it keeps its files, does not answer")
         said = shell("unblur restore data out --model models:/no-objects@candidate", repository, code=1)
         assert one_line(said).startswith("error: models:/no-objects@candidate: ")
         assert not (repository / "out").exists()

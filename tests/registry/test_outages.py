@@ -68,7 +68,7 @@ def refuse(code: int) -> Callable[[Any], None]:
     [
         (401, "the store refuses this user; check MLFLOW_TRACKING_USERNAME"),
         (403, "the store refuses this user; check MLFLOW_TRACKING_USERNAME"),
-        (503, "the store does not answer"),
+        (503, "the store, or where it keeps its files, does not answer"),
     ],
 )
 def test_a_server_that_refuses(project: Any, monkeypatch: pytest.MonkeyPatch, code: int, told: str) -> None:
@@ -85,7 +85,7 @@ def test_a_server_that_takes_the_call_and_never_answers(project: Any, monkeypatc
     monkeypatch.setattr("unblur.config.tracking.ANSWER_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{mute.getsockname()[1]}")
-        with pytest.raises(StoreSilentError, match="the store does not answer"):
+        with pytest.raises(StoreSilentError, match="the store, or where it keeps its files, does not answer"):
             promote("unblur", project.root, project.root / "artifacts/registry")
 
 
@@ -137,7 +137,7 @@ def test_kills_and_silence_in_the_middle(
             stalling.silent_from = "mlflow-artifacts"
             project.export(0.7)
             started = time.monotonic()
-            with pytest.raises(StoreSilentError, match="the store does not answer"):
+            with pytest.raises(StoreSilentError, match="the store, or where it keeps its files, does not answer"):
                 register(project.cfg, project.root)
             assert time.monotonic() - started < 30
             assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "2"  # its patience is back

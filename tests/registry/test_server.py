@@ -170,7 +170,9 @@ def test_a_server_that_is_not_there_is_one_line_without_the_password(
         lambda: load_restorer("models:/unblur@champion"),
         lambda: run_gate(project.cfg, project.root),
     ):
-        with pytest.raises(UnblurError, match=r"http://\*\*\*@127\.0\.0\.1:9: the store does not answer") as caught:
+        with pytest.raises(
+            UnblurError, match=r"http://\*\*\*@127\.0\.0\.1:9: the store, or where it keeps its files, does not answer"
+        ) as caught:
             call()
         assert "secret" not in str(caught.value)
         assert "\n" not in str(caught.value)

@@ -34,7 +34,7 @@ def test_without_a_server_from_the_start(project, tiny, port, tmp_path, monkeypa
     process = train(*tiny)
     said, _ = process.communicate()
     assert process.returncode == 0, said
-    assert said.count("the store does not answer") == 1
+    assert said.count("the store, or where it keeps its files, does not answer") == 1
     assert "unblur sync-metrics" in said
     record = json.loads((project / "artifacts/train/run.json").read_text())
     assert record["run_id"] is None
@@ -43,7 +43,7 @@ def test_without_a_server_from_the_start(project, tiny, port, tmp_path, monkeypa
 
     done = sync()
     assert done.returncode == 1
-    assert "the store does not answer" in done.stderr
+    assert "the store, or where it keeps its files, does not answer" in done.stderr
     assert journals[0].is_file()
     with mlflow_server(tmp_path, port):
         done = sync()
@@ -77,7 +77,7 @@ def test_a_server_that_dies_in_the_middle_and_returns(project, tiny, port, tmp_p
         kill()
     said, _ = process.communicate()
     assert process.returncode == 0, said
-    assert said.count("the store does not answer") == 1
+    assert said.count("the store, or where it keeps its files, does not answer") == 1
     record = json.loads((project / "artifacts/train/run.json").read_text())
     with mlflow_server(tmp_path, port):
         assert f"sent to run {record['run_id']}" in " ".join(sync().stdout.split())

@@ -173,7 +173,7 @@ def _diagnosis(error: Exception) -> str:
     if _REFUSED.search(f"{type(error).__name__} {error}"):
         return "the store refuses this user; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     if _is_silent(error):
-        return "the store does not answer; start it, or mend MLFLOW_TRACKING_URI"
+        return "the store, or where it keeps its files, does not answer; start it, or mend MLFLOW_TRACKING_URI"
     return "the store of MLflow cannot do this; see its log, or mend MLFLOW_TRACKING_URI"
 
 

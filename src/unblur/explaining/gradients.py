@@ -68,7 +68,7 @@ def contribution_area(attribution: Map, share: float = 0.9) -> int:
 
 
 def _along_blur(subject: Subject, steps: int, gradients: dict[float, Tensor]) -> Map:
-    """Integrate in so many steps; `gradients` holds those that are known by their place, 0 to 1, and gets the others."""
+    """Integrate in so many steps; `gradients` holds those that are known, by place from 0 to 1, and gets the others."""
     places = [step / steps for step in range(steps + 1)]
     path = [blurred(subject.window, BLUR_SIGMA * (1 - place)) for place in places]
     total = torch.zeros_like(subject.window)

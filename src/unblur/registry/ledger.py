@@ -117,7 +117,7 @@ class Ledger:
 
         Raises:
             StoreSilentError: whether it was made could not be learnt.
-        UnblurError: the store has refused it.
+            UnblurError: the store has refused it.
         """
         base, token = self.head, secrets.token_hex(8)
         name = f"{self.model}{SUFFIX}"

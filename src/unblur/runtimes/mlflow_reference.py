@@ -151,8 +151,14 @@ def _client(reference: str, store: str) -> "MlflowClient":
 
 
 def _no_version(reference: str, store: str, error: Exception) -> NoModelVersionError:
+    reason = " ".join(str(error).split())
+    if UNREACHABLE.search(reason):
+        silent = f"{store}, or where it keeps its files, does not answer"
+        return NoModelVersionError(
+            f"{reference}: {silent} ({reason}); see the server's log, try again, or give --model FILE"
+        )
     kind = "model version" if reference.startswith("models:") else "run or artifact"
-    return NoModelVersionError(f"{reference}: no such {kind} in {store} ({' '.join(str(error).split())}); {MEND}")
+    return NoModelVersionError(f"{reference}: no such {kind} in {store} ({reason}); {MEND}")
 
 
 def _versions(client: "MlflowClient", reference: str) -> "tuple[str, list[ModelVersion]]":
