@@ -17,6 +17,7 @@ import os
 import socket
 import statistics
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -81,6 +82,7 @@ class Measurement:
 def measure(rank: int, what: Measurement) -> None:
     """One process: seconds of steps, and of all-reduces by size."""
     cfg, count = what.cfg, what.count
+    warnings.filterwarnings("ignore", message="Grad strides do not match")
     torch.set_num_threads(1)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[rank % len(cores)]})

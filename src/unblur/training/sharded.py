@@ -102,7 +102,10 @@ class ShardedStrategy(DDPStrategy):
 
     def _whole(self, tensor: DTensor) -> Tensor | None:
         whole = tensor.full_tensor()  # all processes take part
-        return whole.cpu() if self.is_global_zero else None
+        if not self.is_global_zero:
+            return None
+        # As it lies without shards: fused optimizers take the memory of weights and moments as one order.
+        return whole.cpu().contiguous(memory_format=self._module().memory_format) if whole.ndim == 4 else whole.cpu()
 
     def _module(self) -> "RestorationModule":
         return cast("RestorationModule", self.lightning_module)
@@ -123,5 +126,5 @@ def _part(value: object, parameter: Tensor) -> object:
     """Return this process's part of a state that has the shape of its parameter; other states are every process's."""
     if not isinstance(value, Tensor) or not isinstance(parameter, DTensor) or value.shape != parameter.shape:
         return value
-    value = value.to(parameter.device)
+    value = value.to(parameter.device).contiguous()  # as the weights, see `_whole`
     return distribute_tensor(value, parameter.device_mesh, parameter.placements, src_data_rank=None)
