@@ -75,3 +75,14 @@ def test_passes_differ_and_so_do_seeds_and_any_sample_can_be_asked_first():
     assert [few(index) for index in range(20)] != [few(index) for index in range(20, 40)]
     for index in (149, 3, 77):
         assert ShuffledPasses([5] * 10, seed=1, window=3)(index) == passes[index // 50][index % 50]
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 4), (4, 2)])
+def test_a_stopped_epoch_goes_on_in_another_world_with_no_sample_twice(before, after):
+    """Eight samples a step in all, three of five steps done."""
+    worlds = {world: [StatelessSampler(40, rank, world) for rank in range(world)] for world in (before, after)}
+    done = [list(sampler)[: 3 * 8 // before] for sampler in worlds[before]]
+    for sampler in worlds[after]:
+        sampler.skip(0, 3 * 8 // after)
+    rest = [list(sampler) for sampler in worlds[after]]
+    assert sorted(number for numbers in done + rest for number in numbers) == list(range(40))

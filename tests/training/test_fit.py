@@ -151,8 +151,8 @@ def test_two_processes_over_gloo(project, run_stage, tiny):
 def test_torchrun(project, tiny):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611",
-         "-m", "unblur.stages.train", *tiny, "trainer=ddp_cpu", "logger=none"],
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone",
+         "-m", "unblur", "train", *tiny, "trainer=ddp_cpu", "logger=none"],
         capture_output=True, text=True, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from unblur.config.failures import explain, of_worker
+from unblur.config.processes import is_first_process
 from unblur.config.renamed import as_called_now
 from unblur.config.root import OUTSIDE, require_folder_inside, require_inside
 from unblur.errors import UnblurError, UsageError, one_line
@@ -197,7 +198,7 @@ def _fail(message: str, code: int) -> None:
     if os.environ.get(DEBUG):
         traceback.print_exc()
     sys.stdout.flush()
-    if code <= 128 or os.environ.get("LOCAL_RANK", "0") == "0":  # of a training in many processes, one speaks
+    if code <= 128 or is_first_process():  # of a training in many processes, one speaks
         tell("error", message)
     sys.exit(code)
 
@@ -335,16 +336,8 @@ def _apart(config: "PipelineConfig") -> "PipelineConfig":
             raise UsageError(msg)
         folder = Path(hydra_config.runtime.output_dir)
         for name in (
-            "train",
-            "checkpoints",
-            "evaluate",
-            "prune",
-            "quantize",
-            "export",
-            "benchmark",
-            "explain",
-            "registry",
-            "reports",
+            *("train", "checkpoints", "evaluate", "prune", "quantize"),
+            *("export", "benchmark", "explain", "registry", "reports"),
         ):
             setattr(config.paths, name, str(folder / name))
     return config

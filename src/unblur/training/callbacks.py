@@ -9,10 +9,11 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from torch import Tensor
 
 from unblur.config.entry import catch_signals
 from unblur.records.training import Step
-from unblur.training.module import Batch, RestorationModule, as_images
+from unblur.training.module import Batch, as_images
 from unblur.training.tracking_logger import TrackingLogger
 
 log = logging.getLogger(__name__)
@@ -115,20 +116,18 @@ class SamplePanels(L.Callback):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        outputs: object,
+        outputs: Mapping[str, Tensor],
         batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Log one panel; this hook still sees the averaged weights."""
+        """Log one panel, of what the averaged weights have restored."""
         logger = trainer.logger
         if batch_idx >= self.count or not trainer.is_global_zero or not isinstance(logger, TrackingLogger):
             return
-        if trainer.sanity_checking or not isinstance(pl_module, RestorationModule):
+        if trainer.sanity_checking:
             return
-        with torch.inference_mode():
-            restored = pl_module(batch["blur"]).float().clamp(0, 1)
-        first = [as_images(images)[0] for images in (batch["blur"], restored, batch["sharp"])]
+        first = [as_images(images)[0] for images in (batch["blur"], outputs["restored"], batch["sharp"])]
         panel = torch.cat(first, dim=-1)  # (3, H, 3W)
         image = (panel.cpu().numpy().transpose(1, 2, 0) * 255).round().astype(np.uint8)
         key = batch["key"][0].replace("/", "_").replace("#", "_")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
+from unblur.config.processes import is_first_process
 from unblur.safety.archives import check_names
 from unblur.safety.atomic import replacing
 
@@ -43,7 +44,7 @@ def newest_readable(folder: Path) -> Path | None:
         reason = _damage(path)
         if reason is None:
             return path
-        if os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0":  # the others only pass it over
+        if is_first_process():  # the others only pass it over
             path.replace(path.with_name(path.name + ASIDE))
             log.warning(
                 "%s: is damaged (%s); set aside as %s, the one before is taken", path, reason, path.name + ASIDE

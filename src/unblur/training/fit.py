@@ -18,6 +18,7 @@ from torch import nn
 
 from unblur.config.descent import require_descent, write_lineage
 from unblur.config.instantiate import instantiate
+from unblur.config.processes import count_processes
 from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
 from unblur.config.schema import PipelineConfig
@@ -173,11 +174,20 @@ def make_module(cfg: PipelineConfig, network: nn.Module, shots: tuple[int, int] 
 
 
 def hash_training(cfg: PipelineConfig, manifest_sha256: str) -> str:
-    """Return the SHA-256 of everything that decides the weights: configuration, data version, fixed pairs."""
+    """Return the SHA-256 of everything that decides the weights: configuration, data version, fixed pairs.
+
+    The number of processes is not among it, but the batch of all of them together: a training may go on with others.
+    """
     whole = asdict(cfg)
     content = {key: whole[key] for key in TRAINING_KEYS}
     content["data"] = {key: value for key, value in whole["data"].items() if not key.startswith("shard")}
     content["data"]["source"] = {key: value for key, value in cfg.data.source.items() if key != "root"}
+    processes = count_processes(cfg.trainer)
+    content["trainer"] = {key: value for key, value in cfg.trainer.items() if key not in ("num_nodes", "strategy")}
+    content["trainer"]["devices"] = 1
+    content["data"]["batch_size"] *= processes
+    stages = content["data"]["progressive"]
+    content["data"]["progressive"] = stages | {"batch": [batch * processes for batch in stages["batch"]]}
     if cfg.data.shards:  # what they hold, not where they are: a training may go on from a bucket
         content["shards"] = hashlib.sha256(shard_store(cfg.data).index()).hexdigest()
     # What a training was given counts, not where that lay.

@@ -89,8 +89,8 @@ class RestorationModule(L.LightningModule):
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["key"]))
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score the restored and the blurred images with the validation profile."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Score the restored and the blurred images with the validation profile, and return the restored ones."""
         restored = as_images(self(batch["blur"]).float().clamp(0, 1))
         blur = (
             batch["blur"] if batch["blur"].ndim == batch["sharp"].ndim else batch["blur"][:, 0]
@@ -98,6 +98,7 @@ class RestorationModule(L.LightningModule):
         sharp = as_images(batch["sharp"])
         self.val_psnr.update(self.profile.compute(restored, sharp))
         self.val_psnr_blurred.update(self.profile.compute(as_images(blur), sharp))
+        return {"restored": restored}
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over all pairs; the gain is what training is for."""

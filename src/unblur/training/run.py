@@ -11,6 +11,7 @@ import yaml
 from lightning.pytorch.loggers import Logger
 
 from unblur.config.instantiate import instantiate
+from unblur.config.processes import is_first_process
 from unblur.config.provenance import data_version, git_state
 from unblur.config.root import project_root
 from unblur.config.schema import PipelineConfig
@@ -37,7 +38,7 @@ def make_logger(cfg: PipelineConfig, training_hash: str, checkpoints: Path) -> L
     """
     if not cfg.logger or cfg.trainer.get("fast_dev_run"):
         return None
-    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("NODE_RANK", "0")):
+    if not is_first_process():
         return None  # Only the first process logs.
     note, unsent = checkpoints / "mlflow_run_id", project_root() / UNSENT / training_hash[:16]
     run_id = (note.read_text(encoding="utf-8").strip() or None) if cfg.train.resume and note.is_file() else None
