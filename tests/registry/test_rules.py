@@ -144,6 +144,18 @@ def test_the_worst_input_without_blur_counts_and_not_their_mean() -> None:
     assert verdict(replace(MEASURED, unblurred=np.zeros(4, bool)), max_unblurred_loss=1.0).figure is None
 
 
+@pytest.mark.parametrize(("with_champion", "figure"), [(-1.2, 0.3), (-0.84, 0.3), (-0.8, 0.84)])
+def test_an_input_without_blur_that_the_champion_harms_as_much_does_not_count(
+    with_champion: float, figure: float
+) -> None:
+    lost, lost_now = np.array([0, 0, -0.3, -0.84]), np.array([0, 0, 1.0, with_champion])
+    measured = replace(MEASURED, candidate=MEASURED.blurred + lost, champion=MEASURED.blurred + lost_now)
+    result = verdict(measured, max_unblurred_loss=0.5)
+    assert result.figure == pytest.approx(figure)
+    assert result.passed == (figure < 0.5)
+    assert ("1 not counted, which lose up to 0.84" in result.note) == result.passed
+
+
 def strata(differences: list[float]) -> Measured:
     """Twelve pairs in two kinds of six; those of the first differ from the champion by `differences`."""
     blurred, none = np.full(12, 25.0), np.zeros(12, bool)

@@ -53,7 +53,8 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
     - min_gain_low: the lower end of the confidence interval of that gain, a paired bootstrap over the pairs. So a
       candidate is refused unless the test pairs show that it gains at all.
     - max_sharp_loss: what nearly sharp inputs (blur under 2 pixels) lose on average.
-    - max_unblurred_loss: what the worst of the inputs without blur loses. A mean would hide it.
+    - max_unblurred_loss: what the worst of the inputs without blur loses. A mean would hide it. An input that loses no
+      more than with the champion does not count: it would be kept for a model that harms it as much.
     - max_regression: passes when the lower end of the confidence interval of (candidate - champion), a paired
       bootstrap over the pairs, is not below -max_regression. So a candidate is refused unless the test pairs show
       that it is not worse than that. Without a champion it is the model that `without_champion` names, which
@@ -158,8 +159,16 @@ def _unblurred_loss(limit: float | None, measured: Measured) -> RuleResult | Non
     if count == 0:
         return _verdict("max_unblurred_loss", limit, None, measured.unit, "no pair without blur among the test pairs")
     loss = (measured.blurred - measured.candidate)[measured.unblurred]
-    worst = float(loss.max()) if np.isfinite(loss).all() else float("nan")
+    if limit is None or not np.isfinite(loss).all():
+        return _verdict("max_unblurred_loss", limit, float("nan"), measured.unit, "")
     note = f"the worst of {count} pairs with blur under 1 px, {-loss.mean():+.3f} {measured.unit} on average"
+    forgiven = np.zeros(count, bool)
+    if measured.champion is not None:
+        forgiven = (loss > limit) & (loss <= (measured.blurred - measured.champion)[measured.unblurred])
+        if forgiven.any():
+            than = measured.stand_in or "the champion"
+            note += f"; {forgiven.sum()} not counted, which lose up to {loss.max():.2f} and no more than with {than}"
+    worst = 0.0 if forgiven.all() else float(loss[~forgiven].max())
     return _verdict("max_unblurred_loss", limit, worst, measured.unit, note)
 
 
