@@ -62,8 +62,8 @@ def names(root):
 
 def test_the_packaged_list_is_sound():
     files = read_list()
-    assert len(files) == 23
-    assert len({item.file for item in files}) == 23
+    assert len(files) == 34
+    assert len({item.file for item in files}) == 34
     assert {item.split for item in files} == {"train", "val", "test", None}
     assert all((item.split is None) == item.file.startswith("videos/") for item in files)
     splits_of = {}

@@ -2,6 +2,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ BLURRED, GAINED = [40.0, 28.0, 25.0, 22.0], [-0.5, 1.0, 2.0, 0.5]
 @pytest.fixture
 def cfg(tmp_path, make_photo):
     """Artifacts of four pairs, as the stages before this one write them."""
-    names = ("train", "evaluate", "export", "benchmark", "explain", "reports")
-    paths = PathsConfig(**{name: str(tmp_path / name) for name in names})
+    # Each of them, as the checkout that the tests run in may hold what a pipeline has made.
+    paths = PathsConfig(**{each.name: str(tmp_path / each.name) for each in fields(PathsConfig)})
     blurs = [("identity", 0.0), ("shake", 5.0), ("defocus", 9.0), ("shake", 16.0)]
     scores = [
         Score(f"p{index}", method, *blurs[index], "psnr/literature", BLURRED[index] + factor * GAINED[index])
