@@ -27,9 +27,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,13 +133,34 @@ def tiny() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def prepared_project(tmp_path_factory: pytest.TempPathFactory, tiny: tuple[str, ...]) -> Path:
-    """A folder with data/ (four tiny photographs) and artifacts/prepared, to be copied and not changed."""
+def make_pairs() -> Callable[[Path, Sequence[str]], None]:
+    """`make_pairs(root, overrides)`: prepares the photographs of root/data, in place of pairs that are there."""
     from unblur.config.compose import checked, compose
     from unblur.config.instantiate import instantiate
-    from unblur.data.images import write_png
     from unblur.data.manifest import read_sources
     from unblur.data.pairs import prepare_pairs
+
+    def make(root: Path, overrides: Sequence[str]) -> None:
+        cfg = checked(compose(list(overrides)))
+        prepare_pairs(
+            read_sources(root / "data"),
+            root / "data",
+            root / "artifacts" / "prepared",
+            instantiate(cfg.blur),
+            pairs_per_photo=cfg.data.pairs_per_photo,
+            max_side=cfg.data.max_side,
+            seed=cfg.data.pairs_seed,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def prepared_project(
+    tmp_path_factory: pytest.TempPathFactory, tiny: tuple[str, ...], make_pairs: Callable[[Path, Sequence[str]], None]
+) -> Path:
+    """A folder with data/ (four tiny photographs) and artifacts/prepared, to be copied and not changed."""
+    from unblur.data.images import write_png
 
     root = tmp_path_factory.mktemp("prepared_project")
     records = []
@@ -151,17 +173,30 @@ def prepared_project(tmp_path_factory: pytest.TempPathFactory, tiny: tuple[str, 
             {"file": f"photos/{name}.png", "split": split, "scene": name, "licence": "CC0", "sha256": digest}
         )
     (root / "data" / "SOURCES.json").write_text(json.dumps(records))
-    cfg = checked(compose(tiny))
-    prepare_pairs(
-        read_sources(root / "data"),
-        root / "data",
-        root / "artifacts" / "prepared",
-        instantiate(cfg.blur),
-        pairs_per_photo=cfg.data.pairs_per_photo,
-        max_side=cfg.data.max_side,
-        seed=cfg.data.pairs_seed,
-    )
+    make_pairs(root, tiny)
     return root
+
+
+def load_project_module() -> Any:
+    """Import tests/registry/project.py under one name, so that its cached store is made once a session."""
+    name = "registry_project"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("registry") / "project.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.fixture
+def registered_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_photo: Callable[..., Any]) -> Any:
+    """A project as the pipeline leaves it, with an empty MLflow store of its own: that of tests/registry and others."""
+    made = load_project_module().make_project(tmp_path, make_photo)
+    monkeypatch.setenv("UNBLUR_ROOT", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    return made
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
-"""The temporary project of the registry's tests (tests/registry/conftest.py), for the commands over it."""
+"""The temporary project of the registry, for the tests of the commands over it."""
 
-import importlib.util
-from pathlib import Path
+from typing import Any
 
-_spec = importlib.util.spec_from_file_location("registry_conftest", Path(__file__).parents[1] / "registry/conftest.py")
-assert _spec is not None
-assert _spec.loader is not None
-_registry = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_registry)
+import pytest
 
-project = _registry.project
+
+@pytest.fixture
+def project(registered_project: Any) -> Any:
+    """A project as the pipeline leaves it, with an empty MLflow store of its own."""
+    return registered_project

@@ -8,17 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
-
-from unblur.config.compose import checked, compose
-from unblur.config.instantiate import instantiate
-from unblur.data.manifest import read_sources
-from unblur.data.pairs import prepare_pairs
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
@@ -107,17 +102,8 @@ SHORT = ("data.steps_per_epoch=4", "trainer.max_epochs=3", "data.pairs_per_photo
 
 
 @pytest.fixture(autouse=True)
-def five_pairs(project: Path, tiny: tuple[str, ...]) -> None:
-    cfg = checked(compose([*tiny, *SHORT]))
-    prepare_pairs(
-        read_sources(project / "data"),
-        project / "data",
-        project / "artifacts" / "prepared",
-        instantiate(cfg.blur),
-        pairs_per_photo=cfg.data.pairs_per_photo,
-        max_side=cfg.data.max_side,
-        seed=cfg.data.pairs_seed,
-    )
+def five_pairs(project: Path, tiny: tuple[str, ...], make_pairs: Callable[[Path, Sequence[str]], None]) -> None:
+    make_pairs(project, [*tiny, *SHORT])
 
 
 @pytest.fixture
