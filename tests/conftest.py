@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import unblur.config.tracking  # noqa: F401 (its defaults for MLflow are part of every test's environment)
 from unblur.cli import COMMANDS
@@ -67,6 +68,14 @@ def environment_kept() -> Iterator[None]:
     os.environ.update(before)
     if running is not None:
         os.environ["PYTEST_CURRENT_TEST"] = running
+
+
+@pytest.fixture(autouse=True)
+def pillow_limit_kept() -> Iterator[None]:
+    """Pillow's limit of pixels, which belongs to the process and commands set, is the same for every test."""
+    before = Image.MAX_IMAGE_PIXELS
+    yield
+    Image.MAX_IMAGE_PIXELS = before
 
 
 environment_kept_by_test = pytest.fixture(environment_kept, autouse=True)

@@ -170,6 +170,7 @@ def exceptions_of(package):
         if f"{kind.__module__}.".startswith(f"{package}.")
         and not issubclass(kind, Warning)
         and not kind.__name__.startswith("_")
+        and ".thirdparty." not in kind.__module__  # copies that Ray imports when it starts, and asks itself
         and "<locals>" not in kind.__qualname__
     }
     return sorted(found, key=name_of)

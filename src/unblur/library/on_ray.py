@@ -6,6 +6,7 @@ it either tries the block for ever or leaves it away without a word.
 
 import logging
 import os
+import signal
 import socket
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,6 @@ from typing import Any
 from PIL import Image
 
 from unblur import __version__
-from unblur.config.entry import catch_signals
 from unblur.errors import UnblurError, UsageError
 from unblur.models.loading import load_chosen
 from unblur.restoring.folder import Job, Outcome, comparison_path, restore_job
@@ -52,10 +52,11 @@ def cluster(address: str | None = None) -> Iterator[None]:
     os.environ.update(QUIET)
     import ray
 
+    on_stop = signal.getsignal(signal.SIGTERM)
     _connect(address)
     # Ray prints of each process that dies, and has no switch for it; the line of the photograph says so already.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
-    catch_signals()  # Ray has taken SIGTERM
+    signal.signal(signal.SIGTERM, on_stop)  # which Ray has taken
     try:
         yield
     finally:
