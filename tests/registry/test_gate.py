@@ -19,6 +19,7 @@ from unblur.pipeline.sources import Sources
 from unblur.records.gate import GateRecord, differences, read_record
 from unblur.registry import gate as judging
 from unblur.registry.gate import latency_ms, rounds_ms, run_gate
+from unblur.registry.move import Move
 from unblur.registry.promote import promote
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases, read_version
@@ -216,6 +217,25 @@ def test_a_verdict_of_an_unblur_that_knew_no_code_is_read_and_judged_anew(projec
     again = gate(project)
     assert again.of_champion
     assert again.subject.code == first.subject.code
+
+
+def test_a_candidate_that_is_promoted_while_it_is_judged_again_is_no_challenger(project: Any) -> None:
+    champion(project, GAIN)
+    candidate(project, GAIN + 1e-4)
+    assert gate(project).passed
+    moves: list[Move] = []
+
+    def promoted_meanwhile(what: str) -> Any:
+        if not moves:
+            moves.append(promote("unblur", project.root, project.root / "artifacts/registry"))
+        return lambda rows: rows
+
+    project.cfg.gate.min_psnr = 21.0
+    record = run_gate(project.cfg, project.root, promoted_meanwhile)
+    assert record is not None
+    assert record.passed
+    assert moves[0].after == 2
+    assert read_aliases(tracking_client(), "unblur") == {"candidate": 2, "champion": 2, "previous_champion": 1}
 
 
 def test_a_damaged_record_is_judged_anew(project: Any) -> None:

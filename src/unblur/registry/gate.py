@@ -33,7 +33,7 @@ from unblur.records.parity import Parity, read_onnx_parity
 from unblur.records.scores import Score
 from unblur.registry.ledger import Ledger
 from unblur.registry.lock import registry_lock
-from unblur.registry.projection import finish_interrupted
+from unblur.registry.projection import finish_interrupted, retire_challenger
 from unblur.registry.record import find_record, publish
 from unblur.registry.rules import Measured, explain, judge, judge_shadow
 from unblur.registry.shadowed import read_tally
@@ -91,7 +91,8 @@ def run_gate(
     """
     client = tracking_client()
     name = cfg.registry.model_name
-    aliases = finish_interrupted(Ledger(client, name).read())[0].aliases
+    ledger = Ledger(client, name).read()
+    aliases = finish_interrupted(ledger)[0].aliases
     candidate = candidate_version(client, name, aliases)
     again = aliases.get(CHAMPION) == candidate.number
     champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases and not again else None
@@ -112,6 +113,9 @@ def run_gate(
     record = replace(known, results=results, passed=all(result.passed for result in results))
     with registry_lock(client, name):
         publish(client, candidate, write_record(record, folder), record, read_aliases(client, name).get(CHALLENGER))
+    # By an earlier verdict it may have been promoted meanwhile; whoever did that saw no challenger yet.
+    if record.challenges and not again and ledger.read().champion == candidate.number:
+        retire_challenger(client, name, candidate.number)
     return record
 
 
