@@ -131,6 +131,7 @@ def test_what_cannot_be_asked_is_one_line(shelf, monkeypatch):
     for source, said in {
         "s3://nothing/photos": "s3://nothing/photos: there is no such bucket or object",
         "s3://shelf/nothing": "s3://shelf/nothing: there are no photographs; expected .jpg",
+        "s3://shelf/photos/notes.txt": r"s3:.*: there are no photographs; .*, and there are only 1 \.txt$",
         "s3://": "s3://: expected s3://BUCKET/FOLDER",
     }.items():
         with pytest.raises(UnblurError, match=f"^{said}"):

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unblur.errors import UnblurError, UsageError
-from unblur.restoring.folder import COMPARISON, Job, Making, Outcome, comparison_path, restore_job
+from unblur.restoring.folder import COMPARISON, Job, Making, Outcome, comparison_path, restore_job, shown
 from unblur.restoring.photo import FORMATS
 from unblur.runtimes.restorer import Restorer
 from unblur.safety.written import Made
@@ -76,7 +76,7 @@ def plan_objects(source: str, target: str, compare: bool = False) -> tuple[list[
         else:
             left_out[_ending(name) or "without an ending"] += 1
     if not jobs:
-        there = f", and there are only {dict(left_out)}" if left_out else ""
+        there = f", and there are only {shown(left_out)}" if left_out else ""
         msg = f"{source}: there are no photographs; expected {', '.join(FORMATS)}{there}"
         raise UnblurError(msg)
     for job in jobs:
