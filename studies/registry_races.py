@@ -8,13 +8,18 @@ the one before has ended; every move that a worker was told of has to be in it o
     python studies/registry_races.py --moves 10000
     python studies/registry_races.py --moves 1000 --store postgresql://... --server --restart-every 20
 
-The store is a new SQLite file, or the empty database that --store names.
+The store is a new SQLite file, or the empty database that --store names. How fast a move is where nobody disturbs it:
+
+    python studies/registry_races.py --moves 100 --processes 1 --kill-every inf
 """
 
 import argparse
 import json
 import os
 import random
+import re
+import resource
+import secrets
 import signal
 import socket
 import subprocess
@@ -23,6 +28,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from unblur.config.tracking import ensure_experiment, store_errors, tracking_client
@@ -31,8 +37,8 @@ from unblur.registry import patience
 from unblur.registry.entry import entry
 from unblur.registry.ledger import MOVE_TAG, SUFFIX, Ledger
 from unblur.registry.move import move
-from unblur.registry.projection import finish_interrupted, last_good, read_shown
-from unblur.registry.versions import CHAMPION, read_version
+from unblur.registry.projection import ROLLED_BACK, last_good, read_shown, show
+from unblur.registry.versions import CHAMPION, PREVIOUS, read_version
 from unblur.safety.hashing import sha256_file
 
 NAME, VERSIONS = "raced", 6
@@ -58,13 +64,20 @@ def main() -> None:
         os.environ.update(UNBLUR_ROOT=folder, MLFLOW_TRACKING_URI=server.address if server else store)
         if os.waitpid(fork(lay_out, root), 0)[1]:
             sys.exit("the store could not be laid out")
-        began = time.time()
+        began, used = time.time(), core_seconds()
         try:
             counts = race(root, options, server)
-            report(root, {**counts, "seconds": round(time.time() - began)})
+            figures = {"seconds": round(time.time() - began, 1), "core seconds": round(core_seconds() - used, 1)}
+            report(root, {**counts, **figures})
         finally:
             if server:
                 server.kill()
+
+
+def core_seconds() -> float:
+    """Return what the processes have used that have ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Server:
@@ -80,7 +93,7 @@ class Server:
         self.command += ["--workers", "1", "--backend-store-uri", store, "--artifacts-destination", f"{root}/artifacts"]
         self.start()
         while not self.answers():
-            if self.process.poll() is not None:
+            if self.ended:
                 sys.exit((root / "server.log").read_text())
             time.sleep(0.2)
 
@@ -93,18 +106,63 @@ class Server:
                 self.command, env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
+    @property
+    def ended(self) -> bool:
+        """Tell whether it has ended by itself."""
+        return self.process.poll() is not None
+
     def answers(self) -> bool:
         """Tell whether it is up."""
         try:
-            urllib.request.urlopen(f"{self.address}/health", timeout=5).close()
+            urllib.request.urlopen(f"{self.address}/health", timeout=1).close()
         except OSError:
             return False
         return True
 
     def kill(self) -> None:
         """End it and its workers with SIGKILL, in the middle of what they do."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+class Outages:
+    """Kills a server now and then and starts it again some time later, without waiting for either.
+
+    The next kill is counted from where it answers again, so that a slow start leaves time for moves.
+    """
+
+    def __init__(self, server: Server, every: float) -> None:
+        """Begin with a server that answers."""
+        self.server, self.every, self.killed = server, every, 0
+        self.kill_at, self.start_at = time.time() + every, 0.0
+
+    def look(self) -> None:
+        """Do what it is time for.
+
+        Raises:
+            SystemExit: the server has ended by itself.
+        """
+        now = time.time()
+        if self.start_at:
+            if now > self.start_at:
+                self.server.start()
+                self.start_at, self.kill_at = 0.0, 0.0
+        elif self.server.ended:
+            sys.exit(f"the server has ended by itself: {(self.server.root / 'server.log').read_text()[-2000:]}")
+        elif not self.kill_at:
+            if self.server.answers():
+                self.kill_at = time.time() + random.uniform(0.5, 1.5) * self.every
+        elif now > self.kill_at:
+            self.server.kill()
+            self.killed += 1
+            self.start_at = now + random.uniform(0, 2)
+
+    def end(self) -> None:
+        """Leave the server running."""
+        if self.start_at:
+            self.server.start()
+            self.start_at, self.kill_at = 0.0, 0.0
 
 
 def lay_out(root: Path) -> None:
@@ -129,7 +187,7 @@ def line(action: str, before: int | None, after: int, why: str):
 
 def work(root: Path, moves: int, until: float) -> None:
     """Ask for moves until there are enough; write before each that it is tried, and then what it has come to."""
-    who = os.getpid()
+    who = secrets.token_hex(4)  # a process's number comes back
     ledger: Ledger | None = None
     with (root / f"told.{who}").open("a", buffering=1) as told:
         for turn in range(1_000_000):
@@ -142,7 +200,7 @@ def work(root: Path, moves: int, until: float) -> None:
                     told.write(f"tries {why}\n")
                     told.write(f"{'moved' if attempt(ledger, why) else 'refused'} {why}\n")
             except UnblurError as error:  # the server is away
-                told.write(f"failed {why} {error}\n")
+                told.write(f"failed {why} {' '.join(str(error).split())}\n")
                 time.sleep(0.5)
 
 
@@ -156,33 +214,44 @@ def attempt(ledger: Ledger, why: str) -> bool:
     return move(ledger, line(action, before, to, why), read_version(ledger.client, NAME, to)) is not None
 
 
-def race(root: Path, options: argparse.Namespace, server: Server | None) -> dict[str, int]:
-    """Keep so many workers at work, kill one now and then, and the server; return how often."""
-    until, counts = time.time() + options.seconds, {"killed": 0, "servers killed": 0}
-    next_kill, next_restart = time.time() + 3 * options.kill_every, time.time() + options.restart_every
+def race(root: Path, options: argparse.Namespace, server: Server | None) -> dict[str, object]:
+    """Keep so many workers at work, kill one now and then, and the server; return how often.
+
+    Both go on until the first worker finds enough moves; workers are killed while the server is away, too.
+    """
+    until, killed, failed = time.time() + options.seconds, 0, []
+    next_kill = time.time() + 3 * options.kill_every
+    outages = Outages(server, options.restart_every) if server else None
     workers = {fork(work, root, options.moves, until) for _ in range(options.processes)}
     enough = False
-    while workers:
-        time.sleep(0.05)
-        for worker in list(workers):
-            if os.waitpid(worker, os.WNOHANG)[0]:
+    try:
+        while workers:
+            time.sleep(random.uniform(0, 0.05))
+            if time.time() > next_kill and not enough:
+                os.kill(random.choice(sorted(workers)), signal.SIGKILL)  # one that has ended is still to be waited for
+                next_kill = time.time() + random.uniform(0.2, 1.8) * options.kill_every
+            for worker in sorted(workers):
+                done, status = os.waitpid(worker, os.WNOHANG)
+                if not done:
+                    continue
                 workers.remove(worker)
-                enough = True
-        if time.time() > next_kill and not enough:
-            victim = random.choice(sorted(workers))
-            os.kill(victim, signal.SIGKILL)
-            os.waitpid(victim, 0)
-            workers.remove(victim)
-            counts["killed"] += 1
-            workers.add(fork(work, root, options.moves, until))
-            next_kill = time.time() + random.uniform(0.2, 1.8) * options.kill_every
-        if server and time.time() > next_restart and not enough:
-            server.kill()
-            counts["servers killed"] += 1
-            time.sleep(random.uniform(0, 2))
-            server.start()
-            next_restart = time.time() + random.uniform(0.5, 1.5) * options.restart_every
-    return counts
+                if os.WIFSIGNALED(status):
+                    killed += 1
+                    workers.add(fork(work, root, options.moves, until))
+                elif status:
+                    failed.append(f"process {worker}: {os.waitstatus_to_exitcode(status)}")  # it has said why
+                    enough = True
+                else:
+                    enough = True
+            if outages and not enough:
+                outages.look()
+            elif outages:
+                outages.end()
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+    servers = outages.killed if outages else 0
+    return {"killed": killed, "servers killed": servers, "workers that have failed": failed}
 
 
 def report(root: Path, figures: dict[str, object]) -> None:
@@ -201,6 +270,7 @@ def report(root: Path, figures: dict[str, object]) -> None:
         if not token:
             break
     last, champion, valid, sources, doubles, gaps, broken = 0, None, [], Counter(), 0, [], []
+    good, out = [], set()  # champions before this one, the latest last; those that were rolled back and are out now
     for position, version in enumerate(found, start=1):
         values = json.loads(version.tags[MOVE_TAG])
         if int(version.version) != position:
@@ -209,6 +279,9 @@ def report(root: Path, figures: dict[str, object]) -> None:
             if values["before"] != champion:
                 broken.append(values)
             valid.append(values["why"])
+            left = [values["before"]] if values["action"] == "promote" and champion else []
+            good = [number for number in [*good, *left] if number != values["after"]]
+            out = (out | {values["before"]} if values["action"] == "rollback" else out) - {values["after"]}
             last, champion = int(version.version), values["after"]
             if sources[version.source]:
                 broken.append(values)
@@ -216,36 +289,47 @@ def report(root: Path, figures: dict[str, object]) -> None:
         sources[version.source] += 1
 
     said: dict[str, str] = {}
+    faults: Counter[str] = Counter()
     for file in root.glob("told.*"):
         for text in file.read_text().splitlines():
-            what, why, *_ = text.split(maxsplit=2)
+            what, why, *fault = text.split(maxsplit=2)
             said[why] = what
+            faults.update(re.sub(r"\S*[\d/]\S*", "_", each)[:120] for each in fault)
     written, outcome = Counter(valid), Counter(said.values())
     of = {each: [why for why, what in said.items() if what == each] for each in ("moved", "refused", "failed", "tries")}
-    shown = read_shown(client, NAME).aliases[CHAMPION]
-    finish_interrupted(Ledger(client, NAME).read())
+    lagged = read_shown(client, NAME).aliases[CHAMPION] != champion
+    aliases = show(Ledger(client, NAME).read(), everything=True)  # as `unblur registry check --mend` does
+    marked = {number for number in range(1, VERSIONS + 1) if ROLLED_BACK in read_version(client, NAME, number).tags}
+    tried = max(1, outcome["moved"] + outcome["refused"] + outcome["tries"])
     figures |= {
+        "moves a second": round(len(valid) / figures["seconds"], 2),
+        "core seconds of the workers for each that is tried": round(figures["core seconds"] / tried, 3),
         "versions of the ledger": len(found),
         "valid moves": len(valid),
         "told as moved": outcome["moved"],
         "told as refused": outcome["refused"],
         "killed before they were told": outcome["tries"],
         "... whose move is in the ledger": sum(written[why] for why in of["tries"]),
-        "failed as the store was away": outcome["failed"],
+        "failed, most often as the store was away": outcome["failed"],
+        "... in these words": dict(faults.most_common(10)),
         "... whose move is in the ledger all the same": sum(written[why] for why in of["failed"]),
         "requests that were sent twice": doubles,
-        "the alias lagged in the end": shown != champion,
+        "the alias lagged in the end": lagged,
         "numbers that are missing": gaps,
         "not where the one before ended, or sent twice and valid": broken,
         "told as moved and not in the ledger": sorted(why for why in of["moved"] if not written[why]),
         "refused and in the ledger": sorted(why for why in of["refused"] if written[why]),
         "in the ledger twice": sorted(why for why, times in written.items() if times > 1),
         "in the ledger and never tried": sorted(set(written) - set(said) - {"laid out"}),
-        "champion is the last move's": read_shown(client, NAME).aliases[CHAMPION] == champion,
+        "aliases that are elsewhere than the moves say": [
+            f"{alias}: v{aliases.get(alias)}, by the moves v{wanted}"
+            for alias, wanted in ((CHAMPION, champion), (PREVIOUS, good[-1] if good else None))
+            if aliases.get(alias) != wanted
+        ],
+        "marked as rolled back and not, or the other way round": sorted(marked ^ out),
     }
     print(json.dumps(figures, indent=1))
-    lists = [value for value in figures.values() if isinstance(value, list)]
-    sys.exit(int(any(lists) or not figures["champion is the last move's"]))
+    sys.exit(int(any(isinstance(value, list) and value for value in figures.values())))
 
 
 def fork(action, *arguments) -> int:

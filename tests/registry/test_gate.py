@@ -1,21 +1,29 @@
 """The gate on real models in a real registry."""
 
+import importlib.util
 import itertools
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import unblur
 from unblur.config.tracking import tracking_client
 from unblur.errors import GateRefusedError, UnblurError
 from unblur.models.catalogue import find
-from unblur.records.gate import GateRecord, differences
+from unblur.pipeline.sources import Sources
+from unblur.records.gate import GateRecord, differences, read_record
+from unblur.registry import gate as judging
 from unblur.registry.gate import latency_ms, rounds_ms, run_gate
+from unblur.registry.move import Move
 from unblur.registry.promote import promote
 from unblur.registry.register import register
 from unblur.registry.versions import read_aliases, read_version
+from unblur.safety.hashing import sha256_file
 
 GAIN = 0.8
 
@@ -158,6 +166,76 @@ def test_another_subject_is_judged_anew(project: Any) -> None:
     subjects.append(fewer.subject)
     changed = [differences(before, after) for before, after in itertools.pairwise(subjects)]
     assert changed == [["rules"], ["data_md5"], ["pairs_sha256"]]
+
+
+def test_a_refused_candidate_is_judged_anew_by_rules_of_other_code(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "src/unblur"
+    shutil.copytree(Path(unblur.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+    monkeypatch.setattr(judging, "Sources", lambda: Sources(copy))
+    candidate(project, GAIN)
+    file = project.root / "artifacts/export/trained/model.onnx"
+    refused = gate(project, max_size_mb=file.stat().st_size / 1.02e6)
+    assert [result.rule for result in refused.results if not result.passed] == ["max_size_mb"]
+
+    rules = copy / "registry/rules.py"
+    written = rules.read_text()
+    rules.write_text(written.replace('"""The rules of', '"""All the rules of') + "\n# a comment\n")
+    assert gate(project) == refused  # the same code
+
+    rules.write_text(written.replace('measured.size_mb, "MB"', 'measured.size_mb / 1.048576, "MiB"'))
+    spec = importlib.util.spec_from_file_location("edited_rules", rules)
+    assert spec is not None
+    assert spec.loader is not None
+    upgraded = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "edited_rules", upgraded)
+    spec.loader.exec_module(upgraded)
+    monkeypatch.setattr(judging, "judge", upgraded.judge)
+    again = gate(project)
+    assert again.passed
+    assert differences(refused.subject, again.subject) == ["code"]
+    assert read_aliases(tracking_client(), "unblur")["challenger"] == 1
+    assert gate(project) == again
+
+    for name in ("metrics/psnr.py", "registry/gate.py", "evaluation/bootstrap.py", "serving/app.py"):
+        before = judging._code_of_rules()
+        (copy / name).write_text((copy / name).read_text() + "\nMORE = 1\n")
+        assert (judging._code_of_rules() == before) is (name == "serving/app.py")
+
+
+def test_a_verdict_of_an_unblur_that_knew_no_code_is_read_and_judged_anew(project: Any) -> None:
+    candidate(project, GAIN)
+    first = gate(project)
+    path = project.root / "artifacts/registry/gate.json"
+    written = json.loads(path.read_text())
+    del written["subject"]["code"], written["sealed"]
+    path.write_text(json.dumps(written))
+    tracking_client().set_model_version_tag("unblur", "1", "gate_sha256", sha256_file(path))
+    assert read_record(path).subject.code == ""
+    assert promote("unblur", project.root, path.parent).after == 1
+    again = gate(project)
+    assert again.of_champion
+    assert again.subject.code == first.subject.code
+
+
+def test_a_candidate_that_is_promoted_while_it_is_judged_again_is_no_challenger(project: Any) -> None:
+    champion(project, GAIN)
+    candidate(project, GAIN + 1e-4)
+    assert gate(project).passed
+    moves: list[Move] = []
+
+    def promoted_meanwhile(what: str) -> Any:
+        if not moves:
+            moves.append(promote("unblur", project.root, project.root / "artifacts/registry"))
+        return lambda rows: rows
+
+    project.cfg.gate.min_psnr = 21.0
+    record = run_gate(project.cfg, project.root, promoted_meanwhile)
+    assert record is not None
+    assert record.passed
+    assert moves[0].after == 2
+    assert read_aliases(tracking_client(), "unblur") == {"candidate": 2, "champion": 2, "previous_champion": 1}
 
 
 def test_a_damaged_record_is_judged_anew(project: Any) -> None:

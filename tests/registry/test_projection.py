@@ -8,11 +8,13 @@ import pytest
 
 from unblur.config.tracking import tracking_client
 from unblur.errors import UnblurError
+from unblur.registry import projection
 from unblur.registry.checking import check_registry
 from unblur.registry.entry import entry
 from unblur.registry.ledger import Ledger, read_ledger
 from unblur.registry.move import move
 from unblur.registry.promote import promote
+from unblur.registry.retraining import waiting_version
 from unblur.registry.rollback import rollback
 from unblur.registry.versions import read_aliases, read_version
 
@@ -223,3 +225,33 @@ def test_moves_that_were_taken_out_of_the_ledger_are_told(second: Any) -> None:
     assert aliases()["champion"] == 2
     check_registry("unblur", adopt="the ledger was damaged")
     assert [(line.before, line.after) for line in read_ledger(client, "unblur")] == [(None, 1), (1, 2)]
+
+
+def test_a_challenger_that_the_gate_names_meanwhile_stays(second: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = tracking_client()
+    client.set_registered_model_alias("unblur", "challenger", "2")
+    lock = projection.registry_lock
+
+    @contextmanager
+    def after_the_gate(*arguments: Any) -> Iterator[None]:
+        with lock(*arguments):  # the gate held it until now, with a version that was registered since
+            second.judged()
+            assert aliases()["challenger"] == 3
+        with lock(*arguments):
+            yield
+
+    client.set_registered_model_alias("unblur", "candidate", "2")
+    monkeypatch.setattr(projection, "registry_lock", after_the_gate)
+    assert do(second).after == 2
+    assert aliases() == {"candidate": 3, "challenger": 3, "champion": 2, "previous_champion": 1}
+
+
+def test_a_lock_that_a_killed_process_holds_keeps_no_move_up(second: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "LOCK_SECONDS", 0.1)
+    client = tracking_client()
+    client.set_registered_model_alias("unblur", "challenger", "2")
+    with projection.registry_lock(client, "unblur"):
+        assert do(second).after == 2
+    assert aliases() == {"candidate": 2, "challenger": 2, "champion": 2, "previous_champion": 1}
+    assert waiting_version(client, "unblur") is None
+    assert not check_registry("unblur").unfinished

@@ -2,16 +2,16 @@
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from unblur.commands.restore_options import load_named, making_of, parse
+from unblur.commands.restore_options import in_buckets, load_named, making_of, parse
 from unblur.config.entry import command, tell
 from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
-    from unblur.restoring.folder import Job, Outcome
+    from unblur.restoring.folder import Outcome
     from unblur.runtimes.restorer import Restorer
 
 
@@ -29,7 +29,8 @@ def main(argv: list[str]) -> int:
     if options.batch < 1:
         msg = f"--batch {options.batch}: expected at least 1 tile"
         raise UsageError(msg)
-    if options.burst or (len(options.sources) == 1 and options.source.suffix.lower() in VIDEOS):
+    buckets = in_buckets(options)
+    if options.burst or (not buckets and len(options.sources) == 1 and options.source.suffix.lower() in VIDEOS):
         if options.engine == "ray":
             msg = "--engine ray: restores photographs; leave it out for a video or a burst"
             raise UsageError(msg)
@@ -41,7 +42,13 @@ def main(argv: list[str]) -> int:
     from unblur.console import console
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
-    jobs, left_out = plan_jobs(options.sources, options.target, options.into, options.compare)
+    jobs: Any  # of folders or of a bucket
+    if buckets:
+        from unblur.library.buckets import outstanding_objects, plan_objects
+
+        jobs, left_out = plan_objects(options.source, options.target, options.compare)
+    else:
+        jobs, left_out = plan_jobs(options.sources, options.target, options.into, options.compare)
 
     from PIL import Image
 
@@ -53,7 +60,8 @@ def main(argv: list[str]) -> int:
         msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; {hint}, or choose another --model"
         raise UnblurError(msg)
     making = making_of(options, restorer)
-    jobs = outstanding(jobs, making, compare=options.compare, overwrite=options.overwrite)
+    again = {"compare": options.compare, "overwrite": options.overwrite}
+    jobs = outstanding_objects(jobs, making, options.target, **again) if buckets else outstanding(jobs, making, **again)
     todo = [job for job in jobs if not job.done]
     if left_out:
         console.print(f"left out: {shown(left_out)}", highlight=False, markup=False, soft_wrap=True)
@@ -85,7 +93,7 @@ def main(argv: list[str]) -> int:
 
 @contextmanager
 def _engine(
-    options: argparse.Namespace, restorer: "Restorer", todo: "list[Job]", work: dict[str, Any], *, single: bool
+    options: argparse.Namespace, restorer: "Restorer", todo: "list[Any]", work: dict[str, Any], *, single: bool
 ) -> "Iterator[Iterable[Outcome]]":
     """Give the outcomes as they come, of this process or of Ray's, with a progress bar."""
     from rich.markup import escape
@@ -101,13 +109,17 @@ def _engine(
             loading = Loading(options.model, restorer.sha256, {**choices, "threads": threads})
             yield tracker("photographs", len(todo))(restore_on_ray(todo, loading, work, workers=workers))
         return
-    from unblur.restoring.folder import restore_job
+    restore: Callable[..., Outcome]
+    if in_buckets(options):
+        from unblur.library.buckets import restore_object as restore
+    else:
+        from unblur.restoring.folder import restore_job as restore
 
     if single:
-        over_tiles = tracker(escape(todo[0].source.name))
-        yield (restore_job(restorer, job, track=over_tiles, **work) for job in todo)
+        over_tiles = tracker(escape(str(todo[0].source).rpartition("/")[2]))
+        yield (restore(restorer, job, track=over_tiles, **work) for job in todo)
     else:
-        yield (restore_job(restorer, job, **work) for job in tracker("photographs")(todo))
+        yield (restore(restorer, job, **work) for job in tracker("photographs")(todo))
 
 
 def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float, options: argparse.Namespace) -> None:
@@ -115,7 +127,7 @@ def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float,
     from rich.markup import escape
 
     from unblur.console import show_table, what_next
-    from unblur.restoring.folder import comparison_path
+    from unblur.restoring.folder import COMPARISON, comparison_path
 
     restored = [outcome for outcome in outcomes if outcome.error is None]
     megapixels = sum(outcome.megapixels for outcome in restored)
@@ -131,7 +143,9 @@ def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float,
     if not restored:
         what_next("see the lines above: each names a file and how to mend it")
     elif options.compare:
-        what_next(f"look at {escape(str(comparison_path(restored[0].job.target)))}: before and after, side by side")
+        target = restored[0].job.target
+        beside = f"{target}{COMPARISON}" if in_buckets(options) else comparison_path(target)
+        what_next(f"look at {escape(str(beside))}: before and after, side by side")
     else:
         what_next(
             f"open {escape(str(options.target))}", "add --compare --overwrite to see before and after side by side"

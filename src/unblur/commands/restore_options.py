@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """Take the blur out of a photograph, or of every photograph (JPEG, PNG, WebP, TIFF) in a folder.
 Names, tree, EXIF, colour profile, transparency and 16 bits are kept; EXIF orientation is baked into the pixels.
 What is done already, of the same photograph with the same model and options, is skipped; nothing that unblur did not
-write is overwritten. Of a video, frame times, sound, rotation and colour tags are kept. With --burst, IN is
-a folder of shots of one scene. Exit code 1 if any file or frame failed."""
+write is overwritten. Both IN and OUT may be s3://BUCKET/FOLDER. Of a video, frame times, sound, rotation and colour
+tags are kept. With --burst, IN is a folder of shots of one scene. Exit code 1 if any file or frame failed."""
 
 RUNTIME = "default: what `unblur benchmark` measured fastest here, else OpenVINO if installed; torch for its own files"
 PRECISION = "of what is not quantized (default: bf16 where the processor has it; give f32 for 16-bit photographs)"
@@ -70,7 +70,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(prog="unblur restore", description=DESCRIPTION)
     about = "photographs, folders of them, or a video"
-    parser.add_argument("sources", type=Path, nargs="+", metavar="IN", help=about)
+    parser.add_argument("sources", type=_place, nargs="+", metavar="IN", help=about)
     parser.add_argument("target", metavar="OUT", help="the file or folder to write, of several IN a folder; never IN")
     parser.add_argument(
         "--model",
@@ -108,9 +108,34 @@ def parse(argv: list[str]) -> argparse.Namespace:
     if options.ray_workers is not None and options.ray_workers < 1:
         parser.error(f"--ray-workers {options.ray_workers}: expected at least 1")
     options.into = options.target.endswith(("/", os.sep))
-    options.target = Path(options.target)
+    try:
+        options.target = _place(options.target)
+    except argparse.ArgumentTypeError as error:
+        parser.error(str(error))
     options.source, options.model = options.sources[0], _model(options)
     return options
+
+
+def in_buckets(options: argparse.Namespace) -> bool:
+    """Tell whether IN and OUT are in a bucket.
+
+    Raises:
+        UsageError: only one of them is, there are several IN, or they are something else than photographs.
+    """
+    given = [each for each in (*options.sources, options.target) if isinstance(each, str)]
+    if given and (len(given) != 2 or len(options.sources) != 1 or options.burst):
+        msg = f"{given[0]}: one IN and OUT are both s3://BUCKET/FOLDER, of photographs; for all else see `aws s3 sync`"
+        raise UsageError(msg)
+    return bool(given)
+
+
+def _place(text: str) -> Path | str:
+    """Return a path of this machine, or an address of a bucket as it was given."""
+    scheme, found, _ = text.partition("://")
+    if found and scheme.isalnum() and scheme != "s3":
+        msg = f"{text!r} is no path of this machine and in no bucket; expected a path, or s3://BUCKET/FOLDER"
+        raise argparse.ArgumentTypeError(msg)
+    return text if found and scheme == "s3" else Path(text)
 
 
 def _strength(text: str) -> float | None:

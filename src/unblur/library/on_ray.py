@@ -19,6 +19,7 @@ from PIL import Image
 
 from unblur import __version__
 from unblur.errors import UnblurError, UsageError
+from unblur.library.buckets import ObjectJob, restore_object
 from unblur.models.loading import load_chosen
 from unblur.restoring.folder import Job, Outcome, comparison_path, restore_job
 from unblur.safety.hashing import sha256_file
@@ -109,15 +110,15 @@ def sharing(workers: int | None, threads: int | None) -> tuple[int, int]:
 
 
 def restore_on_ray(
-    jobs: Sequence[Job], loading: Loading, work: Mapping[str, Any], *, workers: int
+    jobs: Sequence[Job | ObjectJob], loading: Loading, work: Mapping[str, Any], *, workers: int
 ) -> Iterator[Outcome]:
     """Restore photographs in a cluster that has been connected to (`cluster`), and yield the outcomes as they come.
 
-    IN and OUT are reached by the same paths on every machine. Only this process writes the lists of what was made:
-    what several machines append to one file on a shared disk may be lost.
+    Folders are reached by the same paths on every machine. Only this process writes the lists of what was made: what
+    several machines append to one file on a shared disk may be lost. A bucket has no such lists.
 
     Args:
-        jobs: from `plan_jobs` and `outstanding`.
+        jobs: from `plan_jobs` and `outstanding`, or those of a bucket.
         loading: the model that each worker loads.
         work: the other arguments of `restore_job`, with `making`, `compare` and `max_pixels`.
         workers: processes; each has the threads that `loading` says, and a GPU of its own where that says so.
@@ -131,7 +132,7 @@ def restore_on_ray(
     share = max(1, int(ray.cluster_resources().get("CPU", 1)) // workers)
     gpu = loading.choices["device"] in {"cuda", "tensorrt"}
     Worker: Any = ray.remote(num_cpus=min(loading.choices["threads"], share), num_gpus=int(gpu))(_Worker)  # noqa: N806
-    running: dict[Any, tuple[Any, Job | None]] = {}
+    running: dict[Any, tuple[Any, Job | ObjectJob | None]] = {}
     waiting, lost = deque(jobs), dict.fromkeys(jobs, 0)
 
     def start() -> None:
@@ -187,9 +188,11 @@ class _Worker:
         self.work = work
         return __version__, self.restorer.sha256
 
-    def restore(self, job: Job) -> tuple[Outcome, Written]:
+    def restore(self, job: Job | ObjectJob) -> tuple[Outcome, Written]:
         """Restore a photograph, and return what is to be written down."""
         written: Written = {}
+        if isinstance(job, ObjectJob):
+            return restore_object(self.restorer, job, **self.work), written
 
         @contextmanager
         def noted(target: Path, made: Made) -> Iterator[None]:
@@ -199,11 +202,13 @@ class _Worker:
         return restore_job(self.restorer, job, record=noted, **self.work), written
 
 
-def _list(job: Job, written: Written, work: Mapping[str, Any], otherwise: str | None) -> None:
+def _list(job: Job | ObjectJob, written: Written, work: Mapping[str, Any], otherwise: str | None) -> None:
     """Write down of what a job writes what each file was made of, `otherwise` where it has not been written.
 
     Before the work that is None, of what nobody knows yet, so that a kill is noticed (`unblur.safety.written`).
     """
+    if isinstance(job, ObjectJob):
+        return
     nothing = Made("", work["making"].model_sha256, work["making"].options)
     for target in (job.target, *([comparison_path(job.target)] if work["compare"] else [])):
         note_down(target, *written.get(target, (nothing, otherwise)))

@@ -41,8 +41,9 @@ class Subject:
     """What a verdict is about. A record holds for exactly one subject; anything else has to be judged anew.
 
     `champion` is None when there was no champion to compare with; `champion_sha256` is then that of the model that
-    stood in for it, or None. `rules` is the whole section `gate` of the configuration, `pairs_sha256` is that of the
-    manifest of the test pairs.
+    stood in for it, or None. `rules` is the whole section `gate` of the configuration, `code` the SHA-256 of the code
+    that measures and judges by them ("": an earlier unblur did not write it), `pairs_sha256` that of the manifest of
+    the test pairs.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Subject:
     data_md5: str
     pairs_sha256: str
     rules: dict[str, Any]
+    code: str = ""
 
 
 @dataclass(frozen=True)

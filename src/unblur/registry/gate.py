@@ -1,5 +1,6 @@
 """The promotion gate: load candidate and champion as a user would, score both on the same pairs, judge by the rules."""
 
+import hashlib
 import math
 import platform
 import statistics
@@ -25,12 +26,14 @@ from unblur.evaluation.score_table import guarded
 from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.models.catalogue import Model, find
 from unblur.models.loading import load_by_name
+from unblur.pipeline.code import WITHOUT
+from unblur.pipeline.sources import Sources
 from unblur.records.gate import FILE, OF_SHADOW, GateRecord, RuleResult, Subject, differences, is_record, write_record
 from unblur.records.parity import Parity, read_onnx_parity
 from unblur.records.scores import Score
 from unblur.registry.ledger import Ledger
 from unblur.registry.lock import registry_lock
-from unblur.registry.projection import finish_interrupted
+from unblur.registry.projection import finish_interrupted, retire_challenger
 from unblur.registry.record import find_record, publish
 from unblur.registry.rules import Measured, explain, judge, judge_shadow
 from unblur.registry.shadowed import read_tally
@@ -56,8 +59,10 @@ Batch = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 MANIFEST = "manifest.csv"
 LATENCY_RUNS = 5
+GATE = "registry/gate.py"
+JUDGES = ("registry/rules.py", "evaluation/score.py")  # with all that they reach: metrics, bootstrap, strata, the guard
 UNBLURRED_PX = 1.0  # a point-spread function of a pixel is no blur
-OF_CHAMPION = ("candidate_sha256", "data_md5", "pairs_sha256", "rules")
+OF_CHAMPION = ("candidate_sha256", "data_md5", "pairs_sha256", "rules", "code")
 """What of a verdict about the champion may not have changed since."""
 
 
@@ -67,9 +72,9 @@ def run_gate(
 ) -> GateRecord | None:
     """Judge the version under the alias `candidate`, and write and log gate.json.
 
-    A verdict that the registry has for this candidate, champion, data, pairs and rules is not computed again. It knows
-    it by the SHA-256 of gate.json, so a file that was edited does not count. What servers have seen of the candidate in
-    the champion's shadow is asked for each time.
+    A verdict that the registry has for this candidate, champion, data, pairs, rules and their code is not computed
+    again. It knows it by the SHA-256 of gate.json, so a file that was edited does not count. What servers have seen of
+    the candidate in the champion's shadow is asked for each time.
 
     Args:
         cfg: `gate` holds the rules, `paths` the places, `registry` the model's name.
@@ -86,7 +91,8 @@ def run_gate(
     """
     client = tracking_client()
     name = cfg.registry.model_name
-    aliases = finish_interrupted(Ledger(client, name).read())[0].aliases
+    ledger = Ledger(client, name).read()
+    aliases = finish_interrupted(ledger)[0].aliases
     candidate = candidate_version(client, name, aliases)
     again = aliases.get(CHAMPION) == candidate.number
     champion = read_version(client, name, aliases[CHAMPION]) if CHAMPION in aliases and not again else None
@@ -107,6 +113,9 @@ def run_gate(
     record = replace(known, results=results, passed=all(result.passed for result in results))
     with registry_lock(client, name):
         publish(client, candidate, write_record(record, folder), record, read_aliases(client, name).get(CHALLENGER))
+    # By an earlier verdict it may have been promoted meanwhile; whoever did that saw no challenger yet.
+    if record.challenges and not again and ledger.read().champion == candidate.number:
+        retire_challenger(client, name, candidate.number)
     return record
 
 
@@ -155,7 +164,15 @@ def _subject(
         data_md5=data_version(root),
         pairs_sha256=sha256_file(manifest),
         rules=asdict(cfg.gate),
+        code=_code_of_rules(),
     )
+
+
+def _code_of_rules() -> str:
+    """Return the SHA-256 of the code that a verdict depends on, comments and docstrings left out."""
+    sources = Sources()
+    files = sorted(sources.reached(JUDGES, WITHOUT) | {GATE})
+    return hashlib.sha256("\n".join(f"{file} {sources.fingerprint(file)}" for file in files).encode()).hexdigest()
 
 
 def _known_verdict(

@@ -1,6 +1,7 @@
 """One lock of a registered model, for those who look for something in it and then make or delete it.
 
-Register, gate and clean take it. Moves of the champion need none: see ledger.py.
+Register, gate and clean take it. Moves of the champion need none (see ledger.py), but to take the alias `challenger`
+back, which the gate gives.
 
 For a SQLite store it is a lock of the system beside the file, which goes with its process. A server or another
 database has none; there it is a queue of tickets: versions of a registered model of its own, NAME.lock, which MLflow

@@ -1,8 +1,8 @@
 """What MLflow shows of the ledger: the aliases, and the mark of versions that were rolled back.
 
 Whoever makes a move shows it; whoever finds a move that is not shown yet does it for a killed process. Nobody needs a
-lock for that: who has written reads the ledger once more, and writes again what came meanwhile. So a late writer of an
-alias mends what it has overwritten.
+lock for that, but to take back the alias `challenger`, which the gate gives: who has written reads the ledger once
+more, and writes again what came meanwhile. So a late writer of an alias mends what it has overwritten.
 
 The tag `ledger_shown` of the registered model is the number of the last move that was shown. It tells an alias that
 lags from one that was set by hand, which is left alone until a person says what counts.
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
 
-from unblur.errors import NoModelVersionError, UnblurError
+from unblur.errors import NoModelVersionError, StoreSilentError, UnblurError
 from unblur.registry.earlier import PLAN_TAG, read_plan
 from unblur.registry.entry import LedgerEntry
 from unblur.registry.ledger import Ledger
+from unblur.registry.lock import registry_lock
 from unblur.registry.patience import patiently
-from unblur.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, Version, read_version
+from unblur.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, Version, read_aliases, read_version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 ROLLED_BACK = "rolled_back"  # tag of a version that `unblur rollback` has replaced
 SHOWN_TAG = "ledger_shown"
+LOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -179,16 +181,37 @@ def _write(ledger: Ledger, shown: Shown, since: int) -> dict[str, int]:
     for number in sorted({number for each in moved for number in (each.line.before, each.line.after) if number}):
         _mark(ledger, number)
     wanted = wanted_aliases(ledger, shown)
-    if ledger.champion is not None and shown.aliases.get(CHALLENGER) == ledger.champion:
-        wanted[CHALLENGER] = None
     for alias, to in wanted.items():
         if to is None and alias in shown.aliases:
             client.delete_registered_model_alias(name, alias)
         elif to is not None and shown.aliases.get(alias) != to:
             client.set_registered_model_alias(name, alias, str(to))
+    if ledger.champion is not None and shown.aliases.get(CHALLENGER) == ledger.champion:
+        wanted[CHALLENGER] = retire_challenger(client, name, ledger.champion)
     if shown.move != ledger.head:
         client.set_registered_model_tag(name, SHOWN_TAG, str(ledger.head))
     return {alias: to for alias, to in (shown.aliases | wanted).items() if to is not None}
+
+
+def retire_challenger(client: "MlflowClient", name: str, champion: int) -> int | None:
+    """Take the alias `challenger` from the champion, and return where it is then.
+
+    The gate may be giving it to another version at this moment, and MLflow deletes an alias wherever it is. So this
+    waits for the lock that the gate holds, but not for long, as a killed process may hold it: a champion that is called
+    challenger too is waited for by nobody (`waiting_version`).
+    """
+    try:
+        with registry_lock(client, name, LOCK_SECONDS):
+            found = read_aliases(client, name).get(CHALLENGER)
+            if found != champion:
+                return found
+            client.delete_registered_model_alias(name, CHALLENGER)
+            return None
+    except StoreSilentError:
+        raise
+    except UnblurError as error:
+        log.warning("%s v%d keeps the alias %s: %s", name, champion, CHALLENGER, error)
+        return champion
 
 
 def _mark(ledger: Ledger, number: int) -> None:

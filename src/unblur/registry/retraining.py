@@ -117,7 +117,7 @@ def old_champion(client: "MlflowClient", name: str, days: float) -> str | None:
 def waiting_version(client: "MlflowClient", name: str) -> tuple[Version, str] | None:
     """Return the version that has passed the gate and was not promoted yet, with the champion's number or "none"."""
     aliases = read_aliases(client, name)
-    if CHALLENGER not in aliases:
+    if CHALLENGER not in aliases or aliases[CHALLENGER] == aliases.get(CHAMPION):
         return None
     return read_version(client, name, aliases[CHALLENGER]), str(aliases.get(CHAMPION, "none"))
 

@@ -64,9 +64,12 @@ class Making:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: seconds and megapixels, what could not be kept, or the line that says what went wrong."""
+    """How a job ended: seconds and megapixels, what could not be kept, or the line that says what went wrong.
 
-    job: Job
+    `job` is a `Job`, or one of a bucket (`unblur.library.buckets`).
+    """
+
+    job: Any
     seconds: float
     megapixels: float = 0.0
     notes: tuple[str, ...] = ()
