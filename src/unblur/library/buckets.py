@@ -54,7 +54,7 @@ def plan_objects(source: str, target: str, compare: bool = False) -> tuple[list[
         compare: whether before/after pictures are written too.
 
     Raises:
-        UsageError: a target is one of the photographs.
+        UsageError: a target is one of the photographs, or has an unknown suffix.
         UnblurError: the bucket is missing or cannot be asked, or there are no photographs.
     """
     root, into = _root(source), _root(target)
@@ -64,6 +64,9 @@ def plan_objects(source: str, target: str, compare: bool = False) -> tuple[list[
     for name, etag in sorted(found.items()):
         if name == root:
             whole = into if _ending(into) in FORMATS and not target.endswith("/") else f"{into}/{_name(name)}"
+            if _ending(whole) not in FORMATS:
+                msg = f"{whole}: {_ending(whole)} is no format that can be written; expected {', '.join(FORMATS)}"
+                raise UsageError(msg)
             jobs.append(ObjectJob(name, whole, etag))
         elif name.startswith(f"{into}/") and not root.startswith(f"{into}/") and root != into:
             continue  # what was restored before
@@ -79,8 +82,9 @@ def plan_objects(source: str, target: str, compare: bool = False) -> tuple[list[
         there = f", and there are only {shown(left_out)}" if left_out else ""
         msg = f"{source}: there are no photographs; expected {', '.join(FORMATS)}{there}"
         raise UnblurError(msg)
+    sources = {job.source for job in jobs}
     for job in jobs:
-        if taken := found.keys() & _targets(job, compare):
+        if taken := sources.intersection(_targets(job, compare)):
             msg = f"{taken.pop()}: would overwrite the photograph itself; give another place to write to"
             raise UsageError(msg)
     return jobs, left_out
