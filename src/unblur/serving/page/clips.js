@@ -51,6 +51,12 @@ export class Player {
     this.after.currentTime = Math.min(this.after.duration || 0, Math.max(0, seconds));
   }
 
+  // Stop, and return the seconds at which the clip is.
+  stop() {
+    this.after.pause();
+    return this.after.currentTime;
+  }
+
   step(frames) {
     this.go(this.after.currentTime + frames * this.frame);
   }
