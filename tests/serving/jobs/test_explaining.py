@@ -158,10 +158,9 @@ def test_a_frame_of_a_clip_is_explained_as_a_photograph(started, make_photo, mak
     assert (at.status_code, at.json()["kind"], at.json()["format"]) == (202, "explanation", "html"), at.text
     said, after = ended(client, at.json()), client.post("/v1/explain?at=80,60&time=9", content=clip).json()
     assert said["status"] == "done", said
-    assert (
-        said["notes"][0] == "It is a clip's frame at 0.20 s, explained as a photograph: the model sees each by itself."
-    )
+    assert said["notes"][0] == "A frame of a clip is explained as a photograph: the model sees each by itself."
     page = client.get(said["result"]).text
+    assert "<h1>a clip&#39;s frame at 0.20 s</h1>" in page
     assert "160 x 120 pixels; the marked region is 16 pixels wide, its upper left corner at 72, 52" in page
     said = ended(client, after)
     assert (said["status"], said["error"]) == (

@@ -74,7 +74,7 @@ def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> "Explanatio
     found = explain_frames(
         restorer,
         as_floats(pixels[around.rows, around.columns])[None],
-        "photograph",
+        "photograph" if asked["time"] is None else f"a clip's frame at {asked['time']:.2f} s",
         Asked(at=middle, size=region.size),
         calibration=find_calibration(None, restorer.sha256),
         track=track,
@@ -82,7 +82,7 @@ def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> "Explanatio
     found = _in_whole(found, region, around, width, height)
     if asked["time"] is None:
         return found
-    note = f"It is a clip's frame at {asked['time']:.2f} s, explained as a photograph: the model sees each by itself."
+    note = "A frame of a clip is explained as a photograph: the model sees each by itself."
     return replace(found, notes=(note, *found.notes))
 
 

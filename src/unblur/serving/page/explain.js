@@ -78,10 +78,13 @@ export class Explainer {
     this.panel.hidden = false;
     this.page.hidden = this.download.hidden = true;
     this.progress.hidden = this.cancel.hidden = false;
+    this.progress.removeAttribute("value"); // until the server says how far it is
     this.#tell(`${where}: uploading …`);
     try {
       const { result } = await job(`/v1/explain?${query}`, photograph.file, this.keyNow(), stop.signal, (said) => {
-        if (stop === this.stop) this.#tell(`${where}: ${said.status === "queued" ? "waiting for others" : "explaining"} …`);
+        if (stop !== this.stop) return;
+        if (said.share) this.progress.value = said.share;
+        this.#tell(`${where}: ${said.status === "queued" ? "waiting for others" : "explaining"} …`);
       });
       const page = await result.text();
       if (stop !== this.stop) return;
