@@ -190,7 +190,8 @@ function remove(photograph) {
   for (const url of [photograph.before, photograph.after]) if (url) URL.revokeObjectURL(url);
   const next = photograph.item.nextElementSibling ?? photograph.item.previousElementSibling;
   photograph.item.remove();
-  (next?.querySelector("button:last-child") ?? byId("files")).focus(); // or else the keyboard starts at the top again
+  const focused = next?.querySelector("button:last-child") ?? byId("files");
+  focused.focus({ preventScroll: true }); // or else the keyboard would start at the top again
   if (photograph !== shown) return;
   shown = null;
   player.hide();
