@@ -45,7 +45,8 @@ def visit(chromium, serve, box_onnx):
     box, complaints = unblur.load(box_onnx(), runtime="onnxruntime", threads=1), []
 
     def open_page(settings=None, model=box, source="", **options):
-        _, address = serve(make_app(Served(Loaded(model, source=source)), settings or Settings(tile=2048)))
+        served = Served(Loaded(model, source=source))
+        _, address = serve(make_app(served, settings or Settings(tile=2048)))
         context = chromium.new_context(**{"viewport": DESKTOP, **options})
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -53,7 +54,7 @@ def visit(chromium, serve, box_onnx):
         own = (address, "blob:", "data:")
         page.on("request", lambda request: request.url.startswith(own) or complaints.append(request.url))
         page.goto(address)
-        page.model = model
+        page.model, page.served = model, served
         return page
 
     yield open_page
@@ -386,6 +387,17 @@ def test_what_has_to_be_installed_for_explanations_is_told(visit, box_onnx, phot
     look(page, "explain-not")
     page.locator("#stage").click(position={"x": 100, "y": 100})
     expect(page.locator("#why")).to_be_hidden()
+
+
+def test_the_head_tells_of_a_model_that_was_exchanged(visit, photo):
+    page = visit(model=unblur.library.Model(Named("one")))
+    expect(page.locator("#model")).to_contain_text("one · SHA-256 000000000000")
+    other = Named("other")
+    other.sha256 = "1" * 64
+    page.served.now = Loaded(unblur.library.Model(other))
+    page.set_input_files("#files", photo)
+    expect(page.locator("#by")).to_contain_text("other · SHA-256 111111111111")
+    expect(page.locator("#model")).to_contain_text("other · SHA-256 111111111111")
 
 
 def test_a_photograph_that_is_restored_again_stays_as_it_is_seen(visit, photo):

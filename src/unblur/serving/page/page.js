@@ -17,6 +17,7 @@ const MOST_SECONDS = 10; // until a server that was busy is asked again
 let key = "";
 const explainer = new Explainer(byId, viewer, player, () => key, ask);
 let busy = false;
+let answering = ""; // SHA-256 of the model that the head of the page tells
 let shown = null;
 
 class Photograph {
@@ -136,6 +137,7 @@ function keep(photograph, said, result) {
   if (photograph.after) URL.revokeObjectURL(photograph.after);
   photograph.after = URL.createObjectURL(result);
   photograph.said = said;
+  if (said.sha256 !== answering) tellModel(); // it was exchanged meanwhile
   photograph.target = `${photograph.file.name.replace(/\.[^.]*$/, "")}-restored.${said.format}`;
   const cut = (note) => (note.length > NOTE ? `${note.slice(0, NOTE)}…` : note); // the whole stands below the photograph
   photograph.tell(["restored", ...said.notes.map(cut)].join("; "));
@@ -213,6 +215,7 @@ function ask() {
 async function tellModel() {
   try {
     const ready = await (await fetch("readyz")).json();
+    answering = ready.sha256;
     byId("model").textContent = called(ready.model, ready.version, ready.sha256);
     byId("model").title = `${ready.sha256}: its card`;
   } catch {
