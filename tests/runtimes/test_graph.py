@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 
@@ -75,9 +74,7 @@ print(*counts)
 """
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity"), reason="needs Linux, where processes can be bound to processors"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="binds a process to a processor, as Linux can")
 def test_onnx_runtime_has_no_more_threads_than_processors_that_it_may_run_on(box_onnx):
     done = subprocess.run([sys.executable, "-c", ON_ONE, box_onnx()], capture_output=True, text=True, check=True)
     with_one, by_choice = done.stdout.split()
