@@ -69,12 +69,14 @@ export class Explainer {
     this.stop?.abort();
     const stop = (this.stop = new AbortController());
     const [width, height] = this.viewer.size();
-    const inside = (at, side) => Math.min(side - SIDE / 2, Math.max(SIDE / 2, Math.round(at)));
+    const side = Math.min(SIDE, width, height);
+    const half = Math.floor(side / 2); // as the server halves it
+    const inside = (at, most) => Math.min(most - side + half, Math.max(half, Math.round(at)));
     const at = [inside(x, width), inside(y, height)];
     const time = photograph.said.kind === "video" ? this.player.stop() : null; // what is shown is what is explained
-    const query = `at=${at}&size=${SIDE}${time === null ? "" : `&time=${time.toFixed(4)}`}`;
+    const query = `at=${at}&size=${side}${time === null ? "" : `&time=${time.toFixed(4)}`}`;
     const where = `column ${at[0]}, row ${at[1]}${time === null ? "" : ` at ${time.toFixed(2)} s`}`;
-    this.viewer.mark({ left: at[0] - SIDE / 2, top: at[1] - SIDE / 2, side: SIDE });
+    this.viewer.mark({ left: at[0] - half, top: at[1] - half, side });
     this.panel.hidden = false;
     this.page.hidden = this.download.hidden = true;
     this.progress.hidden = this.cancel.hidden = false;
