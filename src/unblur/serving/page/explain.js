@@ -99,8 +99,10 @@ export class Explainer {
     } catch (error) {
       if (stop !== this.stop) return;
       if (stop.signal.aborted) this.#tell("cancelled");
-      else if (error.status === 401) this.ask();
-      else if (error.status === 429) this.#tell(`${error.message}; try again in ${error.seconds || 60} s`, true);
+      else if (error.status === 401) {
+        this.#tell("the server asks for the API key; click again when it has it", true);
+        this.ask();
+      } else if (error.status === 429) this.#tell(`${error.message}; try again in ${error.seconds || 60} s`, true);
       else this.#tell(error instanceof Refused ? error.message : "the server does not answer; try again", true);
     } finally {
       if (stop === this.stop) this.progress.hidden = this.cancel.hidden = true;
