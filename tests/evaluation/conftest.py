@@ -61,7 +61,15 @@ def make_scores() -> Callable[[], list[Score]]:
         blurs = list(zip(kinds, (0.0, 1.7, 2.0, 8.0, 14.0, 20.0), strict=True))
         gained = {"blurred": np.zeros(6), "wiener": -np.arange(6.0), "model": np.array([2, 1, 0.5, -0.25, 3, 1.5])}
         return [
-            Score(f"pair_{index}", method, kind, strength, profile, float(base - 2 * index * step + gain[index] * step))
+            Score(
+                f"pair_{index}",
+                f"scene_{index}",
+                method,
+                kind,
+                strength,
+                profile,
+                float(base - 2 * index * step + gain[index] * step),
+            )
             for method, gain in gained.items()
             for index, (kind, strength) in enumerate(blurs)
             for profile, base, step in (("psnr/literature", 36.0, 1.0), ("ssim/matlab3d", 0.95, 0.02))

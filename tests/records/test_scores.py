@@ -13,18 +13,18 @@ from unblur.records.scores import (
     write_scores,
 )
 
-HEADER = "pair,method,kind,strength,profile,value\n"
+HEADER = "pair,scene,method,kind,strength,profile,value\n"
 
 
 def test_written_and_read_scores_are_equal(tmp_path):
     scores = [
-        Score("a, with comma", "model", "shake", 1 / 3, "psnr/literature", math.pi * 10),
-        Score('b "quoted"', "blurred", "identity", 0.0, "ssim/matlab3d", 0.1 + 0.2),
+        Score("a, with comma", "a", "model", "shake", 1 / 3, "psnr/literature", math.pi * 10),
+        Score('b "quoted"', "b", "blurred", "identity", 0.0, "ssim/matlab3d", 0.1 + 0.2),
     ]
     path = tmp_path / "deep" / "per_image.csv"
     write_scores(path, scores)
     assert read_scores(path) == scores
-    assert path.read_text().splitlines()[0] == "pair,method,kind,strength,profile,value"
+    assert path.read_text().splitlines()[0] == "pair,scene,method,kind,strength,profile,value"
     assert [item.name for item in path.parent.iterdir()] == ["per_image.csv"]
 
 
@@ -32,10 +32,10 @@ def test_written_and_read_scores_are_equal(tmp_path):
     ("content", "told"),
     [
         (None, "not there; write it with `unblur evaluate`"),
-        ("pair,value\na,1\n", "line 2: lacks method"),
+        ("pair,value\na,1\n", "line 2: lacks scene"),
         (HEADER + "", "lacks any row"),
-        (HEADER + "a,model,shake,3,psnr/literature,high\n", "line 2: value input should be a valid number"),
-        (HEADER + "a,model,shake\n", "line 2: lacks strength"),
+        (HEADER + "a,s,model,shake,3,psnr/literature,high\n", "line 2: value input should be a valid number"),
+        (HEADER + "a,s,model,shake\n", "line 2: lacks strength"),
     ],
 )
 def test_a_broken_table_is_told(tmp_path, content, told):

@@ -184,7 +184,7 @@ def test_means_that_are_not_those_of_the_scores_are_refused(project: Any) -> Non
     evaluate = project.root / "artifacts/evaluate"
     found = read_evaluation(evaluate)
     scores = [
-        Score("p0", method, "shake", 5.0, profile, mean + (method == "model"))
+        Score("p0", "s0", method, "shake", 5.0, profile, mean + (method == "model"))
         for method, means in found.test.items()
         for profile, mean in means.items()
     ]

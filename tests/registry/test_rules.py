@@ -17,6 +17,7 @@ from unblur.registry.rules import Measured, explain, judge, judge_shadow
 
 MEASURED = Measured(
     unit="dB",
+    scenes=list("abcd"),
     blurred=np.array([20.0, 24.0, 30.0, 34.0]),
     candidate=np.array([22.0, 25.0, 29.8, 33.9]),
     champion=None,
@@ -161,7 +162,7 @@ def strata(differences: list[float]) -> Measured:
     blurred, none = np.full(12, 25.0), np.zeros(12, bool)
     masks = {"kind: shake": np.arange(12) < 6, "kind: defocus": np.arange(12) >= 6, "kind: rare": np.arange(12) < 2}
     figures = {"blurred": blurred, "champion": blurred, "candidate": blurred + np.array([*differences, *[1.0] * 6])}
-    return replace(MEASURED, **figures, strata=masks, unblurred=none, nearly_sharp=none)
+    return replace(MEASURED, **figures, scenes=list("abcdefghijkl"), strata=masks, unblurred=none, nearly_sharp=none)
 
 
 def test_a_kind_that_certainly_lost_is_refused_though_the_mean_has_risen() -> None:

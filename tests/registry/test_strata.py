@@ -36,6 +36,14 @@ def test_every_pair_is_in_one_stratum_of_each_kind() -> None:
 
 def test_figures_that_are_not_finite_get_no_interval() -> None:
     values, broken = np.arange(4.0), np.array([0.0, np.nan, 2.0, 3.0])
-    (all_pairs,) = strata_rows({}, values, broken, values, confidence=0.95, samples=50, seed=0)
+    (all_pairs,) = strata_rows({}, list("abcd"), values, broken, values, confidence=0.95, samples=50, seed=0)
     assert all_pairs.gain is None
     assert all_pairs.against is None
+
+
+def test_pairs_of_two_scenes_are_too_few_for_an_interval() -> None:
+    values, gain = np.arange(6.0), np.array([0.5, 0.2, 0.4, 0.3, 0.1, 0.6])
+    masks = {"kind: shake": np.array([True] * 4 + [False] * 2)}
+    rows = strata_rows(masks, list("aabbcc"), values, values + gain, values, confidence=0.95, samples=50, seed=0)
+    assert [row.gain is None for row in rows] == [False, True]
+    assert rows[1].pairs == 4

@@ -64,7 +64,7 @@ def test_a_column_that_is_missing_is_named(artifacts_paths, tmp_path):
 
 def test_headline_holds_the_figures_of_the_files(artifacts_paths):
     gained = np.array([2, 1, 0.5, -0.25, 3, 1.5])
-    interval = paired_bootstrap(gained)
+    interval = paired_bootstrap(gained, [f"scene_{index}" for index in range(6)])
     assert headline(read_artifacts(artifacts_paths)) == pytest.approx(
         {
             "psnr_blurred": 31.0,

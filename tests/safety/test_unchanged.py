@@ -56,7 +56,9 @@ def write_all(root):
         "evaluate": (
             paths.evaluate,
             lambda new: (
-                write_scores(new / "per_image.csv", [Score("p0", "model", "shake", 5.0, "psnr/literature", 31.25)]),
+                write_scores(
+                    new / "per_image.csv", [Score("p0", "s0", "model", "shake", 5.0, "psnr/literature", 31.25)]
+                ),
                 write_evaluation(EVALUATION, new),
             ),
         ),

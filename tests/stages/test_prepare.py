@@ -54,7 +54,8 @@ def prepare(project, *overrides):
 
 @pytest.mark.slow
 def test_pairs_manifest_index_and_table(project):
-    done = prepare(project)
+    pairs = "data.pairs_per_photo={val: 4, test: 8}"
+    done = prepare(project, pairs)
     assert done.returncode == 0, done.stderr
     prepared = project / "artifacts/prepared"
     rows = read_manifest(prepared)
@@ -75,7 +76,7 @@ def test_pairs_manifest_index_and_table(project):
 
     # The run's seed does not touch the pairs that runs are compared on; their own seed does.
     before = (prepared / "manifest.csv").read_bytes()
-    assert prepare(project, "seed=5").returncode == 0
+    assert prepare(project, pairs, "seed=5").returncode == 0
     assert (prepared / "manifest.csv").read_bytes() == before
 
 

@@ -26,7 +26,9 @@ def cfg(tmp_path, make_photo):
     paths = PathsConfig(**{each.name: str(tmp_path / each.name) for each in fields(PathsConfig)})
     blurs = [("identity", 0.0), ("shake", 5.0), ("defocus", 9.0), ("shake", 16.0)]
     scores = [
-        Score(f"p{index}", method, *blurs[index], "psnr/literature", BLURRED[index] + factor * GAINED[index])
+        Score(
+            f"p{index}", f"s{index}", method, *blurs[index], "psnr/literature", BLURRED[index] + factor * GAINED[index]
+        )
         for method, factor in (("blurred", 0), ("unsharp", -1), ("model", 1))
         for index in range(4)
     ]

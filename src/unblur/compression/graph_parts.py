@@ -1,7 +1,7 @@
 """What of an ONNX graph is quantized, and to which part of the network it belongs."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import onnx
@@ -82,16 +82,13 @@ def part_of(weight: str) -> str:
     return ".".join([name, *itertools.takewhile(str.isdigit, places)])
 
 
-def released(
-    quantized: onnx.ModelProto, original: onnx.ModelProto, nodes: Iterable[str], *, weights: bool = True
-) -> onnx.ModelProto:
+def released(quantized: onnx.ModelProto, original: onnx.ModelProto, nodes: Iterable[str]) -> onnx.ModelProto:
     """Return a copy of the quantized graph in which some layers take in what they took before.
 
     Args:
         quantized: made of `original`, whose nodes it holds under the same names.
         original: in float32.
         nodes: names of the layers that go back to float.
-        weights: False leaves their weights in int8, and brings back the activations alone.
     """
     before = {node.name: node for node in original.graph.node}
     floats = {each.name: each for each in original.graph.initializer}
@@ -103,8 +100,6 @@ def released(
         if node.name not in chosen:
             continue
         for place, name in enumerate(before[node.name].input[:2]):
-            if name in floats and not weights:
-                continue
             node.input[place] = name
             if name in floats and name not in here:
                 result.graph.initializer.append(floats[name])
@@ -159,7 +154,7 @@ def halved(model: onnx.ModelProto, smallest: int = 1024) -> onnx.ModelProto:
     return result
 
 
-def in_bytes(model: onnx.ModelProto, smallest: int) -> onnx.ModelProto:
+def in_bytes(model: onnx.ModelProto, smallest: int, layers: Collection[str] | None = None) -> onnx.ModelProto:
     """Return a copy whose largest weights are stored in 8 bits, with a scale for each output; the rest is as it was.
 
     Nothing needs to be calibrated, as what is computed stays in float: rounding errors are those of the weights alone.
@@ -167,6 +162,7 @@ def in_bytes(model: onnx.ModelProto, smallest: int) -> onnx.ModelProto:
     Args:
         model: in float32.
         smallest: number of values from which on the weight of a convolution or product is stored so.
+        layers: names of the nodes whose weights may be; None: all.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -174,7 +170,7 @@ def in_bytes(model: onnx.ModelProto, smallest: int) -> onnx.ModelProto:
     axes = {
         node.input[1]: 1 if node.op_type in ("ConvTranspose", "MatMul") else 0
         for node in graph.node
-        if node.op_type in LAYERS
+        if node.op_type in LAYERS and (layers is None or node.name in layers)
     }
     found, unpacked = [], []
     for each in graph.initializer:

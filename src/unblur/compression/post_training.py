@@ -15,7 +15,7 @@ from unblur.compression.budget import Cost, Judge, PartCost, keep_budget, sensit
 from unblur.compression.calibration import Calibration, calibration
 from unblur.compression.fake_quantization import fake_quantized
 from unblur.compression.finetune import finetune
-from unblur.compression.graph_parts import halved, quantizable, released
+from unblur.compression.graph_parts import halved, in_bytes, quantizable
 from unblur.compression.quantize import quantize
 from unblur.config.schema import PipelineConfig
 from unblur.errors import UnblurError
@@ -115,7 +115,6 @@ def _within_budget(
     """Quantize a graph after training."""
     settings = cfg.quantize
     layers = quantizable(original, settings.ends)
-    everything = quantize(original, layers, found.inputs)
     graphs, costs = {}, {}
 
     def accept(kind: str, graph: onnx.ModelProto) -> bool:
@@ -123,7 +122,7 @@ def _within_budget(
         return costs[kind].within(settings.max_lost_db, settings.max_colour_shift)
 
     others = {
-        "int8_weights": lambda: released(everything, original, layers, weights=False),
+        "int8_weights": lambda: in_bytes(original, 1, layers),
         "fp16": lambda: halved(original),
     }
     for kind in settings.kinds:
@@ -131,6 +130,7 @@ def _within_budget(
             graphs[kind] = graph
     if "int8" not in settings.kinds:
         return Quantized(graphs, costs, [], [], (0, len(layers)), found.samples)
+    everything = quantize(original, layers, found.inputs)
     parts = sensitivity(everything, original, layers, judge, track)
     kept = keep_budget(everything, original, layers, [each.part for each in parts], lambda graph: accept("int8", graph))
     floats: list[str] = []
@@ -145,7 +145,8 @@ def _within_budget(
 def _graph(cfg: PipelineConfig, network: nn.Module, file: Path) -> tuple[onnx.ModelProto, Calibration]:
     """Write the network's ONNX graph in float32; return it, and what it takes in for images of the training.
 
-    Weights have their ranges in themselves: without int8 arithmetic one batch is enough, as NNCF wants one.
+    That is for int8 arithmetic alone: weights have their ranges in themselves.
     """
     export_onnx(fold(network), file, cfg.export.opset)
-    return onnx.load(file), calibration(cfg, file, cfg.quantize.batches if "int8" in cfg.quantize.kinds else 1)
+    asked = "int8" in cfg.quantize.kinds
+    return onnx.load(file), calibration(cfg, file, cfg.quantize.batches) if asked else Calibration((), ())

@@ -56,19 +56,21 @@ def score(
         seen, truth = (torch.from_numpy(images.reshape(-1, *images.shape[-3:])) for images in (restored, sharp))
         values = [float(profile.compute(seen, truth).mean()) for profile in chosen]  # of a video, over its frames
         found = [
-            Score(row.pair, method, row.kind, row.strength, profile.name, value)
+            Score(row.pair, row.scene, method, row.kind, row.strength, profile.name, value)
             for profile, value in zip(chosen, values, strict=True)
         ]
         if sharp.ndim == 5 and sharp.shape[1] > 1:
             change = float(temporal_error(torch.from_numpy(restored), torch.from_numpy(sharp))[0])
-            found.append(Score(row.pair, method, row.kind, row.strength, TEMPORAL, change))
+            found.append(Score(row.pair, row.scene, method, row.kind, row.strength, TEMPORAL, change))
         of_blur = blurred if restored.shape == blurred.shape else blurred[:, 0]  # of a burst, the reference
         _, places = mend_batch(*(images.reshape(-1, *images.shape[-3:]) for images in (of_blur, restored)))
-        found.append(Score(row.pair, method, row.kind, row.strength, GUARDED, len(places)))
+        found.append(Score(row.pair, row.scene, method, row.kind, row.strength, GUARDED, len(places)))
         if per_frame is not None and len(truth) > 1:
             for profile in chosen:
                 for t, value in enumerate(profile.compute(seen, truth).tolist()):
-                    per_frame.append(Score(f"{row.pair}/{t:04d}", method, row.kind, row.strength, profile.name, value))
+                    per_frame.append(
+                        Score(f"{row.pair}/{t:04d}", row.scene, method, row.kind, row.strength, profile.name, value)
+                    )
         return found
 
     if workers == 1:

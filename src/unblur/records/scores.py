@@ -23,10 +23,12 @@ _COMMAND = "evaluate"
 class Score:
     """One figure: what `method` reached on `pair` under the metric `profile`.
 
+    `scene` is what the pair was made of: pairs of one scene are not independent of each other.
     `kind` and `strength` are those of the pair's blur; the strength is the extent of its PSF in pixels, 0 for none.
     """
 
     pair: str
+    scene: str
     method: str
     kind: str
     strength: float

@@ -212,6 +212,7 @@ def _measure(
     size_mb = len(fetched_graph(candidate.uri).content) / 1e6
     return Measured(
         unit=get_profile(profile).unit,
+        scenes=[row.scene for row in rows],
         blurred=blurred,
         candidate=values(of_candidate),
         champion=values(scored(name, other)) if other else None,

@@ -1,6 +1,6 @@
 """The rules of the promotion gate: figures in, one verdict a rule out. No files, no MLflow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,14 +23,16 @@ LOW = 0.05  # share of the answers that may be below min_shadow_psnr
 class Measured:
     """What the gate has measured. The arrays hold one value a test pair, in the same order: (N,).
 
-    `nearly_sharp` tells the pairs whose input is hardly blurred (evaluation/strata.py), `unblurred` those with no blur
-    to speak of, `strata` the pairs of every stratum. `parity` is how far the ONNX file is from the PyTorch one, None
-    where nobody has compared them. `guarded` are the places of all outputs that the guard of `unblur restore` would put
-    back. `champion` are the values of the champion, or where there is none of the model of the name `stand_in`.
-    `latency_ratio` is the candidate's time over the champion's: mean and interval, of rounds in turn.
+    `scenes` names what each pair was made of. `nearly_sharp` tells the pairs whose input is hardly blurred
+    (evaluation/strata.py), `unblurred` those with no blur to speak of, `strata` the pairs of every stratum.
+    `parity` is how far the ONNX file is from the PyTorch one, None where nobody has compared them. `guarded` are
+    the places of all outputs that the guard of `unblur restore` would put back. `champion` are the values of the
+    champion, or where there is none of the model of the name `stand_in`. `latency_ratio` is the candidate's time
+    over the champion's: mean and interval, of rounds in turn.
     """
 
     unit: str
+    scenes: Sequence[str]
     blurred: Values
     candidate: Values
     champion: Values | None
@@ -50,17 +52,17 @@ def judge(rules: GateConfig, measured: Measured, seed: int = 0) -> list[RuleResu
 
     - min_psnr: the candidate's mean over the test pairs.
     - min_gain: that mean less the mean of the blurred inputs.
-    - min_gain_low: the lower end of the confidence interval of that gain, a paired bootstrap over the pairs. So a
+    - min_gain_low: the lower end of the confidence interval of that gain, a paired bootstrap over the scenes. So a
       candidate is refused unless the test pairs show that it gains at all.
     - max_sharp_loss: what nearly sharp inputs (blur under 2 pixels) lose on average.
     - max_unblurred_loss: what the worst of the inputs without blur loses. A mean would hide it. An input that loses no
       more than with the champion does not count: it would be kept for a model that harms it as much.
     - max_regression: passes when the lower end of the confidence interval of (candidate - champion), a paired
-      bootstrap over the pairs, is not below -max_regression. So a candidate is refused unless the test pairs show
+      bootstrap over the scenes, is not below -max_regression. So a candidate is refused unless the test pairs show
       that it is not worse than that. Without a champion it is the model that `without_champion` names, which
       `unblur restore` would go on to take; without that too there is nothing to regress from: it passes.
     - max_stratum_regression: what a stratum certainly loses against the champion: the upper end of its interval, and
-      all intervals hold together. Strata of under three pairs are left out.
+      all intervals hold together. Strata of under three scenes are left out.
     - max_parity: of the difference to the PyTorch network; of a model of fewer bits it is max_lost_db, by the PSNR that
       it loses on the validation pairs.
     - max_latency_ms, max_size_mb: ceilings. max_latency_ratio: of the champion's time, measured in turn.
@@ -129,6 +131,7 @@ def explain(rules: GateConfig, measured: Measured, seed: int = 0) -> list[Stratu
     """Return what the verdict is about, stratum by stratum."""
     return strata_rows(
         measured.strata,
+        measured.scenes,
         measured.blurred,
         measured.candidate,
         measured.champion,
@@ -142,7 +145,7 @@ def _gain_low(rules: GateConfig, measured: Measured, seed: int) -> RuleResult | 
     limit, gain = rules.min_gain_low, measured.candidate - measured.blurred
     if limit is None or not np.isfinite(gain).all():
         return _verdict("min_gain_low", limit, float("nan"), measured.unit, "")
-    found = paired_bootstrap(gain, rules.confidence, rules.bootstrap_samples, seed)
+    found = paired_bootstrap(gain, measured.scenes, rules.confidence, rules.bootstrap_samples, seed)
     return _verdict("min_gain_low", limit, found.low, measured.unit, _interval(found, measured.unit, rules.confidence))
 
 
@@ -181,7 +184,7 @@ def _regression(rules: GateConfig, measured: Measured, seed: int) -> RuleResult 
     difference = measured.candidate - measured.champion
     if not np.isfinite(difference).all():
         return _verdict("max_regression", limit, float("nan"), measured.unit, "")
-    found = paired_bootstrap(difference, rules.confidence, rules.bootstrap_samples, seed)
+    found = paired_bootstrap(difference, measured.scenes, rules.confidence, rules.bootstrap_samples, seed)
     note = _interval(found, measured.unit, rules.confidence)
     if measured.stand_in:
         note += f"; against {measured.stand_in}, as there is no champion"
@@ -197,7 +200,7 @@ def _stratum_regression(rules: GateConfig, measured: Measured, seed: int) -> Rul
     rows = explain(rules, measured, seed)
     lost = {row.name: (-row.against[2], row.against) for row in rows if row.name != "all" and row.against}
     if not lost or not np.isfinite(measured.candidate - measured.champion).all():
-        return _verdict(rule, limit, None, unit, f"no stratum has {FEWEST} pairs with figures")
+        return _verdict(rule, limit, None, unit, f"no stratum has {FEWEST} scenes with figures")
     worst = max(lost, key=lambda name: lost[name][0])
     figure, (mean, low, high) = lost[worst]
     note = f"{worst}: {mean:+.3f} {unit}, [{low:+.3f}, {high:+.3f}]; {len(lost)} strata, intervals that hold together"

@@ -14,7 +14,7 @@ Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FEWEST = 3
-"""Pairs that a stratum has to have before an interval says anything."""
+"""Scenes that a stratum has to have before an interval says anything."""
 DARK, BRIGHT = 0.25, 0.5  # mean of the blurred input's sRGB values
 
 
@@ -43,6 +43,7 @@ def strata_masks(rows: Sequence[PairRow], brightness: Sequence[float], blurred: 
 
 def strata_rows(
     masks: Mapping[str, Mask],
+    scenes: Sequence[str],
     blurred: Values,
     candidate: Values,
     champion: Values | None,
@@ -54,22 +55,27 @@ def strata_rows(
     """Return a row a stratum, "all" first: the gain over the blurred input and the difference to the champion.
 
     The intervals of the differences hold for all strata together (Bonferroni): with a dozen of them at 95 % each, one
-    would seem to have lost something in every second comparison. Strata of under three pairs get no interval.
+    would seem to have lost something in every second comparison. Strata of under three scenes get none.
     """
-    judged = sum(int(mask.sum()) >= FEWEST for mask in masks.values())
+    of = np.asarray(scenes)
+    judged = sum(len(set(of[mask])) >= FEWEST for mask in masks.values())
     together = 1 - (1 - confidence) / max(1, judged)
     rows = []
     for name, mask in {"all": np.ones(len(blurred), bool), **masks}.items():
         level = confidence if name == "all" else together
-        gain = candidate[mask] - blurred[mask]
-        against = None if champion is None else _interval(candidate[mask] - champion[mask], level, samples, seed)
+        gain = _interval(candidate[mask] - blurred[mask], of[mask], confidence, samples, seed)
+        against = (
+            None if champion is None else _interval(candidate[mask] - champion[mask], of[mask], level, samples, seed)
+        )
         means = float(blurred[mask].mean()), float(candidate[mask].mean())
-        rows.append(StratumRow(name, int(mask.sum()), *means, _interval(gain, confidence, samples, seed), against))
+        rows.append(StratumRow(name, int(mask.sum()), *means, gain, against))
     return rows
 
 
-def _interval(differences: Values, confidence: float, samples: int, seed: int) -> list[float] | None:
-    if len(differences) < FEWEST or not np.isfinite(differences).all():
+def _interval(
+    differences: Values, scenes: NDArray[np.str_], confidence: float, samples: int, seed: int
+) -> list[float] | None:
+    if len(set(scenes)) < FEWEST or not np.isfinite(differences).all():
         return None
-    found = paired_bootstrap(differences, confidence, samples, seed)
+    found = paired_bootstrap(differences, list(scenes), confidence, samples, seed)
     return [found.mean, found.low, found.high]

@@ -118,8 +118,8 @@ def _explained(folder: Path) -> Explained | None:
 
 def gain_interval(artifacts: Artifacts) -> Interval:
     """Return the model's mean gain over the blurred input in the first profile, with its 95 % bootstrap interval."""
-    differences = [score.value for score in gains(artifacts.scores, MODEL, artifacts.profiles[0])]
-    return paired_bootstrap(np.array(differences))
+    found = gains(artifacts.scores, MODEL, artifacts.profiles[0])
+    return paired_bootstrap(np.array([score.value for score in found]), [score.scene for score in found])
 
 
 def deployed_latency(artifacts: Artifacts) -> LatencyRow:
