@@ -86,9 +86,6 @@ async function* events(answer) {
 }
 
 async function lineOf(answer) {
-  try {
-    return (await answer.json()).error;
-  } catch {
-    return `the server answers ${answer.status}`;
-  }
+  const said = await answer.json().catch(() => null); // what stands before the server may answer in its place
+  return said?.error ?? `the server answers ${answer.status}`;
 }
