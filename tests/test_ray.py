@@ -196,15 +196,22 @@ def test_two_replicas_answer_as_the_server_does(address, box_onnx, make_photo, t
                     assert headers["content-security-policy"] == expected.headers["content-security-policy"]
                 status, _, answer = ask(f"{at}/readyz")
                 assert (status, json.loads(answer)) == (200, client.get("/readyz").json())
-            assert ask(f"{at}/v1/jobs", stream.getvalue())[0] == 429  # another replica would be asked for them
+            for path in ("v1/jobs", "v1/explain?at=30,30"):  # another replica would be asked for them
+                status, _, answer = ask(f"{at}/{path}", stream.getvalue())
+                assert status == 404
+                assert "takes no jobs" in json.loads(answer)["error"]
         finally:
             process.terminate()  # SIGINT is ignored where the tests run in the background
             process.wait(60)
 
 
 def test_options_that_ray_serve_has_its_own_words_for_are_refused():
-    with pytest.raises(UsageError, match="--port, --shadow: not with Ray Serve"):
+    told = "not with Ray Serve: --port .its file says that: see ops/ray_serve.yaml., --shadow .several replicas cannot"
+    with pytest.raises(UsageError, match=told):
         application({"options": "--port 8001 --shadow box"})
+    for option in ("--grpc-port 8002", "--jobs 3", "--keep-results 60", "--statistics folder"):
+        with pytest.raises(UsageError, match=r"see docs/serving\.md"):
+            application({"options": option})
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -172,3 +173,27 @@ def test_champion_and_ledger_are_looked_at(project):
     lost = by_name(registry("unblur"))["champion"]
     assert lost.state == "problem"
     assert "not the file that was registered" in lost.found
+
+
+def test_what_is_missing_is_told_with_its_use_and_what_comes_next_fits_the_place(place, monkeypatch):
+    def version(package):
+        if package in ("av", "torch"):
+            raise importlib.metadata.PackageNotFoundError
+        return "1"
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    found = {finding.name: finding for finding in findings()}
+    assert (found["av"].found, found["av"].mend) == ("missing: videos", "pip install 'unblur[video]'")
+    assert (found["torch"].found, found["fastapi"].found) == ("missing: training, explaining", "1")
+    monkeypatch.undo()
+    told = {}
+    for folder in ("photographs", "project"):
+        (place / folder).mkdir()
+        if folder == "project":
+            (place / folder / "dvc.yaml").touch()
+        settings = os.environ | {"UNBLUR_ROOT": str(place / folder)}
+        command = [sys.executable, "-m", "unblur.commands.doctor"]
+        told[folder] = subprocess.run(command, capture_output=True, text=True, check=False, env=settings).stdout
+    assert "unblur serve " in told["photographs"]
+    assert "make repro     the whole pipeline" in told["project"]
+    assert "make repro     the whole pipeline" not in told["photographs"]

@@ -87,6 +87,20 @@ def test_a_model_without_gradients_is_explained_without_them(photo, box_onnx, tm
     assert any("has no gradients" in note for note in content["notes"])
 
 
+def test_a_model_for_photographs_explains_one_frame_of_a_clip(box_onnx, make_photo, make_video, tmp_path):
+    frames = [make_photo(72, 96, number) for number in range(6)]
+    clip = make_video(tmp_path / "a.mkv", frames)
+    arguments = ("--model", box_onnx(), "--runtime", "onnxruntime", "--size", "16", "--maps", "intervention", "--quick")
+    done = explain(clip, tmp_path / "clip", *arguments, "--frame", 4)
+    assert done.returncode == 0, done.stderr
+    Image.fromarray(frames[4]).save(tmp_path / "frame.png")
+    explain(tmp_path / "frame.png", tmp_path / "frame", *arguments)
+    of_clip, of_frame = (json.loads((tmp_path / name / "explanation.json").read_text()) for name in ("clip", "frame"))
+    assert (of_clip["frames"], of_clip["figures"]) == (1, of_frame["figures"])
+    refused = explain(clip, tmp_path / "none", *arguments, "--frame", 9)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+
+
 def test_mistakes_are_one_line_each(photo, model, tmp_path):
     config = {"width": 4, "encoder_blocks": [1], "middle_blocks": 1, "decoder_blocks": [1]}
     burst = saved(BurstNet(**config), {"_target_": "unblur.networks.burst.BurstNet", **config}, tmp_path / "burst")

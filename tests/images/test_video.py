@@ -1,12 +1,15 @@
 import struct
 import tracemalloc
+from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.images.video import DamagedVideoError, read_frames
+from unblur.images.video import DamagedVideoError, frame_at, read_frames
+from unblur.safety.videos import check_video_header
 
 
 def texture(height=48, width=64, seed=0):
@@ -162,3 +165,32 @@ def test_a_refused_header_is_told_before_anything_is_read(tmp_path, make_video):
     path = make_video(tmp_path / "a.mkv", panning(3))
     with pytest.raises(UnblurError, match=r"a\.mkv: frames of"):
         next(read_frames(path, max_pixels=100))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "ffv1"), ("a.mp4", "libx264"), ("a.ts", "libx264")])
+def test_the_frame_at_a_moment_is_the_one_that_is_shown_then(tmp_path, make_video, name, codec):
+    pixels = "bgr0" if codec == "ffv1" else "yuv420p"
+    clip = make_video(tmp_path / name, panning(20), codec, pixels, g="6")  # so that it is sought from a key frame on
+    shown = [frame.pixels for frame in read(clip)[0]]
+    rate = check_video_header(clip).rate
+    for number in (0, 1, 7, 12, 19):
+        for within in (0.0, 0.5, 0.9):  # of the time for which it is shown
+            np.testing.assert_array_equal(frame_at(clip, (number + within) / rate), shown[number])
+    with pytest.raises(UnblurError, match=f"ends after {20 / rate:.2f} s, and was asked for what is shown at 60 s"):
+        frame_at(clip, 60.0)
+    with pytest.raises(UnblurError, match=r"\(64 x 48\), at most"):
+        frame_at(clip, 0.0, max_pixels=100)
+
+
+def test_a_frame_that_stays_long_is_the_one_at_each_moment_of_it(tmp_path):
+    clip = tmp_path / "slow.mkv"
+    with av.open(str(clip), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
+        for number, at in enumerate((0, 1, 60, 61)):  # two seconds between the second and the third
+            frame = av.VideoFrame.from_ndarray(panning(4)[number], format="rgb24")
+            frame.pts, frame.time_base = at, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    for seconds, number in ((0.0, 0), (0.04, 1), (1.5, 1), (2.0, 2), (2.04, 3)):
+        np.testing.assert_array_equal(frame_at(clip, seconds), panning(4)[number])

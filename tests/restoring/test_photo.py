@@ -7,7 +7,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from unblur.errors import UnblurError
 from unblur.images.photo import Photo, read_photo
-from unblur.restoring.photo import check_target, output_format, write_photo
+from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 SUFFIXES = [".jpg", ".png", ".webp", ".tiff"]
@@ -176,3 +176,10 @@ def test_formats_and_their_limits(tmp_path):
         check_target(long, tmp_path / "a.webp")
     write_photo(long, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_what_would_write_heic_is_named_where_it_is_missing(monkeypatch):
+    for suffix in (".heic", ".heif", ".hif"):
+        monkeypatch.delitem(FORMATS, suffix, raising=False)
+    with pytest.raises(UnblurError, match=r"x.HEIC: HEIC is written with pillow-heif.*install unblur\[heic\]"):
+        output_format(Path("x.HEIC"))

@@ -56,3 +56,26 @@ def test_neither_torch_nor_mlflow_is_imported(box_onnx, runtime):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n", done.stderr
+
+
+# With threads of its own choice it has no more than with one, where it may run on one processor alone.
+ON_ONE = """
+import os, sys, psutil
+from pathlib import Path
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from unblur.runtimes.restorer import load_restorer
+counts = []
+for threads in (1, None):
+    before = psutil.Process().num_threads()
+    kept = load_restorer(Path(sys.argv[1]), runtime="onnxruntime", threads=threads)
+    counts.append(psutil.Process().num_threads() - before)
+    globals()[f"kept_{threads}"] = kept
+print(*counts)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="binds a process to a processor, as Linux can")
+def test_onnx_runtime_has_no_more_threads_than_processors_that_it_may_run_on(box_onnx):
+    done = subprocess.run([sys.executable, "-c", ON_ONE, box_onnx()], capture_output=True, text=True, check=True)
+    with_one, by_choice = done.stdout.split()
+    assert by_choice == with_one

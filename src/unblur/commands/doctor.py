@@ -18,14 +18,24 @@ from typing import cast
 from unblur.commands.doctor_checks import Finding, clock, disk, dvc_remote, registry
 from unblur.config.entry import command
 from unblur.config.extras import install, is_installed
+from unblur.config.root import project_root
 from unblur.config.schema import RegistryConfig
 
 OLDEST = (3, 11)
 FEATURES = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "neon", "bf16", "sve")
-# By the names of the index and of the import.
+# By the name of the index: that of the import, and what cannot be had without it.
 PACKAGES = {
-    **{name: name for name in ("onnxruntime", "openvino", "imagecodecs", "av", "torch", "lightning")},
-    **{"hydra-core": "hydra", "mlflow": "mlflow", "dvc": "dvc", "albumentations": "albumentations"},
+    "onnxruntime": ("onnxruntime", "restoring"),
+    "openvino": ("openvino", "the fastest runtime on CPUs"),
+    "imagecodecs": ("imagecodecs", "TIFF in most compressions"),
+    "av": ("av", "videos"),
+    "fastapi": ("fastapi", "unblur serve"),
+    "torch": ("torch", "training, explaining"),
+    "lightning": ("lightning", "training"),
+    "hydra-core": ("hydra", "training"),
+    "mlflow": ("mlflow", "training, the registry"),
+    "dvc": ("dvc", "the pipeline"),
+    "albumentations": ("albumentations", "training"),
 }
 
 
@@ -55,7 +65,10 @@ def main(argv: list[str]) -> int:
     shown = {"ok": "", "note": "note", "problem": "[bold]PROBLEM[/bold]"}
     rows = [[each.name, escape(each.found), shown[each.state], escape(each.mend)] for each in found]
     show_table("This machine and its stores", ["", "found", "", "to mend"], rows, texts=4)
-    what_next("unblur doctor --models     the networks and their costs", "make repro     the whole pipeline")
+    if (project_root() / "dvc.yaml").is_file():
+        what_next("unblur doctor --models     the networks and their costs", "make repro     the whole pipeline")
+    else:  # installed, for photographs
+        what_next("unblur restore PHOTO OUT     one photograph, or a folder", "unblur serve     a page for the browser")
     return int(bool(broken))
 
 
@@ -77,25 +90,21 @@ def model_rows() -> Iterator[list[str]]:
 
 def findings(name: str = RegistryConfig.model_name) -> Iterator[Finding]:
     """Yield what was found of this machine, of DVC's and MLflow's stores and of the registered model `name`."""
-    from unblur.config.root import project_root
     from unblur.config.tracking import tracking_uri
 
     yield _python()
     yield from _training() if is_installed("torch") else [Finding("CPU", f"{os.cpu_count()} cores")]
     yield disk(Path.cwd())
     yield clock(Path.cwd(), tracking_uri())
-    for package, module in PACKAGES.items():
+    for package, (module, use) in PACKAGES.items():
         try:
             yield Finding(package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(package, "missing", "note", install(module))
+            yield Finding(package, f"missing: {use}", "note", install(module))
     for tool in ("git", "dvc"):
         where = shutil.which(tool)
-        yield (
-            Finding(f"{tool} command", where)
-            if where
-            else Finding(f"{tool} command", "missing", "note", f"put {tool} on the PATH")
-        )
+        mend = install(tool) if tool == "dvc" and not is_installed(tool) else f"put {tool} on the PATH"
+        yield Finding(f"{tool} command", where) if where else Finding(f"{tool} command", "missing", "note", mend)
     yield dvc_remote(project_root())
     yield from registry(name)
 

@@ -218,7 +218,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
-        msg = f"{host}:{port}: cannot listen there ({error.strerror}); choose another host or port"
+        reason = str(error.strerror).partition(" (while")[0]  # Python adds the address, which stands there already
+        msg = f"{host}:{port}: cannot listen there ({reason}); choose another --host or --port"
         raise UnblurError(msg) from error
 
 

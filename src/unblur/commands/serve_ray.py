@@ -9,8 +9,14 @@ from unblur.errors import UsageError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-# Ray has its own words for these, or they want one process that knows of all requests and is told of its end.
-ELSEWHERE = ("host", "port", "grpc_port", "grace", "shadow", "statistics")
+OF_RAY = "its file says that: see ops/ray_serve.yaml"
+ALONE = "several replicas cannot keep it: see docs/serving.md"
+# Ray has its own words for the first; the others want one process that knows of all requests and is told of its end.
+ELSEWHERE = {
+    **dict.fromkeys(("host", "port", "grace"), OF_RAY),
+    **dict.fromkeys(("grpc_port", "shadow", "statistics", "jobs", "job_megabytes", "jobs_megabytes"), ALONE),
+    **dict.fromkeys(("job_seconds", "keep_results", "explain_seconds"), ALONE),
+}
 
 
 def application(arguments: dict[str, str]) -> Any:  # noqa: ANN401 (a class of Ray's)
@@ -25,8 +31,8 @@ def application(arguments: dict[str, str]) -> Any:  # noqa: ANN401 (a class of R
     options, usual = parse(shlex.split(arguments.get("options", ""))), parse([])
     changed = [name for name in ELSEWHERE if getattr(options, name) != getattr(usual, name)]
     if changed:
-        given = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-        msg = f"{given}: not with Ray Serve; see ops/ray_serve.yaml for what takes its place"
+        given = ", ".join(f"--{name.replace('_', '-')} ({ELSEWHERE[name]})" for name in changed)
+        msg = f"not with Ray Serve: {given}"
         raise UsageError(msg)
     options.jobs = 0  # one replica would be asked for the jobs of another
 

@@ -20,7 +20,7 @@ from unblur.explaining.frames import frame_effects, strongest_frame
 from unblur.explaining.gradients import Map, contribution_area, diffusion_index
 from unblur.explaining.intervention import grid
 from unblur.explaining.methods import METHODS, chosen, reference_of
-from unblur.explaining.region import Region, most_corrected, region_at, window_around
+from unblur.explaining.region import SIZE, WINDOW, Region, most_corrected, region_at, window_around
 from unblur.explaining.subject import Subject, restorer_of, subject_of
 from unblur.records.explanation import Fidelity
 from unblur.runtimes.tiles import restore_tiled
@@ -32,7 +32,7 @@ Field = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 WHAT = {"image": "photograph", "burst": "shot", "video": "frame"}  # that is restored, by task
-SIZE, WINDOW, AROUND = 32, 128, 384  # pixels: region, what it is explained in, what is looked at for doubt
+AROUND = 384  # pixels: what is looked at for doubt
 ACROSS = 8  # blocks of the intervention along a side
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UsageError
 
+SMALLEST, SIZE, WINDOW = 8, 32, 128  # pixels a side: of a region at least and usually, of what it is explained in
 RIM = 24  # pixels: there a network sees padding, and corrects what no photograph has
 
 
@@ -41,8 +42,8 @@ def region_at(x: int, y: int, size: int, height: int, width: int) -> Region:
         UsageError: it does not lie in a picture of that height and width.
     """
     smaller = min(height, width)
-    if not 8 <= size <= smaller:
-        msg = f"--size {size}: expected 8 to {smaller}, as the picture is {width} x {height}"
+    if not SMALLEST <= size <= smaller:
+        msg = f"--size {size}: expected {SMALLEST} to {smaller}, as the picture is {width} x {height}"
         raise UsageError(msg)
     region = Region(x - size // 2, y - size // 2, size)
     if min(region.left, region.top) < 0 or region.left + size > width or region.top + size > height:

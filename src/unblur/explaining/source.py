@@ -34,7 +34,8 @@ def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> S
     """Read what a model of this task takes.
 
     Args:
-        path: a photograph; a folder of shots, or of the frames of a clip by name; a video.
+        path: a photograph; a folder of shots, or of the frames of a clip by name; a video, of which a model for
+            photographs gets one frame.
         restorer: that is explained.
         frame: of several the one that is explained; None takes the first shot of a burst, the middle of a clip.
 
@@ -47,15 +48,21 @@ def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> S
     if not path.exists():
         msg = f"{path}: there is no such file or folder"
         raise UnblurError(msg)
-    fits = {"image": not path.is_dir() and not video, "burst": path.is_dir(), "video": path.is_dir() or video}
+    fits = {"image": not path.is_dir(), "burst": path.is_dir(), "video": path.is_dir() or video}
     if not fits[restorer.task]:
-        wanted = {"image": "a photograph", "burst": "a folder of shots", "video": "a video or a folder of its frames"}
+        wanted = {
+            "image": "a photograph or a video",
+            "burst": "a folder of shots",
+            "video": "a video or a folder of its frames",
+        }
         msg = f"{path}: is {kind}, and {restorer.name} restores {restorer.task}s; give {wanted[restorer.task]}"
         raise UnblurError(msg)
-    if restorer.task == "image":
+    if restorer.task == "image" and not video:
         return Source(as_floats(read_photo(path).pixels)[None])
     if video:
-        return _clip(path, frame)
+        clip = _clip(path, frame)
+        # A model for photographs knows of no other frame.
+        return clip if restorer.task == "video" else Source(clip.frames[[clip.reference]])
     from unblur.restoring.burst import read_burst
 
     burst = read_burst(path)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 AVIF = (b"avif", b"avis")
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 HAS_HEIC = importlib.util.find_spec("pillow_heif") is not None
-SUFFIXES = {".avif": "AVIF"} | (dict.fromkeys((".heic", ".heif", ".hif"), "HEIF") if HAS_HEIC else {})
+OF_HEIC = (".heic", ".heif", ".hif")
+SUFFIXES = {".avif": "AVIF"} | (dict.fromkeys(OF_HEIC, "HEIF") if HAS_HEIC else {})
 """Endings of the files that can be read here."""
 MOST_BYTES = 1 << 20  # in which the boxes before the pixels are looked for
 SRGB = (1, 13)  # primaries and transfer (ITU-T H.273)

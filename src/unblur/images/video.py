@@ -1,7 +1,9 @@
 """Videos, read frame by frame: never more than one frame in memory, damage told at the end, upright as players show."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from unblur.errors import UnblurError
 from unblur.safety.videos import MAX_FRAMES, MAX_PIXELS, check_video_header, main_track, open_video
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
+
+SAME_FRAME = 0.001  # seconds by which a player's clock may lag behind the frame that it shows
 
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _HD = 720  # rows from which on a video that does not say so is taken to be BT.709, as players do
@@ -69,6 +73,54 @@ def read_frames(path: Path, max_pixels: int = MAX_PIXELS, max_frames: int = MAX_
     if damage:
         msg = f"{path}: damaged at frame {damage[0]} ({damage[1]}); what can be read is used, fetch the file again"
         raise DamagedVideoError(msg)
+
+
+def frame_at(path: Path, seconds: float, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Return the frame (H, W, 3) that a player shows so many seconds after the beginning.
+
+    Only what lies between it and the key frame before it is decoded; of damaged frames it is the last one before them.
+
+    Raises:
+        UnblurError: the header is refused (see `check_video_header`), the video ends before that, or is damaged there.
+    """
+    check_video_header(path, max_pixels)
+    for sought in (True, False):  # some containers are sought in past the key frame: then from the beginning
+        shown, ends = _shown_at(path, seconds, max_pixels, sought=sought)
+        if shown is not None and seconds <= ends + SAME_FRAME:
+            return _pixels(shown)
+    if shown is None:
+        msg = f"{path}: no frame at {seconds:g} s can be read; it is damaged there, choose another moment"
+    else:
+        msg = f"{path}: ends after {ends:.2f} s, and was asked for what is shown at {seconds:g} s"
+    raise UnblurError(msg)
+
+
+def _shown_at(path: Path, seconds: float, max_pixels: int, *, sought: bool) -> tuple[av.VideoFrame | None, float]:
+    """Return the last frame that can be read and begins by then, None where there is none, and until when it is shown.
+
+    Args:
+        path: a video whose header was checked.
+        seconds: after its beginning.
+        max_pixels: of a frame.
+        sought: begin with the key frame before that moment.
+    """
+    shown, ends, broken = None, 0.0, False
+    with open_video(path, max_pixels) as container:
+        stream = main_track(container)
+        if sought:
+            with suppress(av.FFmpegError):
+                container.seek(int((seconds + _begins(stream)) / (stream.time_base or 1)), stream=stream)
+        for picture in _decode(container, stream):
+            if isinstance(picture, str) or picture.is_corrupt:
+                broken = True
+                continue
+            if (picture.time or 0.0) - _begins(stream) > seconds + SAME_FRAME:
+                return shown, inf
+            broken = broken and not picture.key_frame
+            if not broken:
+                # Sound may go on for longer: then players show the last frame up to its end.
+                shown, ends = picture, max(shown_until(picture, stream), (container.duration or 0) / av.time_base)
+    return shown, ends
 
 
 def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame | str]:

@@ -21,7 +21,7 @@ from unblur.images.header import check_image_header
 from unblur.images.photo import read_photo
 from unblur.restoring.answer import Answer, Pixels, restore_pixels
 from unblur.restoring.compare import write_comparison
-from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
+from unblur.restoring.photo import FORMATS, check_target, not_written, output_format, write_photo
 from unblur.runtimes.reduced import ReducedRestorer
 from unblur.runtimes.restorer import Restorer
 from unblur.safety.atomic import UNFINISHED, replacing
@@ -103,8 +103,7 @@ def plan_jobs(
         if target.is_dir() or into or not target.suffix or target.suffix[1:].isdigit():
             target = target / sources[0].name
         if target.suffix.lower() not in FORMATS:
-            msg = f"{target}: {target.suffix} is no format that can be written; expected {', '.join(FORMATS)}"
-            raise UsageError(msg)
+            raise UsageError(not_written(target))
         pairs = [(sources[0], target)]
     else:
         _require_folder(sources, target, into)

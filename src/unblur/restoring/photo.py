@@ -12,7 +12,7 @@ from PIL import Image
 from unblur.errors import UnblurError
 from unblur.images.channels import Values, eight_bit
 from unblur.images.header import DAMAGED
-from unblur.images.heif import SUFFIXES
+from unblur.images.heif import OF_HEIC, SUFFIXES
 from unblur.images.photo import Photo
 from unblur.restoring.png import write_png
 from unblur.restoring.tiff import write_tiff
@@ -90,9 +90,15 @@ def output_format(path: Path) -> str:
         UnblurError: another suffix.
     """
     if path.suffix.lower() not in FORMATS:
-        msg = f"{path}: {path.suffix or 'no suffix'} is no format that can be written; expected {', '.join(FORMATS)}"
-        raise UnblurError(msg)
+        raise UnblurError(not_written(path))
     return FORMATS[path.suffix.lower()]
+
+
+def not_written(path: Path) -> str:
+    """Say in a line why the format of the path's suffix cannot be written."""
+    if path.suffix.lower() in OF_HEIC:
+        return f"{path}: HEIC is written with pillow-heif, which is not installed; install unblur[heic]"
+    return f"{path}: {path.suffix or 'no suffix'} is no format that can be written; expected {', '.join(FORMATS)}"
 
 
 def write_photo(photo: Photo, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Runs a graph with ONNX Runtime; needs neither PyTorch nor MLflow."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ class OnnxSession:
 
     def __init__(self, file: GraphFile, threads: int | None, device: str | None = None) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = threads or _allowed()
         options.log_severity_level = 3  # errors only
         available = onnxruntime.get_available_providers()
         wanted = PROVIDERS[device or "cuda"]
@@ -53,3 +54,12 @@ class OnnxSession:
             return list(self._session.run(None, dict(values)))
         except RUN_ERRORS as error:
             raise SessionError(error) from error
+
+
+def _allowed() -> int:
+    """Return on how many processors this process may run where that is not all of them, else 0: ONNX Runtime's choice.
+
+    It counts the machine's. In a container of one processor its threads would wait for each other, busily.
+    """
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    return cpus if cpus < (os.cpu_count() or 1) else 0

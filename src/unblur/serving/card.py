@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from unblur.models.catalogue import catalogue
 from unblur.runtimes.mlflow_reference import VERSION
-from unblur.serving.jobs.explaining import why_not
+from unblur.serving.jobs.explaining import to_install, why_not
 from unblur.serving.responses import refusals
 from unblur.serving.served import Loaded, Served
 from unblur.serving.settings import Settings
@@ -34,7 +34,9 @@ def add_card(app: FastAPI, served: Served, settings: Settings) -> None:
         """Tell of the model that answers: licence, data, figures and its card as Markdown, as far as they are known."""
         now = served.now
         why = why_not(now, settings)
-        explained = {"explains": not why} | ({"explains_not": why} if why else {})
+        explained: dict[str, Any] = {"explains": not why} | ({"explains_not": why} if why else {})
+        if settings.jobs and settings.explanations and (wanted := to_install()):
+            explained["explains_with"] = wanted
         return await asyncio.to_thread(cards.told, now) | explained
 
 

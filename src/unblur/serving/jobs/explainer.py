@@ -5,22 +5,24 @@ Only what lies around the region is explained: so it takes as long for a large p
 """
 
 import json
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import torch
+from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError, one_line
-from unblur.explaining.explanation import Explanation
-from unblur.explaining.photo import Asked, explain_frames
 from unblur.explaining.region import Region, region_at, window_around
-from unblur.explaining.source import as_floats, find_calibration
 from unblur.images.photo import read_photo
-from unblur.models.loading import load_chosen
+from unblur.safety.atomic import replacing
+
+if TYPE_CHECKING:
+    from unblur.explaining.explanation import Explanation
 
 AROUND = 512  # pixels a side of what is explained: a tile, beyond which no model looks
 
@@ -38,13 +40,21 @@ def main(asked: dict[str, Any]) -> None:
     say(said, {"notes": explanation.notes})
 
 
-def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> Explanation:
+def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> "Explanation":
     """Return the explanation of what is asked; `tell` gets the share that is done.
 
     Raises:
-        UnblurError: the region does not lie in the photograph, or the model is another by now.
+        UnblurError: the region does not lie in the photograph, the clip has no frame there, or the model is another by
+            now.
     """
-    pixels = read_photo(Path(asked["source"]), asked["max_pixels"]).pixels
+    import torch
+
+    from unblur.explaining.photo import Asked, explain_frames
+    from unblur.explaining.source import as_floats, find_calibration
+    from unblur.models.loading import load_chosen
+
+    torch.set_num_threads(1)
+    pixels = _pixels(Path(asked["source"]), asked["time"], asked["max_pixels"])
     height, width = pixels.shape[:2]
     x, y = asked["at"]
     region = region_at(x, y, asked["size"], height, width)
@@ -64,15 +74,28 @@ def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> Explanation
     found = explain_frames(
         restorer,
         as_floats(pixels[around.rows, around.columns])[None],
-        "photograph",
+        "photograph" if asked["time"] is None else f"a clip's frame at {asked['time']:.2f} s",
         Asked(at=middle, size=region.size),
         calibration=find_calibration(None, restorer.sha256),
         track=track,
     )
-    return _in_whole(found, region, around, width, height)
+    found = _in_whole(found, region, around, width, height)
+    if asked["time"] is None:
+        return found
+    note = "A frame of a clip is explained as a photograph: the model sees each by itself."
+    return replace(found, notes=(note, *found.notes))
 
 
-def _in_whole(found: Explanation, region: Region, around: Region, width: int, height: int) -> Explanation:
+def _pixels(source: Path, time: float | None, max_pixels: int) -> NDArray[Any]:
+    """Return the pixels (H, W, 3) of a photograph, or of the frame that a clip shows at `time`."""
+    if time is None:
+        return read_photo(source, max_pixels).pixels
+    from unblur.images.video import frame_at
+
+    return frame_at(source, time, max_pixels)
+
+
+def _in_whole(found: "Explanation", region: Region, around: Region, width: int, height: int) -> "Explanation":
     """Return the explanation with its places told as those of the whole photograph."""
     place = {"left": region.left, "top": region.top, "size": region.size}
     about = {**found.about, "width": width, "height": height, "region": place}
@@ -85,12 +108,17 @@ def _in_whole(found: Explanation, region: Region, around: Region, width: int, he
 
 def say(said: Path, what: dict[str, Any]) -> None:
     """Say it to the server, which may look at any time."""
-    unfinished = said.with_name("saying")
-    unfinished.write_text(json.dumps(what), encoding="utf-8")
-    unfinished.replace(said)
+    with replacing(said) as unfinished:
+        unfinished.write_text(json.dumps(what), encoding="utf-8")
+
+
+def end_with_parent() -> None:
+    """End this process as soon as its stdin ends, of which the server holds the other end: also one that was killed."""
+    os.read(0, 1)  # nothing is ever written into it; `sys.stdin` has a lock that Python wants at its end
+    os._exit(1)
 
 
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
     main(json.loads(sys.argv[1]))

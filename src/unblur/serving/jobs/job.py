@@ -5,12 +5,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from unblur.config.extras import told
-from unblur.errors import UnblurError, UsageError
+from unblur.config.extras import install, is_installed
+from unblur.errors import MissingPackageError, UnblurError, UsageError
 from unblur.images.header import READABLE as PICTURES
 from unblur.images.header import check_image_header
 from unblur.serving.jobs.explaining import Place, explain
@@ -104,12 +104,20 @@ def recognize(job: Job, settings: Settings) -> None:
     try:
         header = check_image_header(job.source, settings.max_pixels, settings.job_bytes)
         if job.place:
+            if job.place.time is not None:
+                msg = "time names a moment of a clip, and this is a photograph; leave it out"
+                raise UsageError(msg)
             job.kind, job.ending = "explanation", "html"
             return
         job.kind, known, own = "photograph", TYPES, ENDINGS.get(header.format, "png")
     except UnblurError as error:
-        if job.place or NO_PICTURE not in str(error):
+        if NO_PICTURE not in str(error):
             raise
+        if job.place:
+            _frames_of(job.source, settings)
+            job.place = replace(job.place, time=job.place.time or 0.0)
+            job.kind, job.ending = "explanation", "html"
+            return
         job.kind, known, own = "video", VIDEO_TYPES, "mkv" if _is_matroska(job.source) else "mp4"
         job.frames = _frames_of(job.source, settings)
     if job.ending is not None and job.ending not in known:
@@ -189,8 +197,11 @@ def require_room(used: int, settings: Settings) -> None:
 
 
 def _frames_of(source: Path, settings: Settings) -> int:
-    with told():
-        from unblur.safety.videos import MAX_PIXELS, READABLE, check_video_header
+    if not is_installed("av"):  # so nobody can tell whether it is a video at all
+        msg = f"{source}: no photograph that can be read ({PICTURES}); videos need av: {install('av')}"
+        raise MissingPackageError(msg)
+    from unblur.safety.videos import MAX_PIXELS, READABLE, check_video_header
+
     try:
         return check_video_header(source, min(settings.max_pixels, MAX_PIXELS), max_bytes=settings.job_bytes).frames
     except UnblurError as error:

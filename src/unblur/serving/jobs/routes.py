@@ -9,7 +9,8 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from unblur.serving.body import hand_on
+from unblur.explaining.region import SIZE
+from unblur.serving.body import GONE, hand_on
 from unblur.serving.jobs.explaining import Place, place_of, why_not
 from unblur.serving.jobs.job import ENDED, VIDEO_TYPES, Job
 from unblur.serving.jobs.store import Jobs
@@ -42,12 +43,14 @@ def add_jobs(app: FastAPI, jobs: Jobs) -> None:
         try:
             await _store(request, job, jobs)
             await asyncio.to_thread(carried(jobs.begin), job)
+            if await request.is_disconnected():
+                raise HTTPException(GONE, "the client has gone")  # nobody will know its id
         except BaseException:
             jobs.delete(job)
             raise
         return JSONResponse(told(job), 202, {"location": f"/v1/jobs/{job.id}"})
 
-    @app.post("/v1/jobs", openapi_extra=FILE, status_code=202, responses=refusals(*OF_UPLOADS))
+    @app.post("/v1/jobs", openapi_extra=FILE, status_code=202, responses=refusals(404, *OF_UPLOADS))
     async def begin(request: Request, strength: str = "1", format: JobEnding | None = None) -> JSONResponse:
         """Restore the photograph or video in the body while the client asks how far it is.
 
@@ -57,13 +60,17 @@ def add_jobs(app: FastAPI, jobs: Jobs) -> None:
 
     @app.post("/v1/explain", openapi_extra=FILE, status_code=202, responses=refusals(404, *OF_UPLOADS))
     async def explain(
-        request: Request, at: Annotated[str, Query(examples=["320,200"])], size: int = 32
+        request: Request,
+        at: Annotated[str, Query(examples=["320,200"])],
+        size: int = SIZE,
+        time: Annotated[float | None, Query(examples=[1.2])] = None,
     ) -> JSONResponse:
-        """Explain why the model restores a region of the photograph in the body as it does; the result is a page.
+        """Explain why the model restores a region of the photograph or clip in the body so; the result is a page.
 
-        at is the region's middle, X,Y in pixels of the upright photograph, size its side.
+        at is the region's middle, X,Y in pixels of the upright photograph, size its side; time are the seconds of a
+        clip at which the frame is shown, which is explained as a photograph, 0 without it.
         """
-        place = place_of(at, size)
+        place = place_of(at, size, time)
         if line := why_not(jobs.served.now, settings):
             raise HTTPException(404, line)
         return await begun(request, None, None, place)

@@ -22,6 +22,7 @@ from unblur.serving.stopping import StoppedWorkError
 from unblur.serving.tracing import Span, carried
 
 ENDING = "the server is ending; send it again later"
+NO_JOBS = "this server takes no jobs: send photographs to /v1/restore, and videos to an `unblur serve` of its own"
 EXPLAINED_SECONDS = 60  # that an explanation takes about: when to come back
 LOG = logging.getLogger("unblur.serving")
 
@@ -46,8 +47,11 @@ class Jobs:
         """Return a new job, to write the upload of so many bytes (0 where nobody says) into; see `Job` for the others.
 
         Raises:
-            HTTPException: 429 where there are too many, or no room; 503 where the server is ending.
+            HTTPException: 404 where the server takes none at all, 429 where there are too many, or no room; 503 where
+                it is ending.
         """
+        if not self.settings.jobs:
+            raise HTTPException(404, NO_JOBS)
         if self._ending:
             raise HTTPException(503, ENDING)
         if len(self.all) >= self.settings.jobs:
@@ -90,7 +94,8 @@ class Jobs:
     def get(self, identity: str) -> Job:
         """Return a job; HTTPException 404 where there is none of that id (any more)."""
         if identity not in self.all:
-            raise HTTPException(404, "no such job; results are deleted after a while")
+            gone = "no such job; results are deleted after a while"
+            raise HTTPException(404, gone if self.settings.jobs else NO_JOBS)
         return self.all[identity]
 
     def delete(self, job: Job) -> None:

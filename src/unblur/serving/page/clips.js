@@ -51,6 +51,12 @@ export class Player {
     this.after.currentTime = Math.min(this.after.duration || 0, Math.max(0, seconds));
   }
 
+  // Stop, and return the seconds at which the clip is.
+  stop() {
+    this.after.pause();
+    return this.after.currentTime;
+  }
+
   step(frames) {
     this.go(this.after.currentTime + frames * this.frame);
   }
@@ -66,7 +72,7 @@ export class Player {
     }
     this.play.textContent = after.paused ? "Play" : "Pause";
     this.seek.value = after.duration ? after.currentTime / after.duration : 0;
-    this.time.value = `${after.currentTime.toFixed(1)} of ${(after.duration || 0).toFixed(1)} s`;
+    this.time.value = `${after.currentTime.toFixed(2)} of ${(after.duration || 0).toFixed(2)} s`;
     this.seek.ariaValueText = this.time.value;
   }
 }

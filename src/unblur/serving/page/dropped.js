@@ -3,6 +3,11 @@
 // The server says of the rest that it cannot read it; of a folder that would be a line for every other file.
 const READ = /\.(jpe?g|png|webp|tiff?|avif|hei[cf]|bmp|ppm|mp4|mov|m4v|mkv|webm|avi|mpe?g|m?ts|m2ts)$/i;
 
+const CLIP = /\.(mp4|mov|m4v|mkv|webm|avi|mpe?g|m?ts|m2ts)$/i;
+
+// Whether a file seems to be a clip: not every browser knows the type of each.
+export const isClip = (file) => file.type.startsWith("video/") || (!file.type && CLIP.test(file.name));
+
 // Return the files, each with the name that it is shown by, and how many of the folders' are left out.
 export async function filesOf(held) {
   // The entries have to be asked for before anything is waited for.

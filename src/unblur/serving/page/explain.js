@@ -1,4 +1,4 @@
-// Why the model restored a region so: a click into the photograph asks the server, whose answer is a page of its own.
+// Why the model restored a region so: a click into the picture asks the server, whose answer is a page of its own.
 
 import { job, Refused } from "./jobs.js";
 
@@ -6,8 +6,8 @@ const SIDE = 32; // pixels of the region
 
 export class Explainer {
   // `ask` has the person asked for the key, `keyNow` returns the one there is.
-  constructor(byId, viewer, keyNow, ask) {
-    Object.assign(this, { viewer, keyNow, ask, stop: null, photograph: null });
+  constructor(byId, viewer, player, keyNow, ask) {
+    Object.assign(this, { viewer, player, keyNow, ask, stop: null, photograph: null, lacks: "" });
     this.panel = byId("why");
     this.state = byId("why-state");
     this.progress = byId("why-progress");
@@ -15,39 +15,52 @@ export class Explainer {
     this.page = byId("why-page");
     this.download = byId("why-download");
     this.button = byId("explain");
-    this.button.onclick = () => this.turn(!viewer.picks);
+    this.how = byId("explain-how");
+    this.usual = this.how.textContent;
+    this.button.onclick = () => this.turn(this.button.ariaPressed !== "true");
     this.cancel.onclick = () => this.stop?.abort();
     viewer.onPick = (x, y) => this.#explain(x, y);
   }
 
-  // Show the switch where the server explains its model's answers, for the photograph that is shown.
+  // Show the switch where the server explains its model's answers, or would if more were installed there: then it says so.
   async show(photograph) {
     this.forget();
     this.photograph = photograph;
-    const clip = photograph.said.kind === "video";
-    const answer = clip ? null : await fetch("./v1/model", { headers: this.#headers() }).catch(() => null);
-    const explains = Boolean(answer?.ok && (await answer.json()).explains);
+    const told = await this.#told();
     if (photograph !== this.photograph) return; // another is shown meanwhile
-    this.button.hidden = !explains;
-    if (!explains) this.turn(false);
+    this.lacks = told.explains ? "" : (told.explains_not ?? "");
+    this.how.textContent = this.lacks || this.usual;
+    this.button.hidden = !told.explains && !told.explains_with;
+    this.turn(!this.button.hidden && this.button.ariaPressed === "true");
   }
 
   turn(on) {
-    this.viewer.pick(on);
+    this.viewer.pick(on && !this.lacks);
     this.button.ariaPressed = String(on);
+  }
+
+  async #told() {
+    try {
+      const answer = await fetch("./v1/model", { headers: this.keyNow() ? { "X-API-Key": this.keyNow() } : {} });
+      return answer.ok ? await answer.json() : {};
+    } catch {
+      return {};
+    }
   }
 
   // End what is under way, and clear the panel.
   forget() {
     this.stop?.abort();
-    this.photograph = null;
+    this.stop = this.photograph = null;
     this.panel.hidden = true;
     this.page.removeAttribute("srcdoc");
+    this.#letGo();
     this.viewer.mark(null);
   }
 
-  #headers() {
-    return this.keyNow() ? { "X-API-Key": this.keyNow() } : {};
+  #letGo() {
+    if (this.download.href) URL.revokeObjectURL(this.download.href);
+    this.download.removeAttribute("href");
   }
 
   async #explain(x, y) {
@@ -56,29 +69,40 @@ export class Explainer {
     this.stop?.abort();
     const stop = (this.stop = new AbortController());
     const [width, height] = this.viewer.size();
-    const inside = (at, side) => Math.min(side - SIDE / 2, Math.max(SIDE / 2, Math.round(at)));
+    const side = Math.min(SIDE, width, height);
+    const half = Math.floor(side / 2); // as the server halves it
+    const inside = (at, most) => Math.min(most - side + half, Math.max(half, Math.round(at)));
     const at = [inside(x, width), inside(y, height)];
-    this.viewer.mark({ left: at[0] - SIDE / 2, top: at[1] - SIDE / 2, side: SIDE });
+    const time = photograph.said.kind === "video" ? this.player.stop() : null; // what is shown is what is explained
+    const query = `at=${at}&size=${side}${time === null ? "" : `&time=${time.toFixed(4)}`}`;
+    const where = `column ${at[0]}, row ${at[1]}${time === null ? "" : ` at ${time.toFixed(2)} s`}`;
+    this.viewer.mark({ left: at[0] - half, top: at[1] - half, side });
     this.panel.hidden = false;
     this.page.hidden = this.download.hidden = true;
     this.progress.hidden = this.cancel.hidden = false;
-    this.#tell(`column ${at[0]}, row ${at[1]}: is sent …`);
+    this.progress.removeAttribute("value"); // until the server says how far it is
+    this.#tell(`${where}: uploading …`);
     try {
-      const { result } = await job(`/v1/explain?at=${at}&size=${SIDE}`, photograph.file, this.keyNow(), stop.signal, (said) =>
-        this.#tell(`column ${at[0]}, row ${at[1]}: ${said.status === "queued" ? "waits for others" : "is explained"} …`),
-      );
+      const { result } = await job(`/v1/explain?${query}`, photograph.file, this.keyNow(), stop.signal, (said) => {
+        if (stop !== this.stop) return;
+        if (said.share) this.progress.value = said.share;
+        this.#tell(`${where}: ${said.status === "queued" ? "waiting for others" : "explaining"} …`);
+      });
       const page = await result.text();
       if (stop !== this.stop) return;
       this.page.srcdoc = page; // without a script, in a frame that may do nothing
       this.page.hidden = this.download.hidden = false;
-      if (this.download.href) URL.revokeObjectURL(this.download.href);
+      this.#letGo();
       this.download.href = URL.createObjectURL(result);
       this.download.download = `${photograph.name.replace(/.*\/|\.[^.]*$/g, "")}-explained.html`;
-      this.#tell(`why the model restored it so, at column ${at[0]}, row ${at[1]}`);
+      this.#tell(`why the model restored it so, ${time === null ? "at " : ""}${where}`);
     } catch (error) {
       if (stop !== this.stop) return;
       if (stop.signal.aborted) this.#tell("cancelled");
-      else if (error.status === 401) this.ask();
+      else if (error.status === 401) {
+        this.#tell("the server asks for the API key; click again when it has it", true);
+        this.ask();
+      } else if (error.status === 429) this.#tell(`${error.message}; try again in ${error.seconds || 60} s`, true);
       else this.#tell(error instanceof Refused ? error.message : "the server does not answer; try again", true);
     } finally {
       if (stop === this.stop) this.progress.hidden = this.cancel.hidden = true;

@@ -1,10 +1,10 @@
 // The list of photographs and clips: each is a job of the server, one at a time; what it says is shown as it says it.
 
 import { showCard } from "./card.js";
-import { filesOf } from "./dropped.js";
+import { filesOf, isClip } from "./dropped.js";
 import { Player } from "./clips.js";
 import { Explainer } from "./explain.js";
-import { job, Refused } from "./jobs.js";
+import { job, Refused, restoredAtOnce } from "./jobs.js";
 import { Viewer } from "./viewer.js";
 
 const byId = (id) => document.getElementById(id);
@@ -12,10 +12,12 @@ const viewer = new Viewer(byId);
 const player = new Player(byId);
 const list = byId("list");
 const waiting = [];
+const NOTE = 60; // letters of a note in the list
 const MOST_SECONDS = 10; // until a server that was busy is asked again
 let key = "";
-const explainer = new Explainer(byId, viewer, () => key, ask);
+const explainer = new Explainer(byId, viewer, player, () => key, ask);
 let busy = false;
+let answering = ""; // SHA-256 of the model that the head of the page tells
 let shown = null;
 
 class Photograph {
@@ -23,6 +25,7 @@ class Photograph {
     this.file = file;
     this.name = name;
     this.before = URL.createObjectURL(file);
+    this.strength = this.asked = "1"; // of what there is, and of what is to come
     this.item = list.appendChild(document.createElement("li"));
     this.pick = this.#button(name, () => show(this));
     this.pick.className = "pick";
@@ -59,17 +62,21 @@ function add(files) {
 }
 
 async function take(held) {
-  const { files, left } = await filesOf(held);
-  byId("left").textContent = left ? `left out of other kinds: ${left}` : "";
-  add(files);
+  try {
+    const { files, left } = await filesOf(held);
+    byId("left").textContent = left ? `left out of other kinds: ${left}` : "";
+    add(files);
+  } catch {
+    byId("left").textContent = "this browser cannot read what was dropped; choose the files instead";
+  }
 }
 
 function enqueue(photograph) {
-  if (waiting.includes(photograph)) return;
-  const auto = byId("auto").checked && !photograph.file.type.startsWith("video/"); // which is for photographs alone
-  photograph.strength = auto ? "auto" : String(byId("strength").value / 100);
-  photograph.tell("waits");
-  waiting.push(photograph);
+  const auto = byId("auto").checked && !isClip(photograph.file); // which is for photographs alone
+  photograph.asked = auto ? "auto" : String(byId("strength").value / 100);
+  photograph.stop?.abort(); // what is under way has another strength
+  photograph.tell("waiting");
+  if (!waiting.includes(photograph)) waiting.push(photograph);
   work();
 }
 
@@ -81,27 +88,39 @@ async function work() {
 }
 
 async function restored(photograph) {
-  photograph.stop = new AbortController();
-  const { signal } = photograph.stop;
-  photograph.tell("is sent …", { share: 0 });
+  const stop = (photograph.stop = new AbortController());
+  const { asked } = photograph;
+  photograph.tell("uploading …", { share: 0 });
   try {
-    const address = `/v1/jobs?strength=${photograph.strength}`;
-    const { said, result } = await job(address, photograph.file, key, signal, ({ status, share }) => {
-      const percent = Math.round(share * 100);
-      photograph.tell(status === "queued" ? "waits for others …" : `is restored … ${percent} %`, { share });
-    });
+    const { said, result } = await answered(photograph, asked, stop.signal);
+    photograph.strength = asked;
     keep(photograph, said, result);
   } catch (error) {
-    if (!signal.aborted) await excused(photograph, error, signal);
+    if (!stop.signal.aborted) await excused(photograph, error, stop.signal);
   }
-  photograph.stop = null;
+  if (photograph.stop === stop) photograph.stop = null;
+}
+
+async function answered(photograph, strength, signal) {
+  const tell = ({ status, share }) => {
+    if (signal.aborted) return;
+    const restoring = share < 1 ? `restoring … ${Math.round(share * 100)} %` : "writing the file …";
+    photograph.tell(status === "queued" ? "waiting for others …" : restoring, { share });
+  };
+  try {
+    return await job(`/v1/jobs?strength=${strength}`, photograph.file, key, signal, tell);
+  } catch (error) {
+    if (!error.takesNoJobs || isClip(photograph.file)) throw error;
+    photograph.tell("restoring …", { share: 0 });
+    return restoredAtOnce(strength, photograph.file, key, signal);
+  }
 }
 
 async function excused(photograph, error, signal) {
   if (!(error instanceof Refused)) {
     photograph.tell("the server does not answer; try again", { wrong: true });
   } else if (error.status === 401) {
-    photograph.tell(key ? "the server does not know this key" : "waits for the API key", { wrong: Boolean(key) });
+    photograph.tell(key ? "the server does not know this key" : "waiting for the API key", { wrong: Boolean(key) });
     waiting.unshift(photograph);
     ask();
   } else if (error.status === 429) {
@@ -118,12 +137,15 @@ function keep(photograph, said, result) {
   if (photograph.after) URL.revokeObjectURL(photograph.after);
   photograph.after = URL.createObjectURL(result);
   photograph.said = said;
+  if (said.sha256 !== answering) tellModel(); // it was exchanged meanwhile
   photograph.target = `${photograph.file.name.replace(/\.[^.]*$/, "")}-restored.${said.format}`;
-  photograph.tell(["restored", ...said.notes].join("; "));
+  const cut = (note) => (note.length > NOTE ? `${note.slice(0, NOTE)}…` : note); // the whole stands below the photograph
+  photograph.tell(["restored", ...said.notes.map(cut)].join("; "));
   if (photograph === shown || !shown) show(photograph);
 }
 
 function show(photograph) {
+  const stays = photograph === shown;
   shown = photograph;
   for (const button of list.querySelectorAll(".pick")) button.ariaCurrent = String(button === photograph.pick);
   const { model, version, sha256, seconds, notes, kind } = photograph.said;
@@ -134,10 +156,17 @@ function show(photograph) {
   tellNotes(notes);
   const clip = kind === "video";
   byId("player").hidden = !clip;
+  byId("stage").hidden = byId("tools").hidden = false;
   player.hide();
-  viewer.take(clip);
-  viewer.after.onerror = () => tellNotes([...notes, "this browser cannot show the format; download it"]);
-  viewer.before.onerror = () => {
+  viewer.take(clip, stays);
+  const { before, after } = viewer;
+  after.onerror = () => {
+    if (photograph !== shown || after !== viewer.after) return;
+    tellNotes([...notes, "this browser cannot show the format; download it"]);
+    byId("stage").hidden = byId("tools").hidden = byId("player").hidden = true;
+  };
+  before.onerror = () => {
+    if (photograph !== shown || before !== viewer.before || byId("stage").hidden) return;
     tellNotes([...notes, "this browser cannot show how it was before"]);
     viewer.slide(0);
   };
@@ -161,10 +190,14 @@ function remove(photograph) {
   const at = waiting.indexOf(photograph);
   if (at >= 0) waiting.splice(at, 1);
   for (const url of [photograph.before, photograph.after]) if (url) URL.revokeObjectURL(url);
+  const next = photograph.item.nextElementSibling ?? photograph.item.previousElementSibling;
   photograph.item.remove();
+  const focused = next?.querySelector("button:last-child") ?? byId("files");
+  focused.focus({ preventScroll: true }); // or else the keyboard would start at the top again
   if (photograph !== shown) return;
   shown = null;
   player.hide();
+  viewer.letGo();
   explainer.forget();
   byId("shown").hidden = true;
 }
@@ -182,6 +215,7 @@ function ask() {
 async function tellModel() {
   try {
     const ready = await (await fetch("readyz")).json();
+    answering = ready.sha256;
     byId("model").textContent = called(ready.model, ready.version, ready.sha256);
     byId("model").title = `${ready.sha256}: its card`;
   } catch {
@@ -203,6 +237,7 @@ viewer.onKey = {
   ".": () => player.step(1),
 };
 byId("files").onchange = (event) => {
+  byId("left").textContent = "";
   add([...event.target.files].map((file) => ({ file, name: file.name })));
   event.target.value = ""; // the same file may be chosen again
 };

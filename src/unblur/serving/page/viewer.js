@@ -2,6 +2,7 @@
 
 const STEP = 40; // CSS pixels that an arrow key moves the photograph
 const CLICK = 5; // CSS pixels that a click may move
+const LINE = 33; // CSS pixels of a line, in which some browsers count what a wheel turns
 const MOST = 16; // CSS pixels a pixel of the photograph
 
 export class Viewer {
@@ -28,8 +29,10 @@ export class Viewer {
     byId("after").onload = byId("clip").onloadedmetadata = () => {
       const [width, height] = this.size();
       this.stage.style.aspectRatio = width / height;
+      this.stage.style.setProperty("--own", `${height}px`);
       for (const video of this.clip) Object.assign(video, { width, height });
-      this.fit();
+      if (this.stays) this.draw();
+      else this.fit();
     };
     new ResizeObserver(() => (this.fitted ? this.fit() : this.draw())).observe(this.stage);
     this.split.addEventListener("keydown", (event) => this.#slide(event));
@@ -41,19 +44,26 @@ export class Viewer {
     this.stage.addEventListener("pointercancel", (event) => this.pointers.delete(event.pointerId));
   }
 
-  // Have a clip or a photograph in the stage.
-  take(clip) {
+  // Have a clip or a photograph in the stage; one that `stays` is the same as before, restored again: so stays the view.
+  take(clip, stays = false) {
+    this.stays = stays;
     for (const each of this.photograph) each.hidden = clip;
     for (const each of this.clip) each.hidden = !clip;
+    if (clip) this.letGo();
     [this.before, this.after] = clip ? this.clip : this.photograph;
     this.stage.ariaLabel = `${clip ? "Clip: space plays and stops it, comma and period go from frame to frame, " : "Photograph: "}drag or arrow keys move it, plus and minus zoom, 0 fits it in`;
     this.mark(null);
-    this.slide(0.5);
+    if (!stays) this.slide(0.5);
   }
 
   show(before, after) {
-    this.before.src = before;
+    if (this.before.src !== before) this.before.src = before;
     this.after.src = after; // its load fits both in
+  }
+
+  // Let go of a photograph's pixels: of a large one they take hundreds of megabytes.
+  letGo() {
+    for (const image of this.photograph) image.removeAttribute("src");
   }
 
   // Width and height of what is shown, in its own pixels.
@@ -124,6 +134,7 @@ export class Viewer {
     const percent = Math.round(this.share * 100);
     this.split.ariaValueNow = String(percent);
     this.split.ariaValueText = `before on the left ${percent} %, after on the right ${100 - percent} %`;
+    this.stage.classList.toggle("fitted", this.fitted);
     this.stage.classList.toggle("large", this.scale * devicePixelRatio > 2);
     this.marked.hidden = !this.region;
     if (this.region) {
@@ -164,14 +175,15 @@ export class Viewer {
       Enter: this.picks && (() => this.#picked(this.stage.clientWidth / 2, this.stage.clientHeight / 2)),
       ...(this.after === this.clip[1] ? this.onKey : {}),
     }[event.key];
-    if (!act || event.ctrlKey || event.metaKey) return;
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return; // which are the browser's
     event.preventDefault();
     act();
   }
 
   #wheel(event) {
     event.preventDefault();
-    this.zoom(this.scale * 2 ** (-event.deltaY / 300), ...this.#place(event));
+    const pixels = event.deltaY * (event.deltaMode ? LINE : 1);
+    this.zoom(this.scale * 2 ** (-pixels / 300), ...this.#place(event));
   }
 
   #place(event) {
@@ -185,13 +197,14 @@ export class Viewer {
     const slides = event.target === this.split;
     if (slides) this.split.focus();
     this.pointers.set(event.pointerId, { place: this.#place(event), slides, began: this.#place(event) });
+    if (this.pointers.size > 1) for (const each of this.pointers.values()) each.began = null; // two fingers do not click
   }
 
   // What ends where it began is a click.
   #up(event) {
     const pointer = this.pointers.get(event.pointerId);
     this.pointers.delete(event.pointerId);
-    if (!pointer || pointer.slides || this.pointers.size || !this.picks) return;
+    if (!pointer?.began || pointer.slides || !this.picks) return;
     const [x, y] = this.#place(event);
     if (Math.hypot(x - pointer.began[0], y - pointer.began[1]) < CLICK) this.#picked(x, y);
   }
