@@ -12,7 +12,9 @@ from scipy.stats import spearmanr
 
 from unblur.blur.recipe import Drawn
 from unblur.data.manifest import PairRow
-from unblur.evaluation.fixed_pairs import read_pair
+from unblur.errors import UnblurError
+from unblur.evaluation.answers import read_answer, shown
+from unblur.evaluation.fixed_pairs import Batch, read_pair
 from unblur.evaluation.strata import strength_bin
 from unblur.explaining.blur_map import from_correction, from_spectrum
 from unblur.explaining.conformal import Calibration, calibrate, coverage, error_of, interval_by_scene, signs_of
@@ -51,19 +53,20 @@ class Pair:
 
 
 def answered(restorer: "Restorer", rows: Sequence[PairRow], root: Path, track: Track = iter) -> list[Pair]:
-    """Return pairs with the model's answers; of a clip the middle frame counts."""
-    pairs = []
-    for row in track(list(rows)):
-        blurred, sharp = read_pair(row, root)
-        restored = restorer(blurred)
-        several = blurred.ndim == 5
-        middle = blurred.shape[1] // 2 if restored.ndim == 5 else 0
-        after = restored[0, middle] if restored.ndim == 5 else restored[0]
-        truth = sharp[0, middle] if sharp.ndim == 5 else sharp[0]
-        frames = (blurred[0] if several else blurred).transpose(0, 2, 3, 1)
-        shown = (np.ascontiguousarray(each.transpose(1, 2, 0)) for each in (np.clip(after, 0, 1), truth))
-        pairs.append(Pair(row, np.ascontiguousarray(frames), middle, *shown))
-    return pairs
+    """Return pairs with the model's answers, as `unblur evaluate` writes them; of a clip the middle frame counts."""
+    return [_pair(row, root, lambda _, blurred: shown(restorer(blurred))) for row in track(list(rows))]
+
+
+def read_answered(answers: Path, rows: Sequence[PairRow], root: Path) -> list[Pair]:
+    """Return pairs with the answers that `unblur evaluate` has written into the folder `answers`.
+
+    Raises:
+        UnblurError: there are no answers, one is missing, or is of another size than its pair.
+    """
+    if not answers.is_dir():
+        msg = f"{answers}: the answers to the test pairs are not there; make them with `unblur evaluate`"
+        raise UnblurError(msg)
+    return [_pair(row, root, lambda pair, _: read_answer(answers, pair)) for row in rows]
 
 
 def calibrated(pairs: Sequence[Pair], model_sha256: str, level: float) -> Calibration:
@@ -149,6 +152,18 @@ def of_each_stratum(pairs: Sequence[Pair], count: int) -> list[Pair]:
         first = number * len(group) // max(len(groups), 1)  # scenes come one after the other
         chosen += (group[first:] + group[:first])[:count]
     return chosen
+
+
+def _pair(row: PairRow, root: Path, answer: Callable[[str, Batch], Field]) -> Pair:
+    blurred, sharp = read_pair(row, root)
+    middle = blurred.shape[1] // 2 if sharp.ndim == 5 else 0
+    truth = np.ascontiguousarray((sharp[0, middle] if sharp.ndim == 5 else sharp[0]).transpose(1, 2, 0))
+    frames = np.ascontiguousarray((blurred[0] if blurred.ndim == 5 else blurred).transpose(0, 2, 3, 1))
+    after = answer(row.pair, blurred)
+    if after.shape != truth.shape:
+        msg = f"pair {row.pair}: its answer is {after.shape}, its truth {truth.shape}; run `unblur evaluate` again"
+        raise UnblurError(msg)
+    return Pair(row, frames, middle, after, truth)
 
 
 def _residual(before: Field, again: NDArray[Any]) -> float:

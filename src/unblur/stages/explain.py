@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unblur.records.explanation import Coverage, ExplainSummary, Filters, PairFidelity
     from unblur.runtimes.pytorch import TorchRestorer
 
-CROP, LEARNED = 160, 4  # pixels of a side, and pairs, that the filters are looked for on
+CROP, LEARNED = 128, 4  # pixels of a side, and pairs, that the filters are looked for on
 
 
 @stage
@@ -28,7 +28,8 @@ def main(cfg: PipelineConfig) -> None:
         from unblur.console import tracker, what_next
         from unblur.data.manifest import read_manifest
         from unblur.data.pictures import check_task
-        from unblur.explaining.pairs import answered, blur_ranks, calibrated, covered, of_each_stratum
+        from unblur.evaluation.answers import ANSWERS
+        from unblur.explaining.pairs import answered, blur_ranks, calibrated, covered, of_each_stratum, read_answered
         from unblur.explaining.photo import Asked, explain_frames
         from unblur.records.explanation import COVERAGE, FIDELITY, Coverage, ExplainSummary, PairFidelity
         from unblur.records.files import write_json, write_table
@@ -36,6 +37,7 @@ def main(cfg: PipelineConfig) -> None:
         from unblur.safety.owned import owned_folder
 
     prepared, out = Path(cfg.paths.prepared), Path(cfg.paths.explain)
+    answers = Path(cfg.paths.evaluate) / ANSWERS
     rows = read_manifest(prepared)
     require_descent(cfg.paths, "explain")
     restorer = TorchRestorer(Path(cfg.paths.train) / "model")
@@ -48,7 +50,8 @@ def main(cfg: PipelineConfig) -> None:
 
     with owned_folder(out, "explain-pairs", asdict(cfg.explain)) as new:
         write_lineage(cfg.paths, "explain", new)
-        val, test = (answered(restorer, by_split[split], prepared, tracker(split)) for split in ("val", "test"))
+        val = answered(restorer, by_split["val"], prepared, tracker("val"))
+        test = read_answered(answers, by_split["test"], prepared)
         calibration = calibrated(val, restorer.sha256, cfg.explain.level)
         coverage = covered(calibration, test)
         residuals = _residuals(cfg, test)
@@ -59,7 +62,7 @@ def main(cfg: PipelineConfig) -> None:
             asked = Asked(size=cfg.explain.size, methods=tuple(cfg.explain.maps), reference=pair.reference)
             name = pair.row.pair
             explanation = explain_frames(
-                restorer, pair.frames, name, asked, calibration=calibration, track=tracker(name)
+                restorer, pair.frames, name, asked, calibration=calibration, track=tracker(name), after=pair.after
             )
             (new / name).mkdir()
             explanation.write(new / name)

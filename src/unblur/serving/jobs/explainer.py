@@ -7,7 +7,6 @@ Only what lies around the region is explained: so it takes as long for a large p
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,10 @@ import torch
 from unblur.errors import UnblurError, UsageError, one_line
 from unblur.explaining.explanation import Explanation
 from unblur.explaining.photo import Asked, explain_frames
-from unblur.explaining.region import Region, region_at, window_around
-from unblur.explaining.source import as_floats, find_calibration
+from unblur.explaining.region import region_at
+from unblur.explaining.source import find_calibration
 from unblur.images.photo import read_photo
 from unblur.models.loading import load_chosen
-
-AROUND = 512  # pixels a side of what is explained: a tile, beyond which no model looks
 
 
 def main(asked: dict[str, Any]) -> None:
@@ -45,10 +42,8 @@ def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> Explanation
         UnblurError: the region does not lie in the photograph, or the model is another by now.
     """
     pixels = read_photo(Path(asked["source"]), asked["max_pixels"]).pixels
-    height, width = pixels.shape[:2]
     x, y = asked["at"]
-    region = region_at(x, y, asked["size"], height, width)
-    around = window_around(region, AROUND, height, width)
+    region_at(x, y, asked["size"], *pixels.shape[:2])  # before the model is loaded
     restorer = load_chosen(asked["model"], 1, precision="f32")
     if restorer.sha256 != asked["sha256"]:
         msg = f"{restorer.name}: has changed since the server loaded it; start the server again"
@@ -59,28 +54,14 @@ def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> Explanation
             tell(done / len(steps))
             yield step
 
-    inner = region.inside(around)
-    middle = inner.left + region.size // 2, inner.top + region.size // 2
-    found = explain_frames(
+    return explain_frames(
         restorer,
-        as_floats(pixels[around.rows, around.columns])[None],
+        pixels[None],
         "photograph",
-        Asked(at=middle, size=region.size),
+        Asked(at=(x, y), size=asked["size"], whole=False),
         calibration=find_calibration(None, restorer.sha256),
         track=track,
     )
-    return _in_whole(found, region, around, width, height)
-
-
-def _in_whole(found: Explanation, region: Region, around: Region, width: int, height: int) -> Explanation:
-    """Return the explanation with its places told as those of the whole photograph."""
-    place = {"left": region.left, "top": region.top, "size": region.size}
-    about = {**found.about, "width": width, "height": height, "region": place}
-    note = (
-        f"Sentences and pictures are of the {around.size} x {around.size} pixels around the region, from column "
-        f"{around.left} and row {around.top} on."
-    )
-    return replace(found, about=about, notes=(note, *found.notes))
 
 
 def say(said: Path, what: dict[str, Any]) -> None:
