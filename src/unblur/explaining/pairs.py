@@ -1,7 +1,7 @@
 """Explanations over the pairs of a dataset: bounds on errors and what they reach, blur maps against the known blur."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +10,22 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from unblur.blur.recipe import Drawn
+from unblur.blur.recipe import BlurRecipe, Drawn, Stratum
 from unblur.data.manifest import PairRow
 from unblur.errors import UnblurError
 from unblur.evaluation.answers import read_answer, shown
 from unblur.evaluation.fixed_pairs import Batch, read_pair
-from unblur.evaluation.strata import strength_bin
+from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.explaining.blur_map import from_correction, from_spectrum
-from unblur.explaining.conformal import Calibration, calibrate, coverage, error_of, interval_by_scene, signs_of
+from unblur.explaining.conformal import (
+    Calibration,
+    calibrate,
+    coverage,
+    error_of,
+    interval_by_scene,
+    signs_of,
+    traits_of,
+)
 from unblur.explaining.filters import Example
 from unblur.records.explanation import Coverage
 
@@ -28,6 +36,7 @@ Field = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 Apply = Callable[[NDArray[Any], Drawn], tuple[NDArray[Any], NDArray[Any]]]
 RIM = 24  # pixels: the border of a picture that is blurred again is mirrored, which the pair's was not
+SHARP = "identity"  # the kind of blur that is none
 FEW = 5  # pairs: fewer have no rank correlation
 
 
@@ -69,19 +78,39 @@ def read_answered(answers: Path, rows: Sequence[PairRow], root: Path) -> list[Pa
     return [_pair(row, root, lambda pair, _: read_answer(answers, pair)) for row in rows]
 
 
+def nearly_sharp(restorer: "Restorer", pairs: Sequence[Pair], recipe: BlurRecipe, track: Track = iter) -> list[Pair]:
+    """Return a pair more of each scene, of its photograph as the recipe's kind `identity` leaves it.
+
+    The few validation pairs of a photograph may all be blurred; bounds would then be promised to nearly sharp
+    pictures that were never seen. None where there are such pairs already, or the recipe has no such kind.
+    """
+    if SHARP not in recipe.operators or any(pair.stratum == NEARLY_SHARP for pair in pairs):
+        return []
+    made = []
+    for pair in track(list({pair.row.scene: pair for pair in pairs if len(pair.frames) == 1}.values())):
+        drawn = recipe.draw(np.random.default_rng(pair.row.seed), stratum=Stratum(SHARP))
+        again, truth = (np.divide(each, 255, dtype=np.float32) for each in recipe.apply(_bytes(pair.truth), drawn))
+        after = shown(restorer(np.ascontiguousarray(again.transpose(2, 0, 1))[None]))
+        row = replace(pair.row, kind=drawn.kind, strength=drawn.strength, parameters=drawn.parameters)
+        made.append(Pair(row, again[None], 0, after, truth))
+    return made
+
+
 def calibrated(pairs: Sequence[Pair], model_sha256: str, level: float) -> Calibration:
     """Return the bounds that hold on these pairs."""
     signs = [signs_of(pair.before, pair.after) for pair in pairs]
     errors = [error_of(pair.after, pair.truth) for pair in pairs]
     scenes = [pair.row.scene for pair in pairs]
-    return calibrate(signs, errors, scenes, model_sha256=model_sha256, level=level)
+    traits = [traits_of(pair.before, pair.after) for pair in pairs]
+    sharp = [pair.stratum == NEARLY_SHARP for pair in pairs]
+    return calibrate(signs, errors, scenes, traits, sharp, model_sha256=model_sha256, level=level)
 
 
 def covered(calibration: Calibration, pairs: Sequence[Pair]) -> list[Coverage]:
     """Return what the bounds reach on other pairs: on all, then by stratum; each pair counts the same."""
     reached: dict[str, list[tuple[float, str]]] = {"all": []}
     for pair in pairs:
-        bound = calibration.bound(signs_of(pair.before, pair.after))
+        bound = calibration.bound(signs_of(pair.before, pair.after), traits_of(pair.before, pair.after))
         share = coverage(bound, error_of(pair.after, pair.truth))
         for stratum in ("all", pair.stratum):
             reached.setdefault(stratum, []).append((share, pair.row.scene))

@@ -13,7 +13,7 @@ from unblur.errors import UnblurError
 from unblur.explaining import blur_map, doubt, gallery, words
 from unblur.explaining.activations import border_ratio, features, tuning
 from unblur.explaining.attention import attention_maps
-from unblur.explaining.conformal import Calibration, signs_of
+from unblur.explaining.conformal import Calibration, signs_of, traits_of
 from unblur.explaining.explanation import Explanation
 from unblur.explaining.fidelity import measure, trial_of
 from unblur.explaining.frames import frame_effects, strongest_frame
@@ -147,7 +147,11 @@ def _explained(
     answer = after[around.rows, around.columns]
     invented = doubt.invented(before, after)
     level = calibration.level if calibration else 0.0  # without it there is no bound
-    bound = None if calibration is None else calibration.bound(signs_of(before, after))[around.rows, around.columns]
+    bound = (
+        None
+        if calibration is None
+        else calibration.bound(signs_of(before, after), traits_of(before, after))[around.rows, around.columns]
+    )
     shown += gallery.doubt_pictures(spread, near, inner, bound, level)
     if asked.whole:
         shown += gallery.invented_picture(what, invented, region)
