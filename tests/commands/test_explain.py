@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -46,7 +47,7 @@ def explain(*arguments):
 @pytest.mark.slow
 def test_the_page_stands_by_itself(photo, model, tmp_path):
     out = tmp_path / "out"
-    done = explain(photo, out, "--model", model, "--size", 16, "--at", "40,30")
+    done = explain(photo, out, "--model", model, "--size", 16, "--at", "40,30", "--whole")
     assert done.returncode == 0, done.stderr
     page = (out / "index.html").read_text(encoding="utf-8")
     sources = re.findall(r"""(?:src|href|srcset)=["']([^"']*)""", page)
@@ -99,6 +100,28 @@ def test_a_model_for_photographs_explains_one_frame_of_a_clip(box_onnx, make_pho
     assert (of_clip["frames"], of_clip["figures"]) == (1, of_frame["figures"])
     refused = explain(clip, tmp_path / "none", *arguments, "--frame", 9)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+
+
+@pytest.mark.slow
+def test_a_region_alone_is_explained_by_one_map_and_what_lies_near(model, tmp_path, make_photo):
+    path, out = tmp_path / "large.png", tmp_path / "out"
+    Image.fromarray(make_photo(300, 520)).save(path)
+    done = explain(path, out, "--model", model, "--size", 16, "--at", "400,150")
+    assert done.returncode == 0, done.stderr
+    content = json.loads((out / "explanation.json").read_text())
+    assert content["region"] == {"left": 392, "top": 142, "size": 16}
+    assert (content["width"], content["height"], len(content["sentences"])) == (520, 300, 3)
+    assert "the 256 x 256 pixels around the region, from column 264 and row 22 on" in content["notes"][0]
+    assert [row["map"] for row in content["fidelity"]] == ["intervention"]
+    assert {file.stem for file in out.glob("*.png")} == {
+        *("before", "after", "correction", "region_before", "region_after", "map_intervention", "spread")
+    }
+    seen = np.asarray(Image.open(path))[142:158, 392:408]
+    drawn = Image.open(out / "region_before.png").convert("RGB")
+    shown = np.asarray(
+        drawn.crop(drawn.convert("L").point(lambda value: value < 250 and 255).getbbox()).resize((16, 16))
+    )
+    assert np.corrcoef(seen.ravel(), shown.ravel())[0, 1] > 0.9  # that very place
 
 
 def test_mistakes_are_one_line_each(photo, model, tmp_path):

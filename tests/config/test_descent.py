@@ -14,7 +14,7 @@ MADE = {
     "data": ["SOURCES.json"],
     "prepared": ["manifest.csv"],
     "train": ["model/model.safetensors"],
-    "evaluate": ["metrics.json"],
+    "evaluate": ["metrics.json", "answers/a.png"],
     "prune": ["model/model.safetensors"],
     "quantize": ["trained_int8/model.onnx", "pruned_int8/model.onnx"],
     "export": ["trained/sha256.json", "trained_int8/sha256.json", "parity.csv"],
@@ -76,15 +76,15 @@ def test_one_pass_belongs_together_and_its_records_are_the_same_bytes_again(path
 @pytest.mark.parametrize(
     ("anew", "refusing", "again"),
     [
-        ("train", {"quantize", "export", "benchmark", "report", "register"}, "prune"),
+        ("train", {"quantize", "export", "benchmark", "explain", "report", "register"}, "prune"),
         ("prune", {"export", "benchmark", "report", "register"}, "quantize"),
         ("quantize", {"benchmark", "report", "register"}, "export"),
         ("export", {"report", "register"}, "benchmark"),
         ("data", {"train"}, "prepare"),
-        ("evaluate", set(), ""),
+        ("evaluate", {"report"}, "explain-pairs"),
         ("benchmark", set(), ""),
         ("explain", set(), ""),
-        ("prepared", {"quantize", "export", "benchmark", "report", "register"}, "prune"),
+        ("prepared", {"quantize", "export", "benchmark", "explain", "report", "register"}, "prune"),
     ],
 )
 def test_what_was_made_anew_is_not_joined_with_what_was_made_of_the_old(paths, anew, refusing, again):

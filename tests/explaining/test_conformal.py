@@ -1,13 +1,24 @@
 """The promise holds on pairs of the same kind, the bound is larger where errors are, and scenes set its width."""
 
+import cv2
 import numpy as np
 import pytest
 from scipy import stats
 
 from unblur.errors import UnblurError
-from unblur.explaining.conformal import Calibration, calibrate, coverage, error_of, interval_by_scene, signs_of
+from unblur.explaining.conformal import (
+    Calibration,
+    calibrate,
+    coverage,
+    error_of,
+    interval_by_scene,
+    signs_of,
+    traits_of,
+)
 from unblur.explaining.source import find_calibration
 from unblur.records.files import write_json
+
+NOTHING = np.zeros(3)
 
 
 def draw(rng):
@@ -19,13 +30,14 @@ def draw(rng):
 def test_coverage_is_what_was_asked_for(level):
     rng = np.random.default_rng(0)
     scenes = [f"scene {i // 3}" for i in range(12)]
-    calibration = calibrate(*zip(*[draw(rng) for _ in scenes], strict=True), scenes, model_sha256="sha", level=level)
+    pairs = zip(*[draw(rng) for _ in scenes], strict=True)
+    calibration = calibrate(*pairs, scenes, [NOTHING] * 12, [False] * 12, model_sha256="sha", level=level)
     assert (calibration.pairs, calibration.scenes) == (12, 4)
-    reached = [coverage(calibration.bound(signs), errors) for signs, errors in (draw(rng) for _ in range(20))]
+    reached = [coverage(calibration.bound(signs, NOTHING), errors) for signs, errors in (draw(rng) for _ in range(20))]
     assert np.mean(reached) == pytest.approx(level, abs=0.01)
     signs, errors = draw(rng)
     large = signs[0] > np.quantile(signs[0], 0.8)
-    bound = calibration.bound(signs)
+    bound = calibration.bound(signs, NOTHING)
     assert coverage(bound[large], errors[large]) == pytest.approx(level, abs=0.04)  # there too, not only on the whole
     assert bound[large].mean() > 2 * bound[~large].mean()
 
@@ -34,8 +46,43 @@ def test_coverage_is_what_was_asked_for(level):
 def test_a_scene_has_no_say_in_its_own_scale(scenes, factor):
     """Errors twice as large in one of two pairs: by the other's scale they are twice too large, by the mean's less."""
     signs = [np.random.default_rng(0).gamma(2.0, 0.1, (2, 80, 80)).astype(np.float32)] * 2
-    found = calibrate(signs, [5 * signs[0][0], 10 * signs[0][0]], scenes, model_sha256="sha")
-    assert found.factor == pytest.approx(factor, rel=0.03)
+    errors = [5 * signs[0][0], 10 * signs[0][0]]
+    found = calibrate(signs, errors, scenes, [NOTHING] * 2, [False] * 2, model_sha256="sha")
+    assert found.sharp == found.blurred == pytest.approx(factor, rel=0.03)
+
+
+@pytest.mark.parametrize("apart", [1.0, 6.0])
+def test_each_kind_is_covered_whether_or_not_traits_tell_them_apart_well(apart):
+    """Errors of nearly sharp pictures are a third of those of others; traits are `apart` standard deviations apart."""
+    rng = np.random.default_rng(0)
+
+    def kinds(count):
+        sharp = np.arange(count) % 4 == 0
+        drawn = [draw(rng) for _ in sharp]
+        errors = [error / 3 if kind else error for (_, error), kind in zip(drawn, sharp, strict=True)]
+        traits = [rng.normal(0, 1, 3) + np.array([apart * kind, 0, 0]) for kind in sharp]
+        return [signs for signs, _ in drawn], errors, traits, sharp
+
+    signs, errors, traits, sharp = kinds(160)
+    scenes = [f"scene {i // 8}" for i in range(160)]
+    found = calibrate(signs, errors, scenes, traits, sharp, model_sha256="sha", pixels=1000)
+    signs, errors, traits, sharp = kinds(400)
+    reached = np.array([coverage(found.bound(s, t), e) for s, e, t in zip(signs, errors, traits, strict=True)])
+    assert reached.mean() == pytest.approx(0.9, abs=0.015)
+    assert reached[sharp].mean() == pytest.approx(0.9, abs=0.03)
+    assert reached[~sharp].mean() == pytest.approx(0.9, abs=0.03)
+    if apart > 5:
+        assert found.blurred / found.sharp == pytest.approx(3, rel=0.1)
+
+
+def test_traits_tell_blur_and_the_size_of_the_correction(make_photo):
+    photo = make_photo(128, 128).astype(np.float32) / 255
+    soft = cv2.GaussianBlur(photo, (0, 0), 2.0)
+    known, other = traits_of(soft, photo), traits_of(photo, photo)
+    assert np.exp(known[0]) == pytest.approx(0.1 + 2 * np.sqrt(12), rel=0.4)  # the extent whose deviation is 2 pixels
+    assert other[0] < np.log(0.2)  # nothing was corrected
+    assert known[1] > other[1]
+    assert known[2] < other[2]  # its finest detail is gone
 
 
 def test_an_interval_of_scenes_is_that_of_their_means():
@@ -63,6 +110,6 @@ def test_a_calibration_of_an_older_version_is_refused(tmp_path):
     path.write_text('{"model_sha256": "a", "level": 0.9, "pairs": 12, "edges": [[0.1]], "bounds": [0.1]}')
     with pytest.raises(UnblurError, match=r"n\.json: lacks scenes; write it again with `unblur explain-pairs`"):
         find_calibration(path, "a")
-    known = Calibration("a", 0.9, 12, 3, (0.1, 0.2, 0.7), 2.5)
+    known = Calibration("a", 0.9, 12, 3, (0.1, 0.2, 0.7), (0.1, -0.2, 0.3, 0.4), 1.5, 2.5)
     write_json(path, known)
     assert find_calibration(path, "a") == known

@@ -85,7 +85,10 @@ def write_all(root):
         "explain-pairs": (
             paths.explain,
             lambda new: (
-                write_json(new / "calibration.json", Calibration("a" * 64, 0.9, 12, 3, (0.5, 0.25, 0.125), 2.0)),
+                write_json(
+                    new / "calibration.json",
+                    Calibration("a" * 64, 0.9, 12, 3, (0.5, 0.25, 0.125), (0.5, -1.0, 0.25, 2.0), 1.0, 2.0),
+                ),
                 write_table(new / COVERAGE, Coverage, [Coverage("all", 6, 3, 0.9, 0.875, 0.8125, 0.9375)]),
                 write_table(new / FIDELITY, PairFidelity, []),
                 (new / "summary.json").write_text('{"level": 0.9}'),

@@ -1,6 +1,7 @@
 """`unblur explain-pairs`: bounds from the validation pairs, figures of the test pairs, a page for a few."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ run = main.__wrapped__
 @pytest.fixture
 def cfg(tmp_path, make_photo):
     """Two validation pairs, six test pairs, and a network whose weights were drawn."""
-    names = ("prepared", "train", "explain")
+    names = ("prepared", "train", "evaluate", "explain")
     paths = PathsConfig(**{name: str(tmp_path / name) for name in names})
     rows = []
     for index in range(8):
@@ -33,7 +34,10 @@ def cfg(tmp_path, make_photo):
         files = {kind: f"{split}/{kind}/{name}.png" for kind in ("blur", "sharp")}
         sharp = make_photo(64, 64, seed=index)
         write_png(tmp_path / "prepared" / files["sharp"], sharp)
-        write_png(tmp_path / "prepared" / files["blur"], cv2.blur(sharp, (side, side)))
+        blurred = cv2.blur(sharp, (side, side))
+        write_png(tmp_path / "prepared" / files["blur"], blurred)
+        if split == "test":  # as if the evaluated network had brought back half of what is missing
+            write_png(tmp_path / "evaluate" / "answers" / f"{name}.png", cv2.addWeighted(sharp, 0.5, blurred, 0.5, 0))
         rows.append(PairRow(name, split, name, "a.png", **files, seed=0, kind="box", strength=side - 1.0,
                             parameters={}, blur_sha256="", sharp_sha256=""))  # fmt: skip
     write_manifest(tmp_path / "prepared", rows)
@@ -64,6 +68,18 @@ def test_bounds_figures_and_pages(cfg):
     assert summary.filters.masked >= 1
     calibration = json.loads((out / "calibration.json").read_text())
     assert (calibration["model_sha256"], calibration["pairs"], calibration["scenes"]) == (summary.model_sha256, 2, 2)
+
+
+def test_answers_are_those_of_the_evaluation(cfg):
+    answers = Path(cfg.paths.evaluate) / "answers"
+    (answers / "p3.png").unlink()
+    with pytest.raises(UnblurError, match=r"p3\.png"):
+        run(cfg)
+    shutil.rmtree(answers)
+    with pytest.raises(
+        UnblurError, match="the answers to the test pairs are not there; make them with `unblur evaluate`"
+    ):
+        run(cfg)
 
 
 def test_without_validation_pairs_there_is_no_promise(cfg):

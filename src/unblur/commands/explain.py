@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
         methods=tuple(options.maps.split(",")) if options.maps else None,
         tests=not options.quick,
         reference=source.reference,
+        whole=options.whole,
     )
     found = explain_frames(
         restorer,
@@ -60,10 +61,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder to write")
     parser.add_argument("--model", help="as `unblur restore --model` takes it; a folder with model.safetensors has all "
                         "maps, and in a checkout `box` too")  # fmt: skip
-    parser.add_argument("--at", type=_place, metavar="X,Y", help="middle of the region (default: most corrected)")
+    parser.add_argument("--at", type=_place, metavar="X,Y", help="a region around this place alone, by one map, in "
+                        "seconds (default: the whole page, of the region that is corrected most)")  # fmt: skip
+    parser.add_argument("--whole", action="store_true", help="with --at: the whole page, all maps, in minutes")
     parser.add_argument("--size", type=int, default=32, help="side of the region in pixels (default: %(default)s)")
     parser.add_argument("--maps", metavar="A,B", help="lam, integrated_gradients, input_gradients, occlusion, lime, "
-                        "intervention (default: all that the model allows)")  # fmt: skip
+                        "intervention (default: all that the model allows; with --at the last)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="leave the tests of the maps out")
     parser.add_argument("--frame", type=int, help="of a video or burst the frame that is explained, from 0")
     parser.add_argument("--calibration", type=Path, help="what `unblur explain-pairs` wrote (default: that of paths)")

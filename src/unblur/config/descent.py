@@ -27,7 +27,7 @@ READS = {
     "quantize": (TRAINED, PRUNED, PAIRS),
     "export": (TRAINED, PRUNED, "quantize/*/model.onnx", PAIRS),
     "benchmark": (TRAINED, PRUNED, f"export/*/{LISTING}", PAIRS),
-    "explain": (TRAINED, PAIRS),
+    "explain": (TRAINED, "evaluate/answers/*.png", PAIRS),
     "report": (
         TRAINED,
         "evaluate/metrics.json",

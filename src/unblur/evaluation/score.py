@@ -30,6 +30,7 @@ def score(
     track: Track = lambda rows: rows,
     workers: int = 1,
     per_frame: list[Score] | None = None,
+    keep: Callable[[str, Batch], None] | None = None,
 ) -> list[Score]:
     """Restore each blurred image as a whole and compare it with its sharp one.
 
@@ -43,6 +44,7 @@ def score(
         track: wraps `rows`, for a progress bar.
         workers: pairs that are worked on at once; they share PyTorch's threads. `restore` must allow for it.
         per_frame: gets the scores of a video's frames, PAIR/NUMBER; those that are returned are its means.
+        keep: gets the name of each pair and the answer to it, clipped to [0, 1].
 
     Raises:
         UnblurError: an unknown profile, a pair whose images differ in size, or an output of another shape or with
@@ -53,6 +55,8 @@ def score(
     def score_pair(row: PairRow) -> list[Score]:
         blurred, sharp = read_pair(row, prepared_root)
         restored = restore_checked(method, restore, row.pair, blurred, sharp.shape)
+        if keep is not None:
+            keep(row.pair, restored)
         seen, truth = (torch.from_numpy(images.reshape(-1, *images.shape[-3:])) for images in (restored, sharp))
         values = [float(profile.compute(seen, truth).mean()) for profile in chosen]  # of a video, over its frames
         found = [

@@ -8,6 +8,7 @@ spectrum: of a step blurred to the variance v, smoothed by a Gaussian of s more,
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ Field = NDArray[np.float32]
 
 SMOOTH = 1.0  # pixels: the derivatives' scale, above the noise
 AROUND = 24.0  # pixels: the neighbourhood that a blur is told from
+COARSER = 4  # pixels along a side that are told together: what changes over AROUND pixels changes little over these
 BANDS = (1.0, 2.0)  # pixels
 DIRECTIONS = 8
 MOST = 100.0  # square pixels: a larger variance cannot be told from these bands
@@ -56,7 +58,7 @@ def from_correction(before: Field, after: Field) -> BlurMap:
     xx, yy = cv2.Sobel(x, cv2.CV_32F, 1, 0, ksize=3) / 8, cv2.Sobel(y, cv2.CV_32F, 0, 1, ksize=3) / 8
     xy = cv2.Sobel(x, cv2.CV_32F, 0, 1, ksize=3) / 8
     terms = [-0.5 * xx, -xy, -0.5 * yy]
-    gram = np.stack([np.stack([_around(a * b) for b in terms], -1) for a in terms], -2)  # (H, W, 3, 3)
+    gram = np.stack([np.stack([_around(a * b) for b in terms], -1) for a in terms], -2)  # (h, w, 3, 3)
     right = np.stack([_around(a * change) for a in terms], -1)[..., None]
     weight = np.trace(gram, axis1=-2, axis2=-1)
     ridge = 0.02 * weight[..., None, None] + 1e-9  # where all edges lie in one direction, the other tells nothing
@@ -64,7 +66,7 @@ def from_correction(before: Field, after: Field) -> BlurMap:
     middle, spread = (sxx + syy) / 2, np.hypot((sxx - syy) / 2, sxy)
     extent = WIDTH * np.sqrt(np.maximum(middle + spread, 0))
     direction = np.rad2deg(np.arctan2(2 * sxy, sxx - syy) / 2) % 180
-    return BlurMap(extent.astype(np.float32), direction.astype(np.float32), weight.astype(np.float32))
+    return _enlarged(extent, direction, weight, before.shape)
 
 
 def from_spectrum(picture: Field) -> BlurMap:
@@ -77,11 +79,20 @@ def from_spectrum(picture: Field) -> BlurMap:
     most = variance.argmax(axis=0)
     extent = WIDTH * np.sqrt(np.take_along_axis(variance, most[None], axis=0)[0])
     direction = np.rad2deg(angles[most])
-    return BlurMap(extent.astype(np.float32), direction.astype(np.float32), coarse.mean(axis=0).astype(np.float32))
+    return _enlarged(extent, direction, coarse.mean(axis=0), picture.shape)
+
+
+def _enlarged(extent: NDArray[Any], direction: NDArray[Any], weight: NDArray[Any], shape: tuple[int, ...]) -> BlurMap:
+    """Return the map of a picture of this shape, of fields on the coarser grid."""
+    size = shape[1], shape[0]
+    smooth = (cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) for each in (extent, weight))
+    turned = cv2.resize(direction.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)  # 179 and 1 are no 90
+    larger, heavier = (np.asarray(each, np.float32) for each in smooth)
+    return BlurMap(larger, np.asarray(turned, np.float32), heavier)
 
 
 def _slopes(luma: Field, sigma: float, angles: NDArray[np.float64]) -> Field:
-    """Return (angles, H, W): the energy of the slope along each direction, around each place."""
+    """Return (angles, h, w) on the coarser grid: the energy of the slope along each direction, around each place."""
     smooth = cv2.GaussianBlur(luma, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
     x, y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3) / 8, cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3) / 8
     return np.stack([_around(np.asarray((np.cos(a) * x + np.sin(a) * y) ** 2, np.float32)) for a in angles])
@@ -96,4 +107,7 @@ def _smooth(values: Field) -> Field:
 
 
 def _around(values: Field) -> Field:
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), AROUND, borderType=cv2.BORDER_REFLECT), np.float32)
+    """Return the mean around each place of (H, W), on the coarser grid (h, w)."""
+    size = [-(-side // COARSER) for side in values.shape[::-1]]
+    coarser = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(coarser, (0, 0), AROUND / COARSER, borderType=cv2.BORDER_REFLECT), np.float32)

@@ -2,21 +2,29 @@
 
 How large an error is to be expected at a pixel, its scale, is told by what can be seen without the truth: a linear
 model of logarithms. The bound is that scale times the conformal quantile of error / scale (normalised conformal
-prediction, Papadopoulos et al. 2002). Each scene's ratios are taken with a scale that was fitted without that scene
-(cross-conformal, Vovk 2015): pixels of one photograph resemble each other, a new photograph does not. What the bounds
-reach is measured on other pairs.
+prediction, Papadopoulos et al. 2002). Of nearly sharp pictures the quantile is another than of blurred ones (Mondrian
+conformal prediction, Vovk et al. 2003); which a picture is, is not known but told by a logistic model of what can be
+seen, and its factor lies between both accordingly. Each scene's ratios are taken with models that were fitted without
+that scene (cross-conformal, Vovk 2015): pixels of one photograph resemble each other, a new photograph does not. What
+the bounds reach is measured on other pairs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.explaining.blur_map import from_correction
+
 Field = NDArray[np.float32]
-SIGNS = 2
+Traits = NDArray[np.float64]
+SIGNS, TRAITS = 2, 3
 PIXELS = 20_000  # of a pair that are looked at
+ROUNDS = 40  # in which the factors of both kinds settle
+LEAST_TRAIT = 1e-4  # below, its logarithm would tell of rounding alone
 LEAST = 1 / 255  # of white: below one step, how small a sign is tells nothing more
 FLOOR = 1 / 1020  # of white: added to errors, whose logarithm would else be held by the zeros
 
@@ -25,8 +33,9 @@ FLOOR = 1 / 1020  # of white: added to errors, whose logarithm would else be hel
 class Calibration:
     """Bounds on the error, as they were measured with the model of `model_sha256` on `pairs` pairs of `scenes` scenes.
 
-    The scale of the error is exp(weights[0] + sum of weights[1:] * log(signs + LEAST)), in units of white; the bound
-    is `factor` times that.
+    The scale of the error is exp(weights[0] + sum of weights[1:] * log(signs + LEAST)), in units of white. The chance
+    that a picture is nearly sharp is the logistic function of kind[0] + sum of kind[1:] * traits. The bound is the
+    scale times `blurred`, or times `sharp` where that is certain; in between, its logarithm is, by the chance.
     """
 
     model_sha256: str
@@ -34,11 +43,15 @@ class Calibration:
     pairs: int
     scenes: int
     weights: tuple[float, float, float]
-    factor: float
+    kind: tuple[float, float, float, float]
+    sharp: float
+    blurred: float
 
-    def bound(self, signs: Field) -> Field:
+    def bound(self, signs: Field, traits: Traits) -> Field:
         """Return (H, W): below it the error lies, for `level` of all pixels, of signs (SIGNS, H, W)."""
-        return np.asarray(self.factor * _scale(signs, np.array(self.weights)), np.float32)
+        chance = float(_chance(traits[None], np.array(self.kind))[0])
+        factor = self.sharp**chance * self.blurred ** (1 - chance)
+        return np.asarray(factor * _scale(signs, np.array(self.weights)), np.float32)
 
 
 def signs_of(before: Field, after: Field) -> Field:
@@ -53,6 +66,23 @@ def signs_of(before: Field, after: Field) -> Field:
     return np.stack([steep, change]).astype(np.float32)
 
 
+def traits_of(before: Field, after: Field) -> Traits:
+    """Return (TRAITS,): what tells a nearly sharp picture from a blurred one, of input and answer (H, W, 3) in [0, 1].
+
+    Logarithms of the blur that the model's correction tells, in pixels; of its size, in units of the input's finest
+    detail; and of this, in units of the next coarser detail.
+    """
+    luma = before.mean(axis=2)
+    smooth = [cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in (0.5, 1.0, 2.0)]
+    finest, coarser = (float(np.sqrt(((one - other) ** 2).mean())) for one, other in pairwise(smooth))
+    change = float(np.sqrt((error_of(after, before) ** 2).mean()))
+    extent, change, finest, coarser = (
+        float(np.log(max(value, LEAST_TRAIT)))
+        for value in (from_correction(before, after).typical + 0.1, change, finest, coarser)
+    )
+    return np.array([extent, change - finest, finest - coarser])
+
+
 def error_of(after: Field, truth: Field) -> Field:
     """Return (H, W): the root mean square error over the colours of each pixel."""
     return np.asarray(np.sqrt(((after - truth) ** 2).mean(axis=2)), np.float32)
@@ -62,9 +92,12 @@ def calibrate(
     signs: Sequence[Field],
     errors: Sequence[Field],
     scenes: Sequence[str],
+    traits: Sequence[Traits],
+    sharp: Sequence[bool],
     *,
     model_sha256: str,
     level: float = 0.9,
+    pixels: int = PIXELS,
     seed: int = 0,
 ) -> Calibration:
     """Return the bounds that hold for `level` of the pixels of these pairs, each with as much say as the others.
@@ -73,27 +106,36 @@ def calibrate(
         signs: (SIGNS, H, W) of each pair.
         errors: (H, W) of each pair.
         scenes: name of each pair's scene; where there is one alone, its ratios are taken with its own scale.
+        traits: (TRAITS,) of each pair.
+        sharp: which pairs are nearly sharp; where all are, or none is, there is one factor.
         model_sha256: of the model.
         level: share of pixels below their bound.
+        pixels: of a pair that are looked at.
         seed: of which pixels are looked at.
     """
     rng = np.random.default_rng(seed)
     seen, missed = [], []
     for sign, error in zip(signs, errors, strict=True):
-        chosen = rng.integers(0, error.size, PIXELS)
+        chosen = rng.integers(0, error.size, pixels)
         seen.append(sign.reshape(SIGNS, -1)[:, chosen])
         missed.append(error.ravel()[chosen])
     every, wrong = np.concatenate(seen, axis=1), np.concatenate(missed)
-    of = np.repeat(np.asarray(scenes), PIXELS)
-    names = np.unique(of)
-    ratios = []
-    for name in names:
-        own = of == name
+    seen_whole, is_sharp = np.stack(traits), np.asarray(sharp, bool)
+    names, scene = np.unique(np.asarray(scenes), return_inverse=True)
+    ratios, chances = np.zeros((len(errors), pixels)), np.zeros(len(errors))
+    for number in range(len(names)):
+        own = scene == number
         others = ~own if len(names) > 1 else own
-        ratios.append(wrong[own] / _scale(every[:, own], _fitted(every[:, others], wrong[others])))
-    factor = _quantile(np.concatenate(ratios), level)
+        mine, theirs = np.repeat(own, pixels), np.repeat(others, pixels)
+        scale = _scale(every[:, mine], _fitted(every[:, theirs], wrong[theirs]))
+        ratios[own] = (wrong[mine] / scale).reshape(-1, pixels)
+        chances[own] = _chance(seen_whole[own], _kind(seen_whole[others], is_sharp[others]))
+    of_sharp, of_blurred = _factors(np.log(ratios + 1e-9), chances, is_sharp, level)
     constant, steep, change = map(float, _fitted(every, wrong))
-    return Calibration(model_sha256, level, len(errors), len(names), (constant, steep, change), factor)
+    first, *others_of_kind = map(float, _kind(seen_whole, is_sharp))
+    one, two, three = others_of_kind
+    weights, kind = (constant, steep, change), (first, one, two, three)
+    return Calibration(model_sha256, level, len(errors), len(names), weights, kind, of_sharp, of_blurred)
 
 
 def coverage(bounds: Field, errors: Field) -> float:
@@ -141,6 +183,54 @@ def _terms(signs: Field) -> NDArray[np.float64]:
     """Return (1 + SIGNS, ...): what the logarithm of the scale is a weighted sum of."""
     logs = np.log(signs.astype(np.float64) + LEAST)
     return np.concatenate([np.ones_like(logs[:1]), logs])
+
+
+def _factors(
+    logs: NDArray[np.float64], chances: NDArray[np.float64], sharp: NDArray[np.bool_], level: float
+) -> tuple[float, float]:
+    """Return the factors of nearly sharp and of blurred pictures with which each kind is covered, and so are all.
+
+    Args:
+        logs: logarithms of error over scale, (pairs, pixels).
+        chances: (pairs,) that a pair is nearly sharp, as it is told without the truth.
+        sharp: (pairs,) whether it is.
+        level: share of pixels below their bound.
+    """
+    if sharp.all() or not sharp.any():
+        one = float(np.exp(_quantile(logs.ravel(), level)))
+        return one, one
+    factors = np.zeros(2)
+    shares = np.stack([chances, 1 - chances])
+    kinds = sharp, ~sharp
+    for _ in range(ROUNDS):  # as a pair of one kind may be taken for the other, each factor depends on both
+        beyond = logs - (factors @ shares)[:, None]
+        factors += [_quantile(beyond[kind].ravel(), level) / 2 for kind in kinds]
+    factors += _quantile((logs - (factors @ shares)[:, None]).ravel(), level)
+    return float(np.exp(factors[0])), float(np.exp(factors[1]))
+
+
+def _kind(traits: NDArray[np.float64], sharp: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the weights of the logistic model by Newton's method, with a ridge, of traits (pairs, TRAITS)."""
+    if sharp.all() or not sharp.any():
+        return np.zeros(1 + TRAITS)
+    mean, spread = traits.mean(axis=0), traits.std(axis=0) + 1e-9
+    terms = np.concatenate([np.ones((len(traits), 1)), (traits - mean) / spread], axis=1)
+    ridge = np.array([1e-6, *[1.0] * TRAITS])
+    weights = np.zeros(1 + TRAITS)
+    for _ in range(ROUNDS):
+        chance = _logistic(terms @ weights)
+        hessian = (terms * (chance * (1 - chance))[:, None]).T @ terms + np.diag(ridge)
+        weights = weights + np.linalg.solve(hessian, terms.T @ (sharp - chance) - ridge * weights)
+    slopes = weights[1:] / spread
+    return np.array([weights[0] - slopes @ mean, *slopes])
+
+
+def _chance(traits: NDArray[np.float64], kind: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _logistic(kind[0] + traits @ kind[1:])
+
+
+def _logistic(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))), np.float64)
 
 
 def _quantile(values: NDArray[np.float64], level: float) -> float:

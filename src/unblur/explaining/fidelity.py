@@ -16,7 +16,7 @@ from scipy.stats import t as student
 from torch import nn
 
 from unblur.explaining.gradients import Map
-from unblur.explaining.intervention import grid
+from unblur.explaining.intervention import exhaustive, grid
 from unblur.explaining.methods import METHODS, Reference, reference_of
 from unblur.explaining.subject import Subject
 from unblur.records.explanation import Fidelity
@@ -26,6 +26,7 @@ SHARES = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5)  # of the window that is taken
 ORDERS = 5  # random ones
 NOISE = 1 / 255  # standard deviation: what rounding and compression add
 ACTIVE = 0.9  # of a map's absolute value lies in its active area
+COARSE = 4  # blocks along a side by which a brief test asks whether the intervention is stable and the model's
 # Bounds of the verdict.
 LEAST_RANK, LEAST_STABILITY, MOST_UNCHANGED, MOST_INCOMPLETE = 0.5, 0.5, 0.5, 0.1
 
@@ -36,7 +37,8 @@ class Trial:
 
     `reference` is the exhaustive intervention; `cells` (N, h, w) are what deletion takes away, `deleted` and `inserted`
     (orders, shares) the scores of random orders; `shuffled` is the same question to the network with shuffled weights,
-    with its own intervention, None for a model without gradients.
+    None for a model without gradients. A `brief` trial asks at every second share, and whether the intervention is
+    stable, and changes with the weights, by COARSE x COARSE blocks.
     """
 
     subject: Subject
@@ -44,34 +46,40 @@ class Trial:
     cells: NDArray[np.float32]
     deleted: NDArray[np.float64]
     inserted: NDArray[np.float64]
-    shuffled: tuple[Subject, Reference] | None
+    shuffled: Subject | None
     seed: int
+    brief: bool
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Shares of the window that are taken away or put in."""
+        return SHARES[::2] if self.brief else SHARES
 
 
-def trial_of(subject: Subject, reference: Reference, seed: int = 0) -> Trial:
+def trial_of(subject: Subject, reference: Reference, seed: int = 0, *, brief: bool = False) -> Trial:
     """Return what is needed to measure the maps of a subject; `seed` is that of orders, noise and shuffling."""
     cells = grid(*subject.side, CELLS).masks
     rng = np.random.default_rng(seed)
-    curves = [_curves(subject, cells, rng.permutation(len(cells))) for _ in range(ORDERS)]
-    other = None
-    if subject.network is not None:
-        changed = subject.of(shuffled(subject.network, seed))
-        other = changed, reference_of(changed, reference.blocks, reference.across)
+    other = None if subject.network is None else subject.of(shuffled(subject.network, seed))
+    nothing = np.zeros((0, 0))
+    trial = Trial(subject, reference, cells, nothing, nothing, other, seed, brief)
+    curves = [_curves(trial, rng.permutation(len(cells))) for _ in range(ORDERS)]
     deleted, inserted = (np.stack([curve[i] for curve in curves]) for i in range(2))
-    return Trial(subject, reference, cells, deleted, inserted, other, seed)
+    return replace(trial, deleted=deleted, inserted=inserted)
 
 
 def measure(trial: Trial, name: str, found: Map) -> Fidelity:
     """Return all tests of the map (K, h, w) of a method, and what it failed."""
     method, subject, reference = METHODS[name], trial.subject, trial.reference
     summed = np.tensordot(trial.cells, found.sum(axis=0), axes=([1, 2], [0, 1]))
-    deleted, inserted = _curves(subject, trial.cells, np.argsort(-summed, kind="stable"))
+    deleted, inserted = _curves(trial, np.argsort(-summed, kind="stable"))
     noise = torch.randn(subject.window.shape, generator=torch.Generator().manual_seed(trial.seed)) * NOISE
     noisy = subject.seen(subject.window + noise)
-    again = method.make(noisy, _again(noisy, reference, name), trial.seed + 1).map
+    held = _again(trial, subject, name, trial.seed) if trial.brief and name == "intervention" else found
+    stability = agreement(held, _again(trial, noisy, name, trial.seed + 1))
     unchanged = None
     if trial.shuffled is not None:
-        unchanged = agreement(found, method.make(*trial.shuffled, trial.seed).map)
+        unchanged = agreement(held, _again(trial, trial.shuffled, name, trial.seed))
     incomplete = None
     if method.complete:
         whole, nothing = subject.scores(torch.stack([subject.window, subject.missing]))
@@ -82,7 +90,7 @@ def measure(trial: Trial, name: str, found: Map) -> Fidelity:
         *_area(inserted - trial.inserted),
         completeness_error=incomplete,
         rank_correlation=1.0 if name == "intervention" else _spearman(reference.blocks.sums(found), reference.effects),
-        stability=agreement(found, again),
+        stability=stability,
         unchanged=unchanged,
         failed="",
     )
@@ -109,18 +117,21 @@ def shuffled(network: nn.Module, seed: int = 0) -> nn.Module:
     return other
 
 
-def _again(subject: Subject, reference: Reference, name: str) -> Reference:
-    """Return the intervention on another input; only the map that is made of it needs it."""
-    if name != "intervention":
-        return reference
-    return reference_of(subject, reference.blocks, reference.across)
+def _again(trial: Trial, subject: Subject, name: str, seed: int) -> Map:
+    """Return the map of another input or network; only the intervention needs a reference of its own."""
+    reference = trial.reference
+    if name == "intervention":
+        if trial.brief:
+            coarse = grid(*subject.side, COARSE)
+            return coarse.spread(exhaustive(subject, coarse))
+        reference = reference_of(subject, reference.blocks, reference.across, reference.closer)
+    return METHODS[name].make(subject, reference, seed).map
 
 
-def _curves(
-    subject: Subject, cells: NDArray[np.float32], order: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _curves(trial: Trial, order: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the scores as the cells in this order are taken away, and as they alone are there."""
-    counts = [max(1, round(share * len(cells))) for share in SHARES]
+    subject, cells = trial.subject, trial.cells
+    counts = [max(1, round(share * len(cells))) for share in trial.shares]
     masks = np.stack([cells[order[:count]].sum(axis=0) for count in counts]).clip(0, 1)
     return subject.scores(subject.without(masks)), subject.scores(subject.without(1 - masks))
 

@@ -14,8 +14,7 @@ def frame_effects(subject: Subject) -> list[float]:
     height, width = subject.side
     masks = np.zeros((count, count, height, width), np.float32)
     masks[np.arange(count), np.arange(count)] = 1
-    whole = float(subject.scores(subject.window[None])[0])
-    return [whole - float(score) for score in subject.scores(subject.without(masks))]
+    return [subject.whole - float(score) for score in subject.scores(subject.without(masks))]
 
 
 def strongest_frame(attribution: Map, sigma: float = 6.0) -> NDArray[np.int64]:

@@ -1,8 +1,6 @@
 """Intervention: take parts of the input away, and see what becomes of the correction. The other maps are held to it."""
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +9,6 @@ from numpy.typing import NDArray
 from unblur.explaining.gradients import Map
 from unblur.explaining.subject import BATCH, Subject
 
-Track = Callable[[Sequence[Any]], Iterable[Any]]
 FEATHER = 0.15  # of a block's side: its border is soft, as a hard edge would be detail of its own
 
 
@@ -50,11 +47,10 @@ def soft(labels: NDArray[np.int32], sigma: float) -> Blocks:
     return Blocks(parts)
 
 
-def exhaustive(subject: Subject, blocks: Blocks, track: Track = iter) -> NDArray[np.float64]:
+def exhaustive(subject: Subject, blocks: Blocks) -> NDArray[np.float64]:
     """Return (N,): what the score loses when a block is taken away, for every block; below 0 it gains."""
-    whole = float(subject.scores(subject.window[None])[0])
     groups = [blocks.masks[i : i + BATCH] for i in range(0, len(blocks.masks), BATCH)]
-    return np.concatenate([whole - subject.scores(subject.without(group)) for group in track(groups)])
+    return np.concatenate([subject.whole - subject.scores(subject.without(group)) for group in groups])
 
 
 def refined(

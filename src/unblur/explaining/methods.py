@@ -1,8 +1,7 @@
 """The maps that say what a model leans on, by name: what each needs, and how it is made."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +12,18 @@ from unblur.explaining.intervention import Blocks, exhaustive, refined
 from unblur.explaining.subject import Subject
 from unblur.explaining.superpixels import lime, occlusion
 
-Track = Callable[[Sequence[Any]], Iterable[Any]]
-
 
 @dataclass(frozen=True)
 class Reference:
-    """The intervention that the maps are held to: what the score loses without each block."""
+    """The intervention that the maps are held to: what the score loses without each block.
+
+    The map that is made of it looks closer at up to `closer` blocks.
+    """
 
     blocks: Blocks
     across: int
     effects: NDArray[np.float64]
+    closer: int
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ METHODS = {
     "intervention": Method(
         "intervention",
         "each block is taken away, then the parts of those that matter",
-        lambda subject, reference, seed: Made(refined(subject, reference.blocks, reference.across, reference.effects)),
+        lambda subject, reference, seed: Made(
+            refined(subject, reference.blocks, reference.across, reference.effects, most=reference.closer)
+        ),
     ),
 }
 
@@ -108,6 +111,6 @@ def chosen(names: Sequence[str] | None, subject: Subject, model: str) -> list[st
     return list(names)
 
 
-def reference_of(subject: Subject, blocks: Blocks, across: int, track: Track = iter) -> Reference:
+def reference_of(subject: Subject, blocks: Blocks, across: int, closer: int = 16) -> Reference:
     """Return the intervention on every block."""
-    return Reference(blocks, across, exhaustive(subject, blocks, track))
+    return Reference(blocks, across, exhaustive(subject, blocks), closer)

@@ -1,7 +1,7 @@
 """Explanations over the pairs of a dataset: bounds on errors and what they reach, blur maps against the known blur."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,22 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from unblur.blur.recipe import Drawn
+from unblur.blur.recipe import BlurRecipe, Drawn, Stratum
 from unblur.data.manifest import PairRow
-from unblur.evaluation.fixed_pairs import read_pair
-from unblur.evaluation.strata import strength_bin
+from unblur.errors import UnblurError
+from unblur.evaluation.answers import read_answer, shown
+from unblur.evaluation.fixed_pairs import Batch, read_pair
+from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.explaining.blur_map import from_correction, from_spectrum
-from unblur.explaining.conformal import Calibration, calibrate, coverage, error_of, interval_by_scene, signs_of
+from unblur.explaining.conformal import (
+    Calibration,
+    calibrate,
+    coverage,
+    error_of,
+    interval_by_scene,
+    signs_of,
+    traits_of,
+)
 from unblur.explaining.filters import Example
 from unblur.records.explanation import Coverage
 
@@ -26,6 +36,7 @@ Field = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 Apply = Callable[[NDArray[Any], Drawn], tuple[NDArray[Any], NDArray[Any]]]
 RIM = 24  # pixels: the border of a picture that is blurred again is mirrored, which the pair's was not
+SHARP = "identity"  # the kind of blur that is none
 FEW = 5  # pairs: fewer have no rank correlation
 
 
@@ -51,19 +62,38 @@ class Pair:
 
 
 def answered(restorer: "Restorer", rows: Sequence[PairRow], root: Path, track: Track = iter) -> list[Pair]:
-    """Return pairs with the model's answers; of a clip the middle frame counts."""
-    pairs = []
-    for row in track(list(rows)):
-        blurred, sharp = read_pair(row, root)
-        restored = restorer(blurred)
-        several = blurred.ndim == 5
-        middle = blurred.shape[1] // 2 if restored.ndim == 5 else 0
-        after = restored[0, middle] if restored.ndim == 5 else restored[0]
-        truth = sharp[0, middle] if sharp.ndim == 5 else sharp[0]
-        frames = (blurred[0] if several else blurred).transpose(0, 2, 3, 1)
-        shown = (np.ascontiguousarray(each.transpose(1, 2, 0)) for each in (np.clip(after, 0, 1), truth))
-        pairs.append(Pair(row, np.ascontiguousarray(frames), middle, *shown))
-    return pairs
+    """Return pairs with the model's answers, as `unblur evaluate` writes them; of a clip the middle frame counts."""
+    return [_pair(row, root, lambda _, blurred: shown(restorer(blurred))) for row in track(list(rows))]
+
+
+def read_answered(answers: Path, rows: Sequence[PairRow], root: Path) -> list[Pair]:
+    """Return pairs with the answers that `unblur evaluate` has written into the folder `answers`.
+
+    Raises:
+        UnblurError: there are no answers, one is missing, or is of another size than its pair.
+    """
+    if not answers.is_dir():
+        msg = f"{answers}: the answers to the test pairs are not there; make them with `unblur evaluate`"
+        raise UnblurError(msg)
+    return [_pair(row, root, lambda pair, _: read_answer(answers, pair)) for row in rows]
+
+
+def nearly_sharp(restorer: "Restorer", pairs: Sequence[Pair], recipe: BlurRecipe, track: Track = iter) -> list[Pair]:
+    """Return a pair more of each scene, of its photograph as the recipe's kind `identity` leaves it.
+
+    The few validation pairs of a photograph may all be blurred; bounds would then be promised to nearly sharp
+    pictures that were never seen. None where there are such pairs already, or the recipe has no such kind.
+    """
+    if SHARP not in recipe.operators or any(pair.stratum == NEARLY_SHARP for pair in pairs):
+        return []
+    made = []
+    for pair in track(list({pair.row.scene: pair for pair in pairs if len(pair.frames) == 1}.values())):
+        drawn = recipe.draw(np.random.default_rng(pair.row.seed), stratum=Stratum(SHARP))
+        again, truth = (np.divide(each, 255, dtype=np.float32) for each in recipe.apply(_bytes(pair.truth), drawn))
+        after = shown(restorer(np.ascontiguousarray(again.transpose(2, 0, 1))[None]))
+        row = replace(pair.row, kind=drawn.kind, strength=drawn.strength, parameters=drawn.parameters)
+        made.append(Pair(row, again[None], 0, after, truth))
+    return made
 
 
 def calibrated(pairs: Sequence[Pair], model_sha256: str, level: float) -> Calibration:
@@ -71,14 +101,16 @@ def calibrated(pairs: Sequence[Pair], model_sha256: str, level: float) -> Calibr
     signs = [signs_of(pair.before, pair.after) for pair in pairs]
     errors = [error_of(pair.after, pair.truth) for pair in pairs]
     scenes = [pair.row.scene for pair in pairs]
-    return calibrate(signs, errors, scenes, model_sha256=model_sha256, level=level)
+    traits = [traits_of(pair.before, pair.after) for pair in pairs]
+    sharp = [pair.stratum == NEARLY_SHARP for pair in pairs]
+    return calibrate(signs, errors, scenes, traits, sharp, model_sha256=model_sha256, level=level)
 
 
 def covered(calibration: Calibration, pairs: Sequence[Pair]) -> list[Coverage]:
     """Return what the bounds reach on other pairs: on all, then by stratum; each pair counts the same."""
     reached: dict[str, list[tuple[float, str]]] = {"all": []}
     for pair in pairs:
-        bound = calibration.bound(signs_of(pair.before, pair.after))
+        bound = calibration.bound(signs_of(pair.before, pair.after), traits_of(pair.before, pair.after))
         share = coverage(bound, error_of(pair.after, pair.truth))
         for stratum in ("all", pair.stratum):
             reached.setdefault(stratum, []).append((share, pair.row.scene))
@@ -149,6 +181,18 @@ def of_each_stratum(pairs: Sequence[Pair], count: int) -> list[Pair]:
         first = number * len(group) // max(len(groups), 1)  # scenes come one after the other
         chosen += (group[first:] + group[:first])[:count]
     return chosen
+
+
+def _pair(row: PairRow, root: Path, answer: Callable[[str, Batch], Field]) -> Pair:
+    blurred, sharp = read_pair(row, root)
+    middle = blurred.shape[1] // 2 if sharp.ndim == 5 else 0
+    truth = np.ascontiguousarray((sharp[0, middle] if sharp.ndim == 5 else sharp[0]).transpose(1, 2, 0))
+    frames = np.ascontiguousarray((blurred[0] if blurred.ndim == 5 else blurred).transpose(0, 2, 3, 1))
+    after = answer(row.pair, blurred)
+    if after.shape != truth.shape:
+        msg = f"pair {row.pair}: its answer is {after.shape}, its truth {truth.shape}; run `unblur evaluate` again"
+        raise UnblurError(msg)
+    return Pair(row, frames, middle, after, truth)
 
 
 def _residual(before: Field, again: NDArray[Any]) -> float:

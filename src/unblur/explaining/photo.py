@@ -1,7 +1,7 @@
 """From a photograph, burst or clip and a model to the explanation of the model's answer."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from unblur.errors import UnblurError
 from unblur.explaining import blur_map, doubt, gallery, words
 from unblur.explaining.activations import border_ratio, features, tuning
 from unblur.explaining.attention import attention_maps
-from unblur.explaining.conformal import Calibration, signs_of
+from unblur.explaining.conformal import Calibration, signs_of, traits_of
 from unblur.explaining.explanation import Explanation
 from unblur.explaining.fidelity import measure, trial_of
 from unblur.explaining.frames import frame_effects, strongest_frame
@@ -22,6 +22,7 @@ from unblur.explaining.intervention import grid
 from unblur.explaining.methods import METHODS, chosen, reference_of
 from unblur.explaining.region import SIZE, WINDOW, Region, most_corrected, region_at, window_around
 from unblur.explaining.subject import Subject, restorer_of, subject_of
+from unblur.images.channels import as_floats
 from unblur.records.explanation import Fidelity
 from unblur.runtimes.tiles import restore_tiled
 
@@ -32,8 +33,8 @@ Field = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 WHAT = {"image": "photograph", "burst": "shot", "video": "frame"}  # that is restored, by task
-AROUND = 384  # pixels: what is looked at for doubt
-ACROSS = 8  # blocks of the intervention along a side
+AROUND, NEAR = 384, 256  # pixels: what is looked at for doubt, and what a region alone is explained by
+ACROSS, CLOSER = 8, 4  # blocks of the intervention along a side; that are looked at closer for a region alone
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Asked:
 
     `at` is the middle of the region as (x, y), None where the model corrects most; `methods` names maps, None takes
     all that the model allows; without `tests` no map is measured; `reference` is the frame whose answer is explained.
+    Without `whole`, a region at a place is explained by the NEAR pixels around it alone: by one map where `methods` is
+    None, the intervention, with brief tests, and without what concerns the photograph and the network as a whole.
     """
 
     at: tuple[int, int] | None = None
@@ -50,32 +53,68 @@ class Asked:
     tests: bool = True
     reference: int = 0
     seed: int = 0
+    whole: bool = True
 
 
 def explain_frames(
     restorer: "Restorer",
-    frames: Field,
+    frames: NDArray[Any],
     name: str,
     asked: Asked | None = None,
     *,
     calibration: Calibration | None = None,
     track: Track = iter,
+    after: Field | None = None,
 ) -> Explanation:
     """Explain a model's answer.
 
     Args:
         restorer: of any task; what needs gradients is made of its `network`, where it has one.
-        frames: (K, H, W, 3) in [0, 1]: one photograph, the shots of a burst, or a clip.
+        frames: (K, H, W, 3): one photograph, the shots of a burst, or a clip; 8 or 16 bits, or floats in [0, 1].
         name: of the photograph, for the page.
         asked: see `Asked`.
         calibration: of this model; without it no bound on errors is promised.
         track: wraps the list of maps, for a progress bar.
+        after: the answer (H, W, 3), where it is known; None restores the photograph.
 
     Raises:
         UsageError: the region does not lie in the picture.
         UnblurError: a map is asked for that the model does not allow, or the frames do not fit its task.
     """
     asked = asked or Asked()
+    if asked.whole or asked.at is None:
+        return _explained(restorer, as_floats(frames), name, asked, calibration=calibration, track=track, after=after)
+    height, width = frames.shape[1:3]
+    region = region_at(*asked.at, asked.size, height, width)
+    near = window_around(region, NEAR, height, width)
+    inner = region.inside(near)
+    nearer = replace(
+        asked,
+        at=(inner.left + region.size // 2, inner.top + region.size // 2),
+        methods=asked.methods or ("intervention",),
+    )
+    cut = as_floats(frames[:, near.rows, near.columns])
+    found = _explained(restorer, cut, name, nearer, calibration=calibration, track=track)
+    place = {"left": region.left, "top": region.top, "size": region.size}
+    note = (
+        f"Sentences and pictures are of the {near.size} x {near.size} pixels around the region, from column "
+        f"{near.left} and row {near.top} on."
+    )
+    about = {**found.about, "width": width, "height": height, "region": place}
+    return replace(found, about=about, notes=(note, *found.notes))
+
+
+def _explained(
+    restorer: "Restorer",
+    frames: Field,
+    name: str,
+    asked: Asked,
+    *,
+    calibration: Calibration | None,
+    track: Track,
+    after: Field | None = None,
+) -> Explanation:
+    """Explain the answer to these frames (K, H, W, 3) in [0, 1]; see `explain_frames`."""
     count, height, width = frames.shape[:3]
     _check_task(restorer, count)
     network = network_of(restorer)
@@ -86,7 +125,7 @@ def explain_frames(
     region = None if asked.at is None else region_at(*asked.at, asked.size, height, width)
     if region is None:
         region_at(width // 2, height // 2, asked.size, height, width)  # a size that fits nowhere is told at once
-    after = _whole(restore, frames)
+    after = _whole(restore, frames) if after is None else after
     region = region or most_corrected(before, after, asked.size)
     place = window_around(region, WINDOW, height, width)
     subject = subject_of(restore, network, _cut(frames, place), region.inside(place), asked.reference)
@@ -96,22 +135,28 @@ def explain_frames(
     shown = gallery.photo_pictures(what, before, after, region)
     blur = blur_map.from_correction(before, after)
     spectrum = blur_map.from_spectrum(before)
-    shown += gallery.blur_pictures(what, blur, spectrum, region)
+    if asked.whole:
+        shown += gallery.blur_pictures(what, blur, spectrum, region)
     shown += gallery.map_pictures(maps, fidelity, subject, before[place.rows, place.columns])
 
-    around = window_around(region, AROUND, height, width)
+    around = window_around(region, AROUND if asked.whole else WINDOW, height, width)
     inner = region.inside(around)
     near = before[around.rows, around.columns]
     steady, spread = doubt.turned(restore, _cut(frames, around))
     answer = after[around.rows, around.columns]
     invented = doubt.invented(before, after)
     level = calibration.level if calibration else 0.0  # without it there is no bound
-    bound = None if calibration is None else calibration.bound(signs_of(before, after))[around.rows, around.columns]
+    bound = (
+        None
+        if calibration is None
+        else calibration.bound(signs_of(before, after), traits_of(before, after))[around.rows, around.columns]
+    )
     shown += gallery.doubt_pictures(spread, near, inner, bound, level)
-    shown += gallery.invented_picture(what, invented, region)
-    held = features(subject)
+    if asked.whole:
+        shown += gallery.invented_picture(what, invented, region)
+    held = features(subject) if asked.whole else []
     shown += gallery.feature_pictures(held)
-    looked = attention_maps(subject)
+    looked = attention_maps(subject) if asked.whole else []
     shown += gallery.attention_pictures(looked)
     if held:
         found["border_energy_ratio_of_first_block"] = border_ratio(held[0].energy)
@@ -154,7 +199,7 @@ def explain_frames(
         figures=figures,
         fidelity=tuple(fidelity.values()),
         pictures=tuple(shown),
-        tunings=tuple(tuning(subject)),
+        tunings=tuple(tuning(subject)) if asked.whole else (),
         notes=_notes(subject, restorer, calibration),
         maps=maps,
     )
@@ -170,8 +215,9 @@ def _maps(
     subject: Subject, names: Sequence[str], asked: Asked, track: Track
 ) -> tuple[dict[str, Map], dict[str, Fidelity], dict[str, float]]:
     """Return the maps, what each is worth, and figures about them."""
-    reference = reference_of(subject, grid(*subject.side, ACROSS), ACROSS)
-    trial = trial_of(subject, reference, asked.seed) if asked.tests else None
+    closer = {} if asked.whole else {"closer": CLOSER}
+    reference = reference_of(subject, grid(*subject.side, ACROSS), ACROSS, **closer)
+    trial = trial_of(subject, reference, asked.seed, brief=not asked.whole) if asked.tests else None
     maps: dict[str, Map] = {}
     fidelity: dict[str, Fidelity] = {}
     figures: dict[str, float] = {}

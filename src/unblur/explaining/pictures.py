@@ -14,6 +14,7 @@ from unblur.explaining.region import Region
 Array = NDArray[np.floating]
 MAGNITUDE, SIGNED = "viridis", "PuOr"
 MARK = "#ffffff"
+BAR = (0.8, 0.06, 0.03, 0.88)  # left, bottom, width and height of a colour bar as shares of the figure
 
 
 def draw_map(
@@ -41,7 +42,7 @@ def draw_map(
 
     top = float(np.percentile(np.abs(values), 99.5)) if top is None else top
     top = top or 1e-9
-    figure, axes = _axes(values.shape)
+    figure, axes = _axes(values.shape, bar=True)
     if signed:
         norm: Normalize = SymLogNorm(top / 20, vmin=-top, vmax=top)
     else:
@@ -51,7 +52,7 @@ def draw_map(
         grey = under.mean(axis=2)
         axes.contour(grey, levels=np.quantile(grey, [0.25, 0.5, 0.75]), colors="0.45", linewidths=0.4)
     _mark(axes, region, "black" if signed else MARK)
-    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03)
+    bar = figure.colorbar(image, cax=figure.add_axes(BAR))
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return _png(figure)
@@ -62,11 +63,11 @@ def draw_choice(values: NDArray[np.int64], count: int, label: str, region: Regio
     from matplotlib import colormaps
     from matplotlib.colors import BoundaryNorm
 
-    figure, axes = _axes(values.shape)
+    figure, axes = _axes(values.shape, bar=True)
     norm = BoundaryNorm(np.arange(count + 1) - 0.5, count)
     image = axes.imshow(values, cmap=colormaps[MAGNITUDE].resampled(count), norm=norm, interpolation="nearest")
     _mark(axes, region, MARK)
-    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03, ticks=np.arange(count), spacing="uniform")
+    bar = figure.colorbar(image, cax=figure.add_axes(BAR), ticks=np.arange(count), spacing="uniform")
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7, length=0)
     return _png(figure)
@@ -112,11 +113,16 @@ def draw_curves(x: Sequence[float], curves: dict[str, Sequence[float]], label_x:
     return _png(figure)
 
 
-def _axes(shape: Sequence[int]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _axes(shape: Sequence[int], *, bar: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """Return a figure, and axes in it that leave room for a colour bar.
+
+    Their places are told rather than found by matplotlib, which takes longer than the drawing.
+    """
     height, width = shape[:2]
-    figure = Figure(figsize=(4.6, max(4.0 * height / width, 1.0)), dpi=110, layout="constrained")
+    share = BAR[0] - 0.03 if bar else 0.98
+    figure = Figure(figsize=(4.6, max(4.6 * share * height / width, 1.2)), dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.01, 0.02, share, 0.96))
     axes.set_axis_off()
     return figure, axes
 

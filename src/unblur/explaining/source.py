@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError
 from unblur.explaining.conformal import Calibration
+from unblur.images.channels import as_floats
 from unblur.images.in_memory import take
 from unblur.images.photo import read_photo
 from unblur.records.files import read_json
@@ -24,9 +25,9 @@ CALIBRATION = "artifacts/explain/calibration.json"
 
 @dataclass(frozen=True)
 class Source:
-    """Frames (K, H, W, 3) float32 in [0, 1], and which of them is explained."""
+    """Frames (K, H, W, 3) as they were read, of 8 or 16 bits or floats in [0, 1], and which of them is explained."""
 
-    frames: NDArray[np.float32]
+    frames: NDArray[Any]
     reference: int = 0
 
 
@@ -58,7 +59,7 @@ def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> S
         msg = f"{path}: is {kind}, and {restorer.name} restores {restorer.task}s; give {wanted[restorer.task]}"
         raise UnblurError(msg)
     if restorer.task == "image" and not video:
-        return Source(as_floats(read_photo(path).pixels)[None])
+        return Source(read_photo(path).pixels[None])
     if video:
         clip = _clip(path, frame)
         # A model for photographs knows of no other frame.
@@ -97,14 +98,7 @@ def take_source(photo: object, restorer: "Restorer") -> tuple[Source, str]:
     if restorer.task != "image":
         msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; give a path"
         raise UnblurError(msg)
-    return Source(as_floats(take(photo).pixels)[None]), "photograph"
-
-
-def as_floats(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Return (H, W, 3) in [0, 1] of 8 or 16 bits, or of floats in [0, 1]."""
-    if np.issubdtype(pixels.dtype, np.floating):
-        return np.asarray(pixels, np.float32)
-    return np.asarray(pixels, np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return Source(take(photo).pixels[None]), "photograph"
 
 
 def find_calibration(path: Path | None, model_sha256: str) -> Calibration | None:

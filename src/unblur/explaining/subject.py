@@ -1,7 +1,7 @@
 """What is explained: how much of a model's correction of a region remains when its input is changed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ class Subject:
     `network` is the same as a differentiable module, None where the model has no gradients. `window` is the input
     (K, 3, h, w), `missing` the same picture strongly blurred: what stands in for pixels that are taken away.
     `direction` (3, size, size) makes of a correction of the region a number, which is 1 for the correction that the
-    model makes of the whole window.
+    model makes of the whole window; `whole` is that score, 0 where nothing is corrected.
     """
 
     restore: Callable[[Tensor], Tensor]
@@ -32,6 +32,7 @@ class Subject:
     missing: Tensor
     region: Region
     direction: Tensor
+    whole: float
     reference: int = 0
 
     @property
@@ -83,12 +84,12 @@ def subject_of(
     reference: int = 0,
 ) -> Subject:
     """Return the subject of a window (K, 3, h, w) and a region in it."""
-    missing = blurred(window, BLUR_SIGMA)
-    subject = Subject(restore, network, window, missing, region, torch.zeros(3, region.size, region.size), reference)
     with torch.no_grad():
         restored = restore(window[None])[0]
     correction = (restored - window[reference])[..., region.rows, region.columns]
-    return replace(subject, direction=correction / correction.square().sum().clamp_min(1e-12))
+    direction = correction / correction.square().sum().clamp_min(1e-12)
+    whole = float((correction * direction).sum())
+    return Subject(restore, network, window, blurred(window, BLUR_SIGMA), region, direction, whole, reference)
 
 
 def restorer_of(network: nn.Module, frames: int, reference: int) -> Callable[[Tensor], Tensor]:

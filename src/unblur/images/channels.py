@@ -59,3 +59,10 @@ def eight_bit(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def as_floats(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return (..., 3) in [0, 1] of 8 or 16 bits, or of floats in [0, 1]."""
+    if np.issubdtype(pixels.dtype, np.floating):
+        return np.asarray(pixels, np.float32)
+    return np.asarray(pixels, np.float32) / np.float32(np.iinfo(pixels.dtype).max)

@@ -21,6 +21,7 @@ def explain(
     size: int = 32,
     maps: Sequence[str] | None = None,
     tests: bool = True,
+    whole: bool = False,
     track: Track = iter,
 ) -> "Explanation":
     """Explain a model's answer, as `unblur explain` does (docs/explain.md). Needs `unblur[train]`.
@@ -30,8 +31,9 @@ def explain(
         model: what `load` returns or takes; a folder with model.safetensors allows all maps.
         at: middle (x, y) of the region; None takes where the model corrects most.
         size: side of the region in pixels.
-        maps: their names; None takes all that the model allows.
+        maps: their names; None takes all that the model allows, and of a region `at` a place the intervention.
         tests: measure each map.
+        whole: explain also the photograph around a region `at` a place, and what the network holds, in minutes.
         track: wraps the list of maps.
 
     Raises:
@@ -43,6 +45,6 @@ def explain(
 
     restorer = (model if isinstance(model, Model) else load(model)).restorer
     source, name = take_source(photo, restorer)
-    asked = Asked(at, size, tuple(maps) if maps else None, tests, reference=source.reference)
+    asked = Asked(at, size, tuple(maps) if maps else None, tests, reference=source.reference, whole=whole)
     bounds = find_calibration(None, restorer.sha256)
     return explain_frames(restorer, source.frames, name, asked, calibration=bounds, track=track)

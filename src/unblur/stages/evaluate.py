@@ -1,6 +1,7 @@
 """`unblur evaluate`: the trained network and the classical baselines, scored on the fixed test pairs."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.console import tracker, what_next
     from unblur.data.manifest import read_manifest
     from unblur.data.pictures import check_task
+    from unblur.evaluation.answers import ANSWERS, write_answer
     from unblur.evaluation.baselines import get_baselines
     from unblur.evaluation.panels import choose_pairs, write_panels
     from unblur.evaluation.score import Stopwatch, framewise, score
@@ -62,7 +64,15 @@ def main(cfg: PipelineConfig) -> None:
         for name, watch in watches.items():
             track = tracker(f"scoring {name}")
             scores += score(
-                name, watch, rows, prepared, cfg.evaluate.profiles, track=track, workers=workers, per_frame=per_frame
+                name,
+                watch,
+                rows,
+                prepared,
+                cfg.evaluate.profiles,
+                track=track,
+                workers=workers,
+                per_frame=per_frame,
+                keep=partial(write_answer, new / ANSWERS) if name == MODEL else None,
             )
         found = strata(scores, MODEL, main_profile)
 

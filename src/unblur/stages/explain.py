@@ -12,11 +12,12 @@ from unblur.errors import UnblurError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from unblur.data.manifest import PairRow
     from unblur.explaining.pairs import Pair
     from unblur.records.explanation import Coverage, ExplainSummary, Filters, PairFidelity
     from unblur.runtimes.pytorch import TorchRestorer
 
-CROP, LEARNED = 160, 4  # pixels of a side, and pairs, that the filters are looked for on
+CROP, LEARNED = 128, 4  # pixels of a side, and pairs, that the filters are looked for on
 
 
 @stage
@@ -25,10 +26,22 @@ def main(cfg: PipelineConfig) -> None:
     from unblur.config.extras import told
 
     with told():
+        from unblur.blur.recipe import BlurRecipe
+        from unblur.config.instantiate import instantiate
         from unblur.console import tracker, what_next
         from unblur.data.manifest import read_manifest
         from unblur.data.pictures import check_task
-        from unblur.explaining.pairs import answered, blur_ranks, calibrated, covered, of_each_stratum
+        from unblur.evaluation.answers import ANSWERS
+        from unblur.explaining.pairs import (
+            answered,
+            blur_ranks,
+            calibrated,
+            covered,
+            nearly_sharp,
+            of_each_stratum,
+            read_answered,
+            reblur_residuals,
+        )
         from unblur.explaining.photo import Asked, explain_frames
         from unblur.records.explanation import COVERAGE, FIDELITY, Coverage, ExplainSummary, PairFidelity
         from unblur.records.files import write_json, write_table
@@ -40,26 +53,26 @@ def main(cfg: PipelineConfig) -> None:
     require_descent(cfg.paths, "explain")
     restorer = TorchRestorer(Path(cfg.paths.train) / "model")
     check_task(rows, prepared, restorer.task)
-    by_split = {split: [row for row in rows if row.split == split] for split in ("val", "test")}
-    for split, found in by_split.items():
-        if not found:
-            msg = f"{prepared} has no pairs of the split {split!r}; make them with `unblur prepare`"
-            raise UnblurError(msg)
+    by_split = _by_split(rows, prepared)
 
     with owned_folder(out, "explain-pairs", asdict(cfg.explain)) as new:
         write_lineage(cfg.paths, "explain", new)
-        val, test = (answered(restorer, by_split[split], prepared, tracker(split)) for split in ("val", "test"))
+        val = answered(restorer, by_split["val"], prepared, tracker("val"))
+        test = read_answered(Path(cfg.paths.evaluate) / ANSWERS, by_split["test"], prepared)
+        recipe = instantiate(cfg.blur)
+        if isinstance(recipe, BlurRecipe):
+            val += nearly_sharp(restorer, val, recipe, tracker("nearly sharp"))
         calibration = calibrated(val, restorer.sha256, cfg.explain.level)
         coverage = covered(calibration, test)
-        residuals = _residuals(cfg, test)
+        residuals = reblur_residuals(test, recipe.apply, getattr(recipe, "operators", ()))
         filters = _filters(cfg, restorer, val, test)
         table: list[PairFidelity] = []
         pages = []
         for pair in of_each_stratum(test, cfg.explain.pairs):
             asked = Asked(size=cfg.explain.size, methods=tuple(cfg.explain.maps), reference=pair.reference)
-            name = pair.row.pair
+            name, after = pair.row.pair, pair.after
             explanation = explain_frames(
-                restorer, pair.frames, name, asked, calibration=calibration, track=tracker(name)
+                restorer, pair.frames, name, asked, calibration=calibration, track=tracker(name), after=after
             )
             (new / name).mkdir()
             explanation.write(new / name)
@@ -77,15 +90,13 @@ def main(cfg: PipelineConfig) -> None:
     what_next(f"open {out / pages[0] / 'index.html'}     one page a pair", "unblur report")
 
 
-def _residuals(cfg: PipelineConfig, test: "Sequence[Pair]") -> tuple[float | None, float | None]:
-    """Return what is left when answers are blurred again, where the recipe can make the pairs' blur again."""
-    from unblur.blur.recipe import BlurRecipe
-    from unblur.config.instantiate import instantiate
-    from unblur.explaining.pairs import reblur_residuals
-
-    recipe = instantiate(cfg.blur)
-    kinds = recipe.operators if isinstance(recipe, BlurRecipe) else ()
-    return reblur_residuals(test, recipe.apply, kinds)
+def _by_split(rows: "Sequence[PairRow]", prepared: Path) -> "dict[str, list[PairRow]]":
+    by_split = {split: [row for row in rows if row.split == split] for split in ("val", "test")}
+    for split, found in by_split.items():
+        if not found:
+            msg = f"{prepared} has no pairs of the split {split!r}; make them with `unblur prepare`"
+            raise UnblurError(msg)
+    return by_split
 
 
 def _filters(

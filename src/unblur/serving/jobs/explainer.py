@@ -17,14 +17,12 @@ import cv2
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError, one_line
-from unblur.explaining.region import Region, region_at, window_around
+from unblur.explaining.region import region_at
 from unblur.images.photo import read_photo
 from unblur.safety.atomic import replacing
 
 if TYPE_CHECKING:
     from unblur.explaining.explanation import Explanation
-
-AROUND = 512  # pixels a side of what is explained: a tile, beyond which no model looks
 
 
 def main(asked: dict[str, Any]) -> None:
@@ -50,15 +48,13 @@ def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> "Explanatio
     import torch
 
     from unblur.explaining.photo import Asked, explain_frames
-    from unblur.explaining.source import as_floats, find_calibration
+    from unblur.explaining.source import find_calibration
     from unblur.models.loading import load_chosen
 
     torch.set_num_threads(1)
     pixels = _pixels(Path(asked["source"]), asked["time"], asked["max_pixels"])
-    height, width = pixels.shape[:2]
     x, y = asked["at"]
-    region = region_at(x, y, asked["size"], height, width)
-    around = window_around(region, AROUND, height, width)
+    region_at(x, y, asked["size"], *pixels.shape[:2])  # before the model is loaded
     restorer = load_chosen(asked["model"], 1, precision="f32")
     if restorer.sha256 != asked["sha256"]:
         msg = f"{restorer.name}: has changed since the server loaded it; start the server again"
@@ -69,17 +65,14 @@ def explain(asked: dict[str, Any], tell: Callable[[float], None]) -> "Explanatio
             tell(done / len(steps))
             yield step
 
-    inner = region.inside(around)
-    middle = inner.left + region.size // 2, inner.top + region.size // 2
     found = explain_frames(
         restorer,
-        as_floats(pixels[around.rows, around.columns])[None],
+        pixels[None],
         "photograph" if asked["time"] is None else f"a clip's frame at {asked['time']:.2f} s",
-        Asked(at=middle, size=region.size),
+        Asked(at=(x, y), size=asked["size"], whole=False),
         calibration=find_calibration(None, restorer.sha256),
         track=track,
     )
-    found = _in_whole(found, region, around, width, height)
     if asked["time"] is None:
         return found
     note = "A frame of a clip is explained as a photograph: the model sees each by itself."
@@ -93,17 +86,6 @@ def _pixels(source: Path, time: float | None, max_pixels: int) -> NDArray[Any]:
     from unblur.images.video import frame_at
 
     return frame_at(source, time, max_pixels)
-
-
-def _in_whole(found: "Explanation", region: Region, around: Region, width: int, height: int) -> "Explanation":
-    """Return the explanation with its places told as those of the whole photograph."""
-    place = {"left": region.left, "top": region.top, "size": region.size}
-    about = {**found.about, "width": width, "height": height, "region": place}
-    note = (
-        f"Sentences and pictures are of the {around.size} x {around.size} pixels around the region, from column "
-        f"{around.left} and row {around.top} on."
-    )
-    return replace(found, about=about, notes=(note, *found.notes))
 
 
 def say(said: Path, what: dict[str, Any]) -> None:

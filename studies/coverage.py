@@ -1,0 +1,105 @@
+"""Measures whether bounds on errors hold in every stratum, where there are many photographs.
+
+The pairs of half of the photographs set the bounds, those of the other half are held to them, for many such halves:
+
+    unblur data free
+    unblur prepare data=free blur=starter "data.pairs_per_photo={val: 6, test: 6}" "data.max_side={val: 320, test: 320}"
+    python studies/coverage.py artifacts/prepared artifacts/train/model
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.data.manifest import read_manifest
+from unblur.evaluation.strata import NEARLY_SHARP, STRENGTH_BINS
+from unblur.explaining.conformal import calibrate, coverage, error_of, signs_of, traits_of
+from unblur.explaining.pairs import Pair, answered
+from unblur.runtimes.pytorch import TorchRestorer
+
+PIXELS = 2000  # of a pair, to calibrate by
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A pair as the bounds see it: signs and traits, and what they are to bound."""
+
+    photo: str
+    stratum: str
+    signs: NDArray[np.float32]
+    traits: NDArray[np.float64]
+    error: NDArray[np.float32]
+
+
+def seen(pair: Pair) -> Seen:
+    """Return what is seen of a pair."""
+    signs, traits = signs_of(pair.before, pair.after), traits_of(pair.before, pair.after)
+    return Seen(pair.row.source, pair.stratum, signs, traits, error_of(pair.after, pair.truth))
+
+
+def halves(pairs: Sequence[Seen], level: float, seed: int, *, grouped: bool = True) -> dict[str, tuple[float, float]]:
+    """Return what the bounds of a random half of the photographs reach on the other, and their median, by stratum.
+
+    Without `grouped`, nearly sharp pairs are no kind of their own.
+    """
+    photos = np.random.default_rng(seed).permutation(sorted({pair.photo for pair in pairs}))
+    setting = set(photos[: len(photos) // 2])
+    known = [pair for pair in pairs if pair.photo in setting]
+    calibration = calibrate(
+        [pair.signs for pair in known],
+        [pair.error for pair in known],
+        [pair.photo for pair in known],
+        [pair.traits for pair in known],
+        [grouped and pair.stratum == NEARLY_SHARP for pair in known],
+        model_sha256="",
+        level=level,
+        pixels=PIXELS,
+        seed=seed,
+    )
+    reached: dict[str, list[tuple[float, float]]] = {}
+    for pair in pairs:
+        if pair.photo not in setting:
+            bound = calibration.bound(pair.signs, pair.traits)
+            figures = coverage(bound, pair.error), 255 * float(np.median(bound))
+            for name in ("all", pair.stratum):
+                reached.setdefault(name, []).append(figures)
+    return {name: tuple(np.mean(figures, axis=0)) for name, figures in reached.items()}
+
+
+def show(pairs: Sequence[Seen], level: float, repeats: int) -> None:
+    """Print mean and standard deviation over the halves, by stratum."""
+    print(
+        f"{len(pairs)} pairs of {len({pair.photo for pair in pairs})} photographs, {repeats} halves, {level:.0%} asked"
+    )
+    for grouped in (False, True):
+        found = [halves(pairs, level, seed, grouped=grouped) for seed in range(repeats)]
+        print("one factor" if not grouped else "a factor for nearly sharp, one for blurred")
+        for name in ("all", *STRENGTH_BINS):
+            figures = np.array([each[name] for each in found if name in each])
+            if len(figures):
+                mean, spread = 100 * figures[:, 0].mean(), 100 * figures[:, 0].std(ddof=1)
+                print(f"  {name:14} {mean:5.1f} % (sd {spread:.1f}), median bound {figures[:, 1].mean():.1f} of 255")
+
+
+def main() -> None:
+    """Answer the pairs, then halve the photographs again and again."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("prepared", type=Path, help="what `unblur prepare` wrote")
+    parser.add_argument("model", type=Path, help="a folder with model.safetensors")
+    parser.add_argument("--level", type=float, default=0.9)
+    parser.add_argument("--repeats", type=int, default=20)
+    options = parser.parse_args()
+    restorer = TorchRestorer(options.model)
+    show(
+        [seen(answered(restorer, [row], options.prepared)[0]) for row in read_manifest(options.prepared)],
+        options.level,
+        options.repeats,
+    )
+
+
+if __name__ == "__main__":
+    main()
