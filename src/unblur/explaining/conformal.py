@@ -199,12 +199,16 @@ def _factors(
     if sharp.all() or not sharp.any():
         one = float(np.exp(_quantile(logs.ravel(), level)))
         return one, one
+    # Where traits tell little, no pair is certain to be of its kind, and the factor of one that is would be beyond all
+    # that was seen.
+    own = np.quantile(logs, level, axis=1)
     factors = np.zeros(2)
     shares = np.stack([chances, 1 - chances])
     kinds = sharp, ~sharp
     for _ in range(ROUNDS):  # as a pair of one kind may be taken for the other, each factor depends on both
         beyond = logs - (factors @ shares)[:, None]
         factors += [_quantile(beyond[kind].ravel(), level) / 2 for kind in kinds]
+        factors = np.clip(factors, own.min(), own.max())
     factors += _quantile((logs - (factors @ shares)[:, None]).ravel(), level)
     return float(np.exp(factors[0])), float(np.exp(factors[1]))
 

@@ -42,7 +42,8 @@ class Asked:
     """What is to be explained, and how thoroughly.
 
     `at` is the middle of the region as (x, y), None where the model corrects most; `methods` names maps, None takes
-    all that the model allows; without `tests` no map is measured; `reference` is the frame whose answer is explained.
+    all that the model allows; without `tests` no map is measured, with `brief` ones each by fewer runs (see `Trial`);
+    `reference` is the frame whose answer is explained.
     Without `whole`, a region at a place is explained by the NEAR pixels around it alone: by one map where `methods` is
     None, the intervention, with brief tests, and without what concerns the photograph and the network as a whole.
     """
@@ -54,6 +55,7 @@ class Asked:
     reference: int = 0
     seed: int = 0
     whole: bool = True
+    brief: bool = False
 
 
 def explain_frames(
@@ -217,7 +219,7 @@ def _maps(
     """Return the maps, what each is worth, and figures about them."""
     closer = {} if asked.whole else {"closer": CLOSER}
     reference = reference_of(subject, grid(*subject.side, ACROSS), ACROSS, **closer)
-    trial = trial_of(subject, reference, asked.seed, brief=not asked.whole) if asked.tests else None
+    trial = trial_of(subject, reference, asked.seed, brief=asked.brief or not asked.whole) if asked.tests else None
     maps: dict[str, Map] = {}
     fidelity: dict[str, Fidelity] = {}
     figures: dict[str, float] = {}

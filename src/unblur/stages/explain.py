@@ -69,7 +69,7 @@ def main(cfg: PipelineConfig) -> None:
         table: list[PairFidelity] = []
         pages = []
         for pair in of_each_stratum(test, cfg.explain.pairs):
-            asked = Asked(size=cfg.explain.size, methods=tuple(cfg.explain.maps), reference=pair.reference)
+            asked = Asked(size=cfg.explain.size, methods=tuple(cfg.explain.maps), reference=pair.reference, brief=True)
             name, after = pair.row.pair, pair.after
             explanation = explain_frames(
                 restorer, pair.frames, name, asked, calibration=calibration, track=tracker(name), after=after
