@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import sqlite3
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -43,6 +44,8 @@ os.environ.setdefault("PGCONNECT_TIMEOUT", str(ANSWER_SECONDS))
 # What cleans up after a request without an answer does not wait for another one.
 _HURRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # a warning for each retry: we tell once
+# SQLAlchemy's, where another process has taken the same tag or alias away at that moment: gone is what it shall be.
+warnings.filterwarnings("ignore", message=r"DELETE statement on table '\w+' expected to delete")
 
 
 def tracking_uri() -> str:
