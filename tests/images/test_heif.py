@@ -154,7 +154,7 @@ def test_without_the_package_a_heic_is_refused_by_name(tmp_path, monkeypatch):
     path = tmp_path / "a.heic"
     write_turned(path, smooth(), 1)
     monkeypatch.setattr(heif, "HAS_HEIC", False)
-    with pytest.raises(UnblurError, match=r"a\.heic: HEIC is read with pillow-heif.*install unblur\[heic\]"):
+    with pytest.raises(UnblurError, match=r"a\.heic: HEIC is read with pillow-heif.*install 'unblur\[heic\]'"):
         read_photo(path)
     with monkeypatch.context() as patched:
         patched.setattr(importlib.util, "find_spec", lambda name: None)

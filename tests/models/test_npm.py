@@ -38,5 +38,5 @@ def test_what_npm_says_is_told_in_one_line(npm, tmp_path):
 def test_without_npm_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UnblurError, match=r"there is no npm .* unblur\[models\]"):
+    with pytest.raises(UnblurError, match=r"there is no npm .* 'unblur\[models\]'"):
         npm_pack("thing@1", tmp_path)

@@ -181,5 +181,5 @@ def test_formats_and_their_limits(tmp_path):
 def test_what_would_write_heic_is_named_where_it_is_missing(monkeypatch):
     for suffix in (".heic", ".heif", ".hif"):
         monkeypatch.delitem(FORMATS, suffix, raising=False)
-    with pytest.raises(UnblurError, match=r"x.HEIC: HEIC is written with pillow-heif.*install unblur\[heic\]"):
+    with pytest.raises(UnblurError, match=r"x.HEIC: HEIC is written with pillow-heif.*install 'unblur\[heic\]'"):
         output_format(Path("x.HEIC"))

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from unblur.config.extras import install
 from unblur.data.shard_index import INDEX, ShardFile
 from unblur.errors import UnblurError
 from unblur.safety.hashing import sha256_file
@@ -121,7 +122,7 @@ class _Remote:
         try:
             self.fs, self.root = fsspec.core.url_to_fs(self.url.rstrip("/"))
         except (ImportError, ValueError) as error:
-            msg = f"{self.url}: {error}; for s3:// install unblur[s3]"
+            msg = f"{self.url}: {error}; for s3://: {install('s3fs')}"
             raise UnblurError(msg) from error
         return self
 

@@ -89,7 +89,7 @@ def open_heic(path: Path) -> "HeifImage":
         ValueError: damaged; pillow-heif raises others too.
     """
     if not HAS_HEIC:
-        msg = f"{path}: HEIC is read with pillow-heif, which is not installed; install unblur[heic]"
+        msg = f"{path}: HEIC is read with pillow-heif, which is not installed: pip install 'unblur[heic]'"
         raise UnblurError(msg)
     import pillow_heif
 

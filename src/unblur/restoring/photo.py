@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from unblur.config.extras import install
 from unblur.errors import UnblurError
 from unblur.images.channels import Values, eight_bit
 from unblur.images.header import DAMAGED
@@ -97,7 +98,7 @@ def output_format(path: Path) -> str:
 def not_written(path: Path) -> str:
     """Say in a line why the format of the path's suffix cannot be written."""
     if path.suffix.lower() in OF_HEIC:
-        return f"{path}: HEIC is written with pillow-heif, which is not installed; install unblur[heic]"
+        return f"{path}: HEIC is written with pillow-heif, which is not installed: {install('pillow_heif')}"
     return f"{path}: {path.suffix or 'no suffix'} is no format that can be written; expected {', '.join(FORMATS)}"
 
 
