@@ -103,6 +103,20 @@ def test_a_model_for_photographs_explains_one_frame_of_a_clip(box_onnx, make_pho
 
 
 @pytest.mark.slow
+def test_without_a_place_it_is_the_whole_page(photo, model, tmp_path):
+    found = {}
+    for name, place in {"chosen": (), "named": ("--at", "40,30", "--whole")}.items():
+        done = explain(
+            photo, tmp_path / name, "--model", model, "--size", 16, "--maps", "intervention", "--quick", *place
+        )
+        assert done.returncode == 0, done.stderr
+        found[name] = {file.name for file in (tmp_path / name).iterdir()}
+    assert found["chosen"] == found["named"]
+    assert any(name.startswith("blur") for name in found["chosen"])
+    assert (tmp_path / "chosen" / "tuning.csv").stat().st_size > 200
+
+
+@pytest.mark.slow
 def test_a_region_alone_is_explained_by_one_map_and_what_lies_near(model, tmp_path, make_photo):
     path, out = tmp_path / "large.png", tmp_path / "out"
     Image.fromarray(make_photo(300, 520)).save(path)

@@ -17,14 +17,12 @@ def shown(restored: Batch) -> Batch:
 
     Of a clip (1, T, 3, H, W) it is the middle frame.
     """
-    picture = restored[0, restored.shape[1] // 2] if restored.ndim == 5 else restored[0]
-    steps = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
-    return _floats(np.ascontiguousarray(steps.transpose(1, 2, 0)))
+    return _floats(_steps(restored))
 
 
 def write_answer(folder: Path, pair: str, restored: Batch) -> None:
     """Write what `shown` returns as PAIR.png."""
-    write_png(folder / f"{pair}.png", np.rint(255 * shown(restored)).astype(np.uint8))
+    write_png(folder / f"{pair}.png", _steps(restored))
 
 
 def read_answer(folder: Path, pair: str) -> Batch:
@@ -34,6 +32,12 @@ def read_answer(folder: Path, pair: str) -> Batch:
         UnblurError: the picture is missing or cannot be read.
     """
     return _floats(read_rgb(folder / f"{pair}.png"))
+
+
+def _steps(restored: Batch) -> NDArray[np.uint8]:
+    picture = restored[0, restored.shape[1] // 2] if restored.ndim == 5 else restored[0]
+    steps = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    return np.ascontiguousarray(steps.transpose(1, 2, 0))
 
 
 def _floats(picture: NDArray[np.uint8]) -> Batch:

@@ -85,6 +85,7 @@ def explain_frames(
     """
     asked = asked or Asked()
     if asked.whole or asked.at is None:
+        asked = replace(asked, whole=True)
         return _explained(restorer, as_floats(frames), name, asked, calibration=calibration, track=track, after=after)
     height, width = frames.shape[1:3]
     region = region_at(*asked.at, asked.size, height, width)
