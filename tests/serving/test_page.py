@@ -97,6 +97,15 @@ def shown_at(page, share):
     return np.asarray(shot)[shot.height // 2 + 40, round(share * (shot.width - 1))]
 
 
+def download_is_what_the_model_makes_of(page, photo, folder):
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "bridge-restored.png"
+    download.value.save_as(folder / "restored.png")
+    restored = np.asarray(Image.open(folder / "restored.png"))
+    np.testing.assert_array_equal(restored, page.model(np.asarray(Image.open(photo))))
+
+
 def test_a_dropped_photograph_is_restored_and_downloaded(visit, photo, tmp_path):
     page = visit()
     expect(page.locator("#model")).to_contain_text(page.model.sha256[:12])
@@ -104,12 +113,7 @@ def test_a_dropped_photograph_is_restored_and_downloaded(visit, photo, tmp_path)
     drop(page, photo)
     expect(page.locator("#stage")).to_be_visible()
     expect(page.locator("#by")).to_contain_text(f"{page.model.name} · SHA-256 {page.model.sha256[:12]}")
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Download").click()
-    assert download.value.suggested_filename == "bridge-restored.png"
-    download.value.save_as(tmp_path / "restored.png")
-    restored = np.asarray(Image.open(tmp_path / "restored.png"))
-    np.testing.assert_array_equal(restored, page.model(np.asarray(Image.open(photo))))
+    download_is_what_the_model_makes_of(page, photo, tmp_path)
     look(page, "desktop")
 
 
@@ -444,12 +448,7 @@ def test_a_server_without_jobs_restores_photographs_and_says_that_it_takes_no_cl
     expect(page.get_by_role("alert")).to_contain_text("this server takes no jobs")
     expect(page.locator("#by")).to_contain_text(f"{page.model.name} · SHA-256 {page.model.sha256[:12]}")
     expect(page.get_by_role("button", name="Explain")).to_be_hidden()
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Download").click()
-    assert download.value.suggested_filename == "bridge-restored.png"
-    download.value.save_as(tmp_path / "restored.png")
-    restored = np.asarray(Image.open(tmp_path / "restored.png"))
-    np.testing.assert_array_equal(restored, page.model(np.asarray(Image.open(photo))))
+    download_is_what_the_model_makes_of(page, photo, tmp_path)
 
 
 def test_what_the_browser_cannot_show_is_downloaded(visit, tmp_path, make_photo):
