@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from unblur.data.manifest import read_manifest
 from unblur.evaluation.strata import NEARLY_SHARP, STRENGTH_BINS
-from unblur.explaining.conformal import calibrate, coverage, error_of, signs_of, traits_of
+from unblur.explaining.conformal import calibrate, coverage, error_of
 from unblur.explaining.pairs import Pair, answered
 from unblur.runtimes.pytorch import TorchRestorer
 
@@ -37,8 +37,7 @@ class Seen:
 
 def seen(pair: Pair) -> Seen:
     """Return what is seen of a pair."""
-    signs, traits = signs_of(pair.before, pair.after), traits_of(pair.before, pair.after)
-    return Seen(pair.row.source, pair.stratum, signs, traits, error_of(pair.after, pair.truth))
+    return Seen(pair.row.source, pair.stratum, pair.signs, pair.traits, error_of(pair.after, pair.truth))
 
 
 def halves(pairs: Sequence[Seen], level: float, seed: int, *, grouped: bool = True) -> dict[str, tuple[float, float]]:

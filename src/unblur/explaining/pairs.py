@@ -19,6 +19,7 @@ from unblur.evaluation.strata import NEARLY_SHARP, strength_bin
 from unblur.explaining.blur_map import from_correction, from_spectrum
 from unblur.explaining.conformal import (
     Calibration,
+    Traits,
     calibrate,
     coverage,
     error_of,
@@ -54,6 +55,16 @@ class Pair:
     def before(self) -> Field:
         """The frame that is restored."""
         return np.asarray(self.frames[self.reference])
+
+    @property
+    def signs(self) -> Field:
+        """What tells of errors, (SIGNS, H, W)."""
+        return signs_of(self.before, self.after)
+
+    @property
+    def traits(self) -> Traits:
+        """What tells whether it is nearly sharp, (TRAITS,)."""
+        return traits_of(self.before, self.after, from_correction(self.before, self.after))
 
     @property
     def stratum(self) -> str:
@@ -98,10 +109,10 @@ def nearly_sharp(restorer: "Restorer", pairs: Sequence[Pair], recipe: BlurRecipe
 
 def calibrated(pairs: Sequence[Pair], model_sha256: str, level: float) -> Calibration:
     """Return the bounds that hold on these pairs."""
-    signs = [signs_of(pair.before, pair.after) for pair in pairs]
+    signs = [pair.signs for pair in pairs]
     errors = [error_of(pair.after, pair.truth) for pair in pairs]
     scenes = [pair.row.scene for pair in pairs]
-    traits = [traits_of(pair.before, pair.after) for pair in pairs]
+    traits = [pair.traits for pair in pairs]
     sharp = [pair.stratum == NEARLY_SHARP for pair in pairs]
     return calibrate(signs, errors, scenes, traits, sharp, model_sha256=model_sha256, level=level)
 
@@ -110,7 +121,7 @@ def covered(calibration: Calibration, pairs: Sequence[Pair]) -> list[Coverage]:
     """Return what the bounds reach on other pairs: on all, then by stratum; each pair counts the same."""
     reached: dict[str, list[tuple[float, str]]] = {"all": []}
     for pair in pairs:
-        bound = calibration.bound(signs_of(pair.before, pair.after), traits_of(pair.before, pair.after))
+        bound = calibration.bound(pair.signs, pair.traits)
         share = coverage(bound, error_of(pair.after, pair.truth))
         for stratum in ("all", pair.stratum):
             reached.setdefault(stratum, []).append((share, pair.row.scene))

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from unblur.errors import UnblurError
 from unblur.explaining import blur_map, doubt, gallery, words
-from unblur.explaining.activations import border_ratio, features, tuning
+from unblur.explaining.activations import Tuning, border_ratio, features, tuning
 from unblur.explaining.attention import attention_maps
 from unblur.explaining.conformal import Calibration, signs_of, traits_of
-from unblur.explaining.explanation import Explanation
+from unblur.explaining.explanation import Explanation, Picture
 from unblur.explaining.fidelity import measure, trial_of
 from unblur.explaining.frames import frame_effects, strongest_frame
 from unblur.explaining.gradients import Map, contribution_area, diffusion_index
@@ -95,6 +95,7 @@ def explain_frames(
         asked,
         at=(inner.left + region.size // 2, inner.top + region.size // 2),
         methods=asked.methods or ("intervention",),
+        brief=True,
     )
     cut = as_floats(frames[:, near.rows, near.columns])
     found = _explained(restorer, cut, name, nearer, calibration=calibration, track=track)
@@ -138,8 +139,6 @@ def _explained(
     shown = gallery.photo_pictures(what, before, after, region)
     blur = blur_map.from_correction(before, after)
     spectrum = blur_map.from_spectrum(before)
-    if asked.whole:
-        shown += gallery.blur_pictures(what, blur, spectrum, region)
     shown += gallery.map_pictures(maps, fidelity, subject, before[place.rows, place.columns])
 
     around = window_around(region, AROUND if asked.whole else WINDOW, height, width)
@@ -152,18 +151,17 @@ def _explained(
     bound = (
         None
         if calibration is None
-        else calibration.bound(signs_of(before, after), traits_of(before, after))[around.rows, around.columns]
+        else calibration.bound(signs_of(before, after), traits_of(before, after, blur))[around.rows, around.columns]
     )
     shown += gallery.doubt_pictures(spread, near, inner, bound, level)
+    tunings: tuple[Tuning, ...] = ()
     if asked.whole:
+        shown += gallery.blur_pictures(what, blur, spectrum, region)
         shown += gallery.invented_picture(what, invented, region)
-    held = features(subject) if asked.whole else []
-    shown += gallery.feature_pictures(held)
-    looked = attention_maps(subject) if asked.whole else []
-    shown += gallery.attention_pictures(looked)
-    if held:
-        found["border_energy_ratio_of_first_block"] = border_ratio(held[0].energy)
-    found |= {f"attention_spread_{each.layer}": each.spread for each in looked}
+        inside, figures_inside = _network_pictures(subject)
+        shown += inside
+        found |= figures_inside
+        tunings = tuple(tuning(subject))
     if count > 1:
         found |= {f"lost_without_frame_{i}": effect for i, effect in enumerate(frame_effects(subject))}
 
@@ -202,7 +200,7 @@ def _explained(
         figures=figures,
         fidelity=tuple(fidelity.values()),
         pictures=tuple(shown),
-        tunings=tuple(tuning(subject)) if asked.whole else (),
+        tunings=tunings,
         notes=_notes(subject, restorer, calibration),
         maps=maps,
     )
@@ -220,7 +218,7 @@ def _maps(
     """Return the maps, what each is worth, and figures about them."""
     closer = {} if asked.whole else {"closer": CLOSER}
     reference = reference_of(subject, grid(*subject.side, ACROSS), ACROSS, **closer)
-    trial = trial_of(subject, reference, asked.seed, brief=asked.brief or not asked.whole) if asked.tests else None
+    trial = trial_of(subject, reference, asked.seed, brief=asked.brief) if asked.tests else None
     maps: dict[str, Map] = {}
     fidelity: dict[str, Fidelity] = {}
     figures: dict[str, float] = {}
@@ -233,6 +231,15 @@ def _maps(
         if trial is not None:
             fidelity[name] = measure(trial, name, made.map)
     return maps, fidelity, figures
+
+
+def _network_pictures(subject: Subject) -> tuple[list[Picture], dict[str, float]]:
+    """Return what the network holds of the window and where it looks, as pictures and figures."""
+    held, looked = features(subject), attention_maps(subject)
+    figures = {f"attention_spread_{each.layer}": each.spread for each in looked}
+    if held:
+        figures["border_energy_ratio_of_first_block"] = border_ratio(held[0].energy)
+    return [*gallery.feature_pictures(held), *gallery.attention_pictures(looked)], figures
 
 
 def _best(names: Sequence[str], fidelity: dict[str, Fidelity]) -> str:

@@ -57,8 +57,9 @@ def main(cfg: PipelineConfig) -> None:
         ["", "dB lost", "colour shift", "layers in int8", "kept"],
         rows,
     )
+    measured = [f"{folder}/*_sensitivity.png: which parts of the network eight bits hurt"]
     what_next(
-        f"{folder}/*_sensitivity.png: which parts of the network eight bits hurt",
+        *(measured if any(folder.glob("*_sensitivity.png")) else ()),
         "unblur export     write every model in every format; unblur benchmark says which is deployed",
         "unblur quantize quantize.max_lost_db=0.02     more parts stay in float",
     )
