@@ -1,12 +1,15 @@
 """What may be wrong in a restored picture: where turned inputs get other answers, and where detail is invented."""
 
 from collections.abc import Callable
+from itertools import product
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from unblur.explaining.subject import at_once
 
 Field = NDArray[np.float32]
 TILE = 32
@@ -19,16 +22,16 @@ def turned(restore: Callable[[Tensor], Tensor], inputs: Tensor) -> tuple[Field, 
     What the scene is does not depend on how it lies; where the answers differ, the network guesses. The spread is the
     standard deviation, root mean square over the colours, in units of white.
     """
-    answers = []
-    for quarter in range(4):
-        for mirrored in (False, True):
-            given = torch.rot90(inputs, quarter, (-2, -1))
-            given = given.flip(-1) if mirrored else given
-            with torch.no_grad():
-                answer = restore(given[None].contiguous())[0]
-            answer = answer.flip(-1) if mirrored else answer
-            answers.append(torch.rot90(answer, -quarter, (-2, -1)))
-    stacked = torch.stack(answers)  # (8, 3, h, w)
+
+    def answer(way: tuple[int, bool]) -> Tensor:
+        quarter, mirrored = way
+        given = torch.rot90(inputs, quarter, (-2, -1))
+        given = given.flip(-1) if mirrored else given
+        with torch.no_grad():
+            found = restore(given[None].contiguous())[0]
+        return torch.rot90(found.flip(-1) if mirrored else found, -quarter, (-2, -1))
+
+    stacked = torch.stack(at_once(answer, product(range(4), (False, True))))  # (8, 3, h, w)
     spread = stacked.var(dim=0, unbiased=False).mean(dim=0).sqrt()
     return stacked.mean(dim=0).permute(1, 2, 0).numpy(), spread.numpy()
 

@@ -10,7 +10,7 @@ from captum.attr import InputXGradient, IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unblur.explaining.subject import BLUR_SIGMA, Subject, blurred
+from unblur.explaining.subject import BLUR_SIGMA, Subject, at_once, blurred
 
 STEPS = (16, 32, 64, 128)  # along the path of blur
 MISSED = 0.01  # of what the map is to sum to
@@ -71,10 +71,11 @@ def _along_blur(subject: Subject, steps: int, gradients: dict[float, Tensor]) ->
     """Integrate in so many steps; `gradients` holds those that are known, by place from 0 to 1, and gets the others."""
     places = [step / steps for step in range(steps + 1)]
     path = [blurred(subject.window, BLUR_SIGMA * (1 - place)) for place in places]
+    unknown = [i for i, place in enumerate(places) if place not in gradients]
+    found = at_once(lambda i: _gradient(subject, path[i][None])[0], unknown)
+    gradients |= dict(zip((places[i] for i in unknown), found, strict=True))
     total = torch.zeros_like(subject.window)
     for i, place in enumerate(places):
-        if place not in gradients:
-            gradients[place] = _gradient(subject, path[i][None])[0]
         total += gradients[place] * (path[min(i + 1, steps)] - path[max(i - 1, 0)]) / 2
     return _summed(total)
 

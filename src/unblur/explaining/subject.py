@@ -1,7 +1,9 @@
 """What is explained: how much of a model's correction of a region remains when its input is changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -13,6 +15,9 @@ from unblur.explaining.region import Region
 
 BLUR_SIGMA = 8.0  # pixels: beyond the blur of most photographs, so that nothing is left to sharpen
 BATCH = 8  # windows at once
+
+G = TypeVar("G")
+M = TypeVar("M")
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,12 @@ class Subject:
 
     def scores(self, inputs: Tensor) -> NDArray[np.float64]:
         """Return `score` of any number of windows, a few at once and without gradients."""
-        with torch.no_grad():
-            found = [self.score(inputs[i : i + BATCH]) for i in range(0, len(inputs), BATCH)]
-        return torch.cat(found).double().numpy()
+
+        def score(batch: Tensor) -> Tensor:
+            with torch.no_grad():
+                return self.score(batch)
+
+        return torch.cat(at_once(score, torch.split(inputs, BATCH))).double().numpy()
 
     def without(self, masks: NDArray[np.float32]) -> Tensor:
         """Return windows (B, K, 3, h, w) in which the pixels of masks (B, h, w) or (B, K, h, w) are taken away."""
@@ -101,6 +109,22 @@ def restorer_of(network: nn.Module, frames: int, reference: int) -> Callable[[Te
         return restored[:, reference] if task == "video" else restored
 
     return restore
+
+
+def at_once(make: Callable[[G], M], given: Iterable[G]) -> list[M]:
+    """Return `make` of each, as many at a time as PyTorch has threads, each on a thread of its own.
+
+    The layers of a small window are too short to be shared out among threads; whole windows are not. And what is
+    computed on one thread is the same on any number of cores. `make` switches gradients off where it needs none:
+    that holds for a thread alone.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # which those of the pool begin with
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(make, given))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def blurred(window: Tensor, sigma: float) -> Tensor:
