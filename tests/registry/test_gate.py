@@ -199,9 +199,9 @@ def test_a_refused_candidate_is_judged_anew_by_rules_of_other_code(
     assert gate(project) == again
 
     for name in ("metrics/psnr.py", "registry/gate.py", "evaluation/bootstrap.py", "serving/app.py"):
-        before = judging._code_of_rules()
+        before = judging.code_of_rules()
         (copy / name).write_text((copy / name).read_text() + "\nMORE = 1\n")
-        assert (judging._code_of_rules() == before) is (name == "serving/app.py")
+        assert (judging.code_of_rules() == before) is (name == "serving/app.py")
 
 
 def test_a_verdict_of_an_unblur_that_knew_no_code_is_read_and_judged_anew(project: Any) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,9 @@ def test_a_champion_that_gains_too_little_on_new_pairs(project: Any, make_photo:
     assert "2 pairs of new" in told
 
 
-def test_what_waits_what_was_not_judged_and_how_old_the_champion_is(project: Any) -> None:
+def test_what_waits_what_was_not_judged_and_how_old_the_champion_is(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from unblur.config.tracking import tracking_client
     from unblur.registry.gate import run_gate
     from unblur.registry.promote import promote
@@ -187,6 +190,11 @@ def test_what_waits_what_was_not_judged_and_how_old_the_champion_is(project: Any
     assert unjudged(client, project.cfg, project.root) is not None
     run_gate(project.cfg, project.root)
     assert unjudged(client, project.cfg, project.root) is None
+    other = replace(project.cfg, gate=replace(project.cfg.gate, min_gain=-1.0))
+    assert unjudged(client, other, project.root) == "the gate's rules have changed since unblur v1 was judged"
+    with monkeypatch.context() as changed:
+        changed.setattr("unblur.registry.retraining.code_of_rules", lambda: "of another day")
+        assert unjudged(client, project.cfg, project.root) is not None
     found = waiting_version(client, "unblur")
     assert found is not None
     assert (found[0].number, found[1]) == (1, "none")

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from unblur.registry.retraining import Outcome
 
 DESCRIPTION = """Train where there is a reason to: new data, new code, another configuration, drift, a champion that is
-too old, or --seed. Without one it ends with "nothing to do". A new model becomes the candidate and goes through the
-gate (exit code 3: refused); with --propose, what was trained is pushed to the DVC remote, and the dvc.lock of what
-passed proposed as a branch and pull request. Nothing is promoted, and while a candidate waits for that, drift and age
-are no reason to train another. In a job of GitHub, the report goes to its summary, `result`, `version`, `branch`
-and `champion` to its outputs."""
+too old, other rules of the gate, or --seed. Without one it ends with "nothing to do". A new model becomes the
+candidate and goes through the gate (exit code 3: refused); with --propose, what was trained is pushed to the DVC
+remote, and the dvc.lock of what passed proposed as a branch and pull request. Nothing is promoted, and while a
+candidate waits for that, drift and age are no reason to train another. In a job of GitHub, the report goes to its
+summary, `result`, `version`, `branch` and `champion` to its outputs."""
 
 
 @command

@@ -164,11 +164,11 @@ def _subject(
         data_md5=data_version(root),
         pairs_sha256=sha256_file(manifest),
         rules=asdict(cfg.gate),
-        code=_code_of_rules(),
+        code=code_of_rules(),
     )
 
 
-def _code_of_rules() -> str:
+def code_of_rules() -> str:
     """Return the SHA-256 of the code that a verdict depends on, comments and docstrings left out."""
     sources = Sources()
     files = sorted(sources.reached(JUDGES, WITHOUT) | {GATE})

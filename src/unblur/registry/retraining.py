@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,10 @@ from unblur.errors import UnblurError
 from unblur.pipeline.stale import CODE
 from unblur.records.chosen import FILE as CHOSEN
 from unblur.records.chosen import read_chosen
+from unblur.registry.gate import code_of_rules
 from unblur.registry.ledger import read_ledger
 from unblur.registry.lineage import CONFIG
+from unblur.registry.record import find_record
 from unblur.registry.versions import CHALLENGER, CHAMPION, Version, find_by_sha256, read_aliases, read_version
 from unblur.safety.atomic import replacing
 from unblur.safety.hashing import sha256_file
@@ -124,12 +126,19 @@ def waiting_version(client: "MlflowClient", name: str) -> tuple[Version, str] | 
 
 @store_errors()
 def unjudged(client: "MlflowClient", cfg: PipelineConfig, root: Path) -> str | None:
-    """Say so if the model that dvc.lock stands for lies here and was never judged: a run was cut off before that."""
+    """Say so if the model that dvc.lock stands for lies here, and was never judged or by other rules than today's."""
     folder = root / cfg.paths.benchmark
     if not (folder / CHOSEN).is_file():
         return None
     version = find_by_sha256(client, cfg.registry.model_name, read_chosen(folder).sha256)
-    return None if version and "gate" in version.tags else "the model of dvc.lock was not judged by the gate yet"
+    try:
+        record = find_record(client, version, root / cfg.paths.registry) if version else None
+    except UnblurError:
+        return f"{version} was judged by another version of unblur"
+    if record is None:
+        return "the model of dvc.lock was not judged by the gate yet"  # or the run was cut off before that
+    changed = (record.subject.rules, record.subject.code) != (asdict(cfg.gate), code_of_rules())
+    return f"the gate's rules have changed since {version} was judged" if changed else None
 
 
 def data_changes(root: Path) -> str:
