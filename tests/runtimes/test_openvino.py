@@ -3,9 +3,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 from unblur.runtimes.graph_file import read_graph
-from unblur.runtimes.openvino import OpenVinoSession
+from unblur.runtimes.openvino import SIZES, OpenVinoSession
 
 CHILD = """
 import faulthandler, gc, os, signal, sys
@@ -33,12 +34,24 @@ def test_signals_are_handled_after_sessions_whose_lives_overlap(box_onnx):
     assert done.stdout == "handled\n"
 
 
-def test_threads_that_share_a_session_get_their_own_answers(box_onnx):
+def test_settled_inputs_get_the_same_answers_and_few_graphs_are_kept(box_onnx):
+    session = OpenVinoSession(read_graph(box_onnx()), 1)
+    rng = np.random.default_rng(0)
+    for shape in [(1, 3, 40, 56), (2, 3, 40, 56), (1, 3, 56, 40), (1, 3, 40, 56), (1, 3, 40, 56)]:
+        batch = rng.random(shape, np.float32)
+        found = session.run({"blur": batch}, settled=True)[0]
+        np.testing.assert_allclose(found, session.run({"blur": batch})[0], atol=1e-6)
+        assert len(session._settled) <= SIZES
+    assert list(session._settled) == [((1, 3, 56, 40),), ((1, 3, 40, 56),)]  # the one that came last is last
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_threads_that_share_a_session_get_their_own_answers(box_onnx, settled):
     session = OpenVinoSession(read_graph(box_onnx()), 1)
 
     def strangers(value):
         grey = np.full((1, 3, 64, 64), value, np.float32)
-        answers = [session.run({"blur": grey})[0][0, 0, 32, 32] for _ in range(300)]
+        answers = [session.run({"blur": grey}, settled=settled)[0][0, 0, 32, 32] for _ in range(300)]
         return sum(abs(answer - value) > 1e-3 for answer in answers)
 
     with ThreadPoolExecutor(3) as threads:

@@ -42,6 +42,15 @@ def test_tiles_are_as_large_for_the_model():
     assert max(max(size) for size in model.sizes) > 96
 
 
+def test_it_settles_where_its_model_does():
+    model = Brighter()
+    assert ReducedRestorer(model, 2).settled().restorer is model  # which knows of no such thing
+    model.settled = lambda: other
+    other = Brighter()
+    found = ReducedRestorer(model, 2).settled()
+    assert (found.restorer, found.reduction, found.name) == (other, 2, "brighter")
+
+
 def test_models_of_videos_are_refused():
     model = Brighter()
     model.task = "video"

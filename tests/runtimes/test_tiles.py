@@ -160,6 +160,27 @@ def test_every_tile_has_the_same_size_and_the_progress_counts_all_steps(make_pho
     assert len(seen) == seen[0][1] == len(plan_axis(150, 96, 16)) * len(plan_axis(217, 96, 16))
 
 
+class Settling:
+    """Adds 0.1, and 0.2 where it has settled."""
+
+    def __init__(self, added=0.1):
+        self.added = np.float32(added)
+
+    def settled(self):
+        return Settling(0.2)
+
+    def __call__(self, batch):
+        return batch + self.added
+
+
+@pytest.mark.parametrize(("width", "tiles", "added"), [(192, 5, 0.1), (224, 6, 0.2)])
+def test_where_there_are_many_tiles_the_runtime_settles_for_their_size(width, tiles, added):
+    image, steps = np.zeros((64, width, 3), np.float32), []
+    found = restore_tiled(Settling(), image, 64, 32, lambda items: steps.extend(items) or items)
+    assert len(steps) == tiles
+    np.testing.assert_allclose(found, added, atol=1e-6)
+
+
 def test_only_one_band_is_held_as_floats():
     import tracemalloc
 

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.runtimes.tiles import settled
+
 Images = NDArray[np.float32]  # (B, 3, H, W) in [0, 1]
 Run = Callable[[Images], Images]
 
@@ -84,7 +86,8 @@ def _graph(name: str, runtime: str, precision: str, kinds: tuple[str, ...]) -> R
 
 
 def in_sequences(run: Run, task: str) -> Run:
-    """Return a run on images as one on clips or bursts of FRAMES times the image, where the task asks for them."""
+    """Return a run on images, of which many have the same size; where the task asks for it, on FRAMES times each."""
+    run = settled(run)
     if task == "image":
         return run
     return lambda images: run(np.repeat(images[:, None], FRAMES, axis=1))

@@ -53,7 +53,7 @@ class Recorder:
         self.inputs, self.notes, self.floats = session.inputs, session.notes, session.floats
         self.seen: list[Inputs] = []
 
-    def run(self, values: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    def run(self, values: Mapping[str, NDArray[Any]], *, settled: bool = False) -> list[NDArray[Any]]:
         """Run the graph."""
         self.seen.append(dict(values))
-        return self._session.run(values)
+        return self._session.run(values, settled=settled)

@@ -32,7 +32,7 @@ from unblur.restoring.video_streams import (
 )
 from unblur.runtimes.guard import Broken, describe, mend_batch
 from unblur.runtimes.restorer import Restorer, StreamRestorer
-from unblur.runtimes.tiles import restore_tiled
+from unblur.runtimes.tiles import restore_tiled, settled
 from unblur.safety.atomic import replacing
 from unblur.safety.videos import check_video_header, main_track, open_video
 
@@ -219,6 +219,7 @@ def _restored(
             mended, broken = mend_batch(waiting.popleft(), frame) if guard else (frame, [])
             yield _as_integers(np.clip(mended[0], 0, 1), kind()), broken
         return
+    restorer = settled(restorer)
     for frame in frames:
         found: list[Broken] = []
         pixels = _as_integers(frame[0], kind())

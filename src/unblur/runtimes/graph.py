@@ -1,5 +1,6 @@
 """Restores with a graph that some runtime runs: images and bursts at once, video frame by frame."""
 
+import copy
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -21,13 +22,21 @@ class GraphRestorer:
 
     def __init__(self, session: Session, name: str, sha256: str) -> None:
         self.name, self.sha256 = name, sha256
-        self._session = session
+        self._session, self._is_settled = session, False
         self._input, self.task = self._checked_input()
+
+    def settled(self) -> "GraphRestorer":
+        """Return the same for inputs of which many have the same size (see `Session.run`)."""
+        other = copy.copy(self)
+        other._is_settled = True
+        return other
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, 3, H, W) float32 in [0, 1], or the first shot of bursts (B, K, 3, H, W)."""
         try:
-            restored: NDArray[np.float32] = self._session.run({self._input: np.ascontiguousarray(batch)})[0]
+            restored: NDArray[np.float32] = self._session.run(
+                {self._input: np.ascontiguousarray(batch)}, settled=self._is_settled
+            )[0]
         except SessionError as error:
             msg = f"{self.name}: fails on an input of {batch.shape} ({error}); try a smaller --tile"
             raise UnblurError(msg) from error

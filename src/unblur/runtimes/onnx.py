@@ -48,8 +48,8 @@ class OnnxSession:
         self.floats = all(each.type in {"tensor(float)", "tensor(bool)"} for each in found)
         self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
 
-    def run(self, values: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Return the outputs, in the graph's order."""
+    def run(self, values: Mapping[str, NDArray[Any]], *, settled: bool = False) -> list[NDArray[Any]]:
+        """Return the outputs, in the graph's order; free sizes cost nothing here, so `settled` changes nothing."""
         try:
             return list(self._session.run(None, dict(values)))
         except RUN_ERRORS as error:

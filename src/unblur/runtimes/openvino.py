@@ -1,6 +1,7 @@
 """Runs a graph with OpenVINO on the CPU; needs neither PyTorch nor MLflow."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from unblur.runtimes.graph_file import GraphFile
 from unblur.runtimes.session import SessionError, Shape
 
+SIZES = 2  # a photograph's and, turned, another's
 NOTES = "unblur"  # of the runtime information in an .xml, where the notes of an ONNX file go
 
 
@@ -19,14 +21,15 @@ class OpenVinoSession:
     """An .onnx file, or an .xml beside its .bin (see `Session`); threads that share it take turns."""
 
     def __init__(self, file: GraphFile, threads: int | None, precision: str = "f32") -> None:
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        self._settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if threads:
-            settings["INFERENCE_NUM_THREADS"] = threads
+            self._settings["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = _read(file)
-            self._request = openvino_core().compile_model(model, "CPU", settings).create_infer_request()
+            self._model = model = _read(file)
+            self._request = self._compiled(model)
         except RuntimeError as error:
             raise SessionError(error) from error
+        self._settled: OrderedDict[tuple[Shape, ...], openvino.InferRequest] = OrderedDict()
         self._turn = threading.Lock()
         self.inputs: Mapping[str, Shape] = {
             each.get_any_name(): tuple(None if size.is_dynamic else size.get_length() for size in each.partial_shape)
@@ -36,14 +39,33 @@ class OpenVinoSession:
         self.floats = kinds <= {"f32", "boolean"}
         self.notes: Mapping[str, str] = _notes(model, file)
 
-    def run(self, values: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Return the outputs, in the graph's order."""
+    def run(self, values: Mapping[str, NDArray[Any]], *, settled: bool = False) -> list[NDArray[Any]]:
+        """Return the outputs, in the graph's order; `settled` inputs by a graph compiled for their sizes alone.
+
+        That graph is up to 1.5 times as quick: with free sizes OpenVINO copies features to turn axes that already lie
+        right. It takes about a second and a half to compile, and is kept for the SIZES that came last.
+        """
         with self._turn:  # the outputs are the request's own: another thread's answer would overwrite them
             try:
-                self._request.infer(dict(values))
+                request = self._of_sizes(values) if settled else self._request
+                request.infer(dict(values))
             except RuntimeError as error:
                 raise SessionError(error) from error
-            return [np.array(tensor.data) for tensor in self._request.output_tensors]
+            return [np.array(tensor.data) for tensor in request.output_tensors]
+
+    def _of_sizes(self, values: Mapping[str, NDArray[Any]]) -> openvino.InferRequest:
+        sizes = tuple(value.shape for value in values.values())
+        if sizes not in self._settled:
+            if len(self._settled) == SIZES:
+                self._settled.popitem(last=False)
+            model = self._model.clone()
+            model.reshape({name: list(value.shape) for name, value in values.items()})
+            self._settled[sizes] = self._compiled(model)
+        self._settled.move_to_end(sizes)
+        return self._settled[sizes]
+
+    def _compiled(self, model: openvino.Model) -> openvino.InferRequest:
+        return openvino_core().compile_model(model, "CPU", self._settings).create_infer_request()
 
 
 @cache

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.runtimes.restorer import Restorer
+from unblur.runtimes.tiles import settled
 
 
 class ReducedRestorer:
@@ -29,6 +30,10 @@ class ReducedRestorer:
             raise UnblurError(msg)
         self.restorer, self.reduction = restorer, reduction
         self.name, self.sha256, self.task = restorer.name, restorer.sha256, restorer.task
+
+    def settled(self) -> "ReducedRestorer":
+        """Return the same for inputs of which many have the same size."""
+        return ReducedRestorer(settled(self.restorer), self.reduction)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, 3, H, W) float32 RGB in [0, 1]; any H and W from 1 on."""

@@ -25,8 +25,13 @@ class Session(Protocol):
     notes: Mapping[str, str]
     floats: bool
 
-    def run(self, values: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    def run(self, values: Mapping[str, NDArray[Any]], *, settled: bool = False) -> list[NDArray[Any]]:
         """Return the outputs, in the graph's order.
+
+        Args:
+            values: of the inputs, by name.
+            settled: inputs of these sizes come many times, so it pays to prepare for them alone. In bfloat16 that
+                rounds elsewhere.
 
         Raises:
             SessionError: the runtime cannot compute this.

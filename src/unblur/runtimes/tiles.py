@@ -15,12 +15,16 @@ T = TypeVar("T")
 Track = Callable[[Sequence[T]], Iterable[T]]
 Pixel = TypeVar("Pixel", bound=np.generic)
 Batch = NDArray[np.float32]
+R = TypeVar("R", bound=Callable[[Batch], Batch])
 
 NOT_FINITE = "the model returned values that are not finite; its weights or its precision are broken"
 
 ALIGNMENT = 16
 """Tiles start at multiples of this many pixels, so that networks with up to four halvings see the grid that they would
 see on the whole image. Without it even a purely convolutional U-Net differs between tiles and the whole."""
+
+MANY = 6
+"""Tiles of one image for which it pays to prepare the runtime for their size (see `settled`)."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ def restore_tiled(
     overlap *= reduction
     rows = plan_axis(height, highest, overlap, alignment)
     columns = plan_axis(width, widest, overlap, alignment)
+    if len(rows) * len(columns) >= MANY:
+        restorer = settled(restorer)
     groups = [columns[i : i + batch_size] for i in range(0, len(columns), batch_size)]
     following = [row.keep_start for row in rows[1:]] + [height]
 
@@ -120,6 +126,16 @@ def restore_tiled(
     if broken is not None and not finite:
         raise UnblurError(NOT_FINITE)
     return result
+
+
+def settled(restorer: R) -> R:
+    """Return the restorer made for inputs of which many have the same size, where its runtime can be; else itself.
+
+    With OpenVINO that is up to 1.5 times as quick. In bfloat16 it rounds elsewhere, so whether a restorer is settled
+    goes by the image alone: the same image, the same bytes.
+    """
+    made: R = getattr(restorer, "settled", lambda: restorer)()
+    return made
 
 
 def thrown_away(overlap: int) -> int:
