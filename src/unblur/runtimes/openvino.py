@@ -26,9 +26,9 @@ class OpenVinoSession:
             self._settings["INFERENCE_NUM_THREADS"] = threads
         try:
             self._model = model = _read(file)
-            self._request = self._compiled(model)
         except RuntimeError as error:
             raise SessionError(error) from error
+        self._request: openvino.InferRequest | None = None  # of any sizes; each is compiled when it is asked for
         self._settled: OrderedDict[tuple[Shape, ...], openvino.InferRequest] = OrderedDict()
         self._turn = threading.Lock()
         self.inputs: Mapping[str, Shape] = {
@@ -47,11 +47,16 @@ class OpenVinoSession:
         """
         with self._turn:  # the outputs are the request's own: another thread's answer would overwrite them
             try:
-                request = self._of_sizes(values) if settled else self._request
+                request = self._of_sizes(values) if settled else self._of_any_size()
                 request.infer(dict(values))
             except RuntimeError as error:
                 raise SessionError(error) from error
             return [np.array(tensor.data) for tensor in request.output_tensors]
+
+    def _of_any_size(self) -> openvino.InferRequest:
+        if self._request is None:
+            self._request = self._compiled(self._model)
+        return self._request
 
     def _of_sizes(self, values: Mapping[str, NDArray[Any]]) -> openvino.InferRequest:
         sizes = tuple(value.shape for value in values.values())
