@@ -173,11 +173,11 @@ class Settling:
         return batch + self.added
 
 
-@pytest.mark.parametrize(("width", "tiles", "added"), [(192, 5, 0.1), (224, 6, 0.2)])
-def test_where_there_are_many_tiles_the_runtime_settles_for_their_size(width, tiles, added):
-    image, steps = np.zeros((64, width, 3), np.float32), []
-    found = restore_tiled(Settling(), image, 64, 32, lambda items: steps.extend(items) or items)
-    assert len(steps) == tiles
+@pytest.mark.parametrize(("width", "reduction", "added"), [(799, 1, 0.1), (800, 1, 0.2), (800, 2, 0.1)])
+def test_for_a_large_image_the_runtime_settles(width, reduction, added):
+    restorer = Settling()
+    restorer.reduction = reduction
+    found = restore_tiled(restorer, np.zeros((1000, width, 3), np.float32))
     np.testing.assert_allclose(found, added, atol=1e-6)
 
 

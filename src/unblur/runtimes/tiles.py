@@ -23,8 +23,8 @@ ALIGNMENT = 16
 """Tiles start at multiples of this many pixels, so that networks with up to four halvings see the grid that they would
 see on the whole image. Without it even a purely convolutional U-Net differs between tiles and the whole."""
 
-MANY = 6
-"""Tiles of one image for which it pays to prepare the runtime for their size (see `settled`)."""
+MANY_PIXELS = 800_000
+"""Of an image, as the network sees it: from so many on it pays to prepare the runtime for its size (see `settled`)."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def restore_tiled(
     overlap *= reduction
     rows = plan_axis(height, highest, overlap, alignment)
     columns = plan_axis(width, widest, overlap, alignment)
-    if len(rows) * len(columns) >= MANY:
+    if height * width >= MANY_PIXELS * reduction**2:
         restorer = settled(restorer)
     groups = [columns[i : i + batch_size] for i in range(0, len(columns), batch_size)]
     following = [row.keep_start for row in rows[1:]] + [height]
