@@ -26,7 +26,7 @@ from unblur.metrics.profiles import get_profile
 from unblur.records.files import write_table
 from unblur.records.scores import BLURRED
 from unblur.runtimes.restorer import Restorer
-from unblur.runtimes.tiles import restore_tiled
+from unblur.runtimes.tiles import made_for, restore_tiled
 from unblur.safety.atomic import replacing
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]
@@ -89,7 +89,7 @@ def score_pairs(
 
     def restore(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         if not tile:
-            return restorer(batch)
+            return made_for(restorer, *batch.shape[-2:])(batch)
         whole = np.ascontiguousarray(batch[0].transpose(1, 2, 0))
         return restore_tiled(restorer, whole, tile, overlap).transpose(2, 0, 1)[None]
 

@@ -94,8 +94,7 @@ def restore_tiled(
     overlap *= reduction
     rows = plan_axis(height, highest, overlap, alignment)
     columns = plan_axis(width, widest, overlap, alignment)
-    if height * width >= MANY_PIXELS * reduction**2:
-        restorer = settled(restorer)
+    restorer = made_for(restorer, height, width)
     groups = [columns[i : i + batch_size] for i in range(0, len(columns), batch_size)]
     following = [row.keep_start for row in rows[1:]] + [height]
 
@@ -136,6 +135,12 @@ def settled(restorer: R) -> R:
     """
     made: R = getattr(restorer, "settled", lambda: restorer)()
     return made
+
+
+def made_for(restorer: R, height: int, width: int) -> R:
+    """Return the restorer settled, if an image of this size is large enough for that to pay."""
+    reduction = getattr(restorer, "reduction", 1)
+    return settled(restorer) if height * width >= MANY_PIXELS * reduction**2 else restorer
 
 
 def thrown_away(overlap: int) -> int:
