@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.explaining.gradients import Map
-from unblur.explaining.subject import BATCH, Subject
+from unblur.explaining.subject import Subject
 
 FEATHER = 0.15  # of a block's side: its border is soft, as a hard edge would be detail of its own
 
@@ -49,8 +49,7 @@ def soft(labels: NDArray[np.int32], sigma: float) -> Blocks:
 
 def exhaustive(subject: Subject, blocks: Blocks) -> NDArray[np.float64]:
     """Return (N,): what the score loses when a block is taken away, for every block; below 0 it gains."""
-    groups = [blocks.masks[i : i + BATCH] for i in range(0, len(blocks.masks), BATCH)]
-    return np.concatenate([subject.whole - subject.scores(subject.without(group)) for group in groups])
+    return subject.whole - subject.scores(subject.without(blocks.masks))
 
 
 def refined(

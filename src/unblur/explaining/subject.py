@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from unblur.explaining.region import Region
 
 BLUR_SIGMA = 8.0  # pixels: beyond the blur of most photographs, so that nothing is left to sharpen
-BATCH = 8  # windows at once
+BATCH = 8  # windows at once, of those that share their layers out among threads
+FEW = 2  # of those that have a thread of their own; of one alone PyTorch computes convolutions in a slower way
 
 G = TypeVar("G")
 M = TypeVar("M")
@@ -61,7 +62,7 @@ class Subject:
             with torch.no_grad():
                 return self.score(batch)
 
-        return torch.cat(at_once(score, torch.split(inputs, BATCH))).double().numpy()
+        return torch.cat(at_once(score, torch.split(inputs, FEW))).double().numpy()
 
     def without(self, masks: NDArray[np.float32]) -> Tensor:
         """Return windows (B, K, 3, h, w) in which the pixels of masks (B, h, w) or (B, K, h, w) are taken away."""
