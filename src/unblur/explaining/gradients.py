@@ -10,7 +10,7 @@ from captum.attr import InputXGradient, IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unblur.explaining.subject import BLUR_SIGMA, Subject, at_once, blurred
+from unblur.explaining.subject import BLUR_SIGMA, FEW, Subject, at_once, blurred
 
 STEPS = (16, 32, 64, 128)  # along the path of blur
 MISSED = 0.01  # of what the map is to sum to
@@ -72,8 +72,10 @@ def _along_blur(subject: Subject, steps: int, gradients: dict[float, Tensor]) ->
     places = [step / steps for step in range(steps + 1)]
     path = [blurred(subject.window, BLUR_SIGMA * (1 - place)) for place in places]
     unknown = [i for i, place in enumerate(places) if place not in gradients]
-    found = at_once(lambda i: _gradient(subject, path[i][None])[0], unknown)
-    gradients |= dict(zip((places[i] for i in unknown), found, strict=True))
+    if unknown:
+        few = torch.split(torch.stack([path[i] for i in unknown]), FEW)
+        found = torch.cat(at_once(lambda inputs: _gradient(subject, inputs), few))
+        gradients |= dict(zip((places[i] for i in unknown), found, strict=True))
     total = torch.zeros_like(subject.window)
     for i, place in enumerate(places):
         total += gradients[place] * (path[min(i + 1, steps)] - path[max(i - 1, 0)]) / 2

@@ -24,7 +24,7 @@ from unblur.explaining.region import SIZE, WINDOW, Region, most_corrected, regio
 from unblur.explaining.subject import Subject, restorer_of, subject_of
 from unblur.images.channels import as_floats
 from unblur.records.explanation import Fidelity
-from unblur.runtimes.tiles import restore_tiled
+from unblur.runtimes.tiles import restore_tiled, settled
 
 if TYPE_CHECKING:
     from unblur.runtimes.restorer import Restorer
@@ -277,10 +277,11 @@ def _whole(restore: Callable[[Tensor], Tensor], frames: Field) -> Field:
 
 def _called(restorer: "Restorer", reference: int) -> Callable[[Tensor], Tensor]:
     """Return a restorer of any runtime as a function of tensors (B, K, 3, h, w) -> (B, 3, h, w)."""
+    of_windows = settled(restorer)
 
     def restore(inputs: Tensor) -> Tensor:
         given = inputs[:, 0] if restorer.task == "image" else inputs
-        restored = torch.from_numpy(np.ascontiguousarray(restorer(given.contiguous().numpy())))
+        restored = torch.from_numpy(np.ascontiguousarray(of_windows(given.contiguous().numpy())))
         return restored[:, reference] if restorer.task == "video" else restored
 
     return restore
