@@ -93,7 +93,7 @@ def score_pairs(
         whole = np.ascontiguousarray(batch[0].transpose(1, 2, 0))
         return restore_tiled(restorer, whole, tile, overlap).transpose(2, 0, 1)[None]
 
-    scores = []
+    scores: list[PairScore] = []
     for name, entry in track(list(zip(names, entries, strict=True))):
         before, truth = (read_rgb(root / file) for file in (entry.blur, entry.sharp) if file is not None)
         refuse_turned(f"{root / str(entry.blur)}", before, truth, CheckConfig())
