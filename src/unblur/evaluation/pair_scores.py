@@ -102,7 +102,7 @@ def score_pairs(
             msg = f"{root / str(entry.blur)}: differs from {entry.sharp} in size ({sizes}); crop both alike"
             raise UnblurError(msg)
         blurred, sharp = as_planes(before)[None], as_planes(truth)[None]
-        if not scores:
+        if not scores and made_for(restorer, *blurred.shape[-2:]) is not restorer:
             restore(blurred)  # what a runtime prepares for the first picture is in none's seconds
         start = time.perf_counter()
         restored = restore_checked(restorer.name, restore, name, blurred)

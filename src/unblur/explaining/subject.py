@@ -115,9 +115,9 @@ def restorer_of(network: nn.Module, frames: int, reference: int) -> Callable[[Te
 def at_once(make: Callable[[G], M], given: Iterable[G]) -> list[M]:
     """Return `make` of each, as many at a time as PyTorch has threads, each on a thread of its own.
 
-    The layers of a small window are too short to be shared out among threads; whole windows are not. And what is
-    computed on one thread is the same on any number of cores. `make` switches gradients off where it needs none:
-    that holds for a thread alone.
+    Threads that share a layer out wait for each other at its end: on cores that other work uses that takes ten times
+    as long, on quiet ones no less. And what is computed on one thread is the same on any number of cores. `make`
+    switches gradients off where it needs none: that holds for a thread alone.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # which those of the pool begin with
