@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -195,6 +196,9 @@ def test_what_waits_what_was_not_judged_and_how_old_the_champion_is(
     with monkeypatch.context() as changed:
         changed.setattr("unblur.registry.retraining.code_of_rules", lambda: "of another day")
         assert unjudged(client, project.cfg, project.root) is not None
+    with monkeypatch.context() as changed:
+        changed.setattr("unblur.registry.retraining.find_record", Mock(side_effect=UnblurError("of another form")))
+        assert unjudged(client, project.cfg, project.root) == "unblur v1 was judged by another version of unblur"
     found = waiting_version(client, "unblur")
     assert found is not None
     assert (found[0].number, found[1]) == (1, "none")
