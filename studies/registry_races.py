@@ -1,12 +1,15 @@
-"""Many processes move one champion of one store, and some of them are killed: is the ledger the whole truth?
+r"""Many processes move one champion of one store, and some of them are killed: is the ledger the whole truth?
 
 Each worker promotes a version that is not the champion, or rolls back, by the calls that `unblur promote` and `unblur
-rollback` make; at random the parent ends one with SIGKILL and starts another, and with --server it kills and starts
-MLflow's server too. In the end the versions of the ledger alone have to tell one order of moves, each beginning where
-the one before has ended; every move that a worker was told of has to be in it once, and none that was refused.
+rollback` make; at random the parent ends one with SIGKILL and starts another. With --server it kills and starts
+MLflow's server too; with --outage it runs a command now and then, such as one that stops the database and starts it. In
+the end the versions of the ledger alone have to tell one order of moves, each beginning where the one before has ended;
+every move that a worker was told of has to be in it once, and none that was refused.
 
     python studies/registry_races.py --moves 10000
     python studies/registry_races.py --moves 1000 --store postgresql://... --server --restart-every 20
+    python studies/registry_races.py --store postgresql://... --restart-every 60 --outage \
+        "ops/stack.sh stop postgresql; ops/stack.sh start postgresql"
 
 The store is a new SQLite file, or the empty database that --store names. How fast a move is where nobody disturbs it:
 
@@ -54,7 +57,8 @@ def main() -> None:
     parser.add_argument("--kill-every", type=float, default=2.0, metavar="SECONDS")
     parser.add_argument("--store", metavar="ADDRESS", help="default: a SQLite file of its own")
     parser.add_argument("--server", action="store_true", help="put MLflow's server before the store")
-    parser.add_argument("--restart-every", type=float, default=20.0, metavar="SECONDS", help="the server")
+    parser.add_argument("--restart-every", type=float, default=20.0, metavar="SECONDS", help="the server, or --outage")
+    parser.add_argument("--outage", metavar="COMMAND", help="of a shell, which takes the store away and brings it back")
     options = parser.parse_args()
     patience.PATIENCE_SECONDS = 300.0  # (what each worker, a fork of this process, finds)
     with tempfile.TemporaryDirectory(prefix="unblur-races-") as folder:
@@ -66,7 +70,7 @@ def main() -> None:
             sys.exit("the store could not be laid out")
         began, used = time.time(), core_seconds()
         try:
-            counts = race(root, options, server)
+            counts = race(root, options, Outages(server, options.restart_every) if server else Command(options))
             figures = {"seconds": round(time.time() - began, 1), "core seconds": round(core_seconds() - used, 1)}
             report(root, {**counts, **figures})
         finally:
@@ -165,6 +169,29 @@ class Outages:
             self.start_at, self.kill_at = 0.0, 0.0
 
 
+class Command:
+    """Runs --outage now and then, if there is one; the next is counted from where it has ended."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Begin with a store that answers."""
+        self.command, self.every, self.killed = options.outage, options.restart_every, 0
+        self.running: subprocess.Popen | None = None
+        self.next = time.time() + self.every
+
+    def look(self) -> None:
+        """Do what it is time for."""
+        if self.running and self.running.poll() is not None:
+            self.running, self.next = None, time.time() + random.uniform(0.5, 1.5) * self.every
+        if self.command and not self.running and time.time() > self.next:
+            self.running = subprocess.Popen(self.command, shell=True, stdout=subprocess.DEVNULL)
+            self.killed += 1
+
+    def end(self) -> None:
+        """Leave the store running."""
+        if self.running:
+            self.running.wait()
+
+
 def lay_out(root: Path) -> None:
     """Make the versions, the first of which is champion."""
     client = tracking_client()
@@ -214,14 +241,13 @@ def attempt(ledger: Ledger, why: str) -> bool:
     return move(ledger, line(action, before, to, why), read_version(ledger.client, NAME, to)) is not None
 
 
-def race(root: Path, options: argparse.Namespace, server: Server | None) -> dict[str, object]:
-    """Keep so many workers at work, kill one now and then, and the server; return how often.
+def race(root: Path, options: argparse.Namespace, outages: Outages | Command) -> dict[str, object]:
+    """Keep so many workers at work, kill one now and then, and the store; return how often.
 
-    Both go on until the first worker finds enough moves; workers are killed while the server is away, too.
+    Both go on until the first worker finds enough moves; workers are killed while the store is away, too.
     """
     until, killed, failed = time.time() + options.seconds, 0, []
     next_kill = time.time() + 3 * options.kill_every
-    outages = Outages(server, options.restart_every) if server else None
     workers = {fork(work, root, options.moves, until) for _ in range(options.processes)}
     enough = False
     try:
@@ -243,15 +269,14 @@ def race(root: Path, options: argparse.Namespace, server: Server | None) -> dict
                     enough = True
                 else:
                     enough = True
-            if outages and not enough:
-                outages.look()
-            elif outages:
+            if enough:
                 outages.end()
+            else:
+                outages.look()
     finally:
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
-    servers = outages.killed if outages else 0
-    return {"killed": killed, "servers killed": servers, "workers that have failed": failed}
+    return {"killed": killed, "times the store was away": outages.killed, "workers that have failed": failed}
 
 
 def report(root: Path, figures: dict[str, object]) -> None:

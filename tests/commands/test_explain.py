@@ -63,7 +63,9 @@ def test_the_page_stands_by_itself(photo, model, tmp_path):
     assert content["region"] == {"left": 32, "top": 22, "size": 16}
     with (out / "fidelity.csv").open() as stream:
         rows = {row["map"]: row for row in csv.DictReader(stream)}
-    assert set(rows) == {"lam", "integrated_gradients", "input_gradients", "occlusion", "lime", "intervention"}
+    by_gradients = {"lam", "grouped_gradients", "integrated_gradients", "input_gradients"}
+    assert set(rows) == {*by_gradients, "occlusion", "lime", "intervention"}
+    assert float(rows["grouped_gradients"]["completeness_error"]) < 0.1
     for name, row in rows.items():
         assert (out / f"map_{name}.png").is_file()
         assert page.count(f"failed: {row['failed']}") >= 2 if row["failed"] else row["failed"] == ""

@@ -80,7 +80,7 @@ def test_each_kind_is_covered_where_traits_tell_them_apart(apart):
 def test_traits_tell_blur_and_the_size_of_the_correction(make_photo):
     photo = make_photo(128, 128).astype(np.float32) / 255
     soft = cv2.GaussianBlur(photo, (0, 0), 2.0)
-    known, other = (traits_of(before, photo, from_correction(before, photo)) for before in (soft, photo))
+    known, other = (traits_of(before, photo, from_correction(before, photo).typical) for before in (soft, photo))
     assert np.exp(known[0]) == pytest.approx(0.1 + 2 * np.sqrt(12), rel=0.4)  # the extent whose deviation is 2 pixels
     assert other[0] < np.log(0.2)  # nothing was corrected
     assert known[1] > other[1]

@@ -1,12 +1,14 @@
 """A true map passes, an arbitrary one fails, and one that does not depend on the model is caught."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unblur.errors import UnblurError
+from unblur.explaining.blocks import grid
 from unblur.explaining.fidelity import agreement, failures, measure, shuffled, trial_of
 from unblur.explaining.gradients import integrated_gradients, local_attribution
-from unblur.explaining.intervention import grid
 from unblur.explaining.methods import METHODS, Made, chosen, reference_of
 
 
@@ -26,8 +28,7 @@ def test_a_true_map_passes_and_an_arbitrary_one_fails(trial, monkeypatch):
     def arbitrary(subject, reference, seed):
         return Made(np.random.default_rng(seed).normal(size=(1, 96, 96)))
 
-    method = METHODS["lam"]
-    monkeypatch.setitem(METHODS, "lam", type(method)(method.title, method.about, arbitrary, True, True))
+    monkeypatch.setitem(METHODS, "lam", replace(METHODS["lam"], make=arbitrary))
     row = measure(trial, "lam", arbitrary(trial.subject, None, 0).map)
     assert row.rank_correlation < 0.5
     assert {"does not add up", "disagrees with intervention", "unstable"} <= set(row.failed.split(", "))
@@ -37,11 +38,21 @@ def test_a_map_of_the_picture_alone_is_the_same_with_shuffled_weights(trial, mon
     def edges(subject, reference, seed):
         return Made(np.abs(np.diff(subject.window.numpy().mean(axis=1), axis=2, append=0)))
 
-    method = METHODS["occlusion"]
-    monkeypatch.setitem(METHODS, "occlusion", type(method)(method.title, method.about, edges))
+    monkeypatch.setitem(METHODS, "occlusion", replace(METHODS["occlusion"], make=edges))
     row = measure(trial, "occlusion", edges(trial.subject, None, 0).map)
     assert row.unchanged == pytest.approx(1)
     assert "the same with shuffled weights" in failures(row)
+
+
+def test_a_brief_trial_asks_of_half_of_the_blocks(subject):
+    reference = reference_of(subject, grid(96, 96, 8), 8)
+    brief, full = (trial_of(subject, reference, brief=brief) for brief in (True, False))
+    assert full.places.tolist() == list(range(64))
+    assert brief.places.reshape(4, 8)[0].tolist() == [0, 2, 4, 6, 9, 11, 13, 15]
+    found = METHODS["intervention"].make(subject, reference, 0).map
+    rows = [measure(trial, "intervention", found) for trial in (brief, full)]
+    assert [row.failed for row in rows] == ["", ""]
+    assert rows[0].stability > 0.9
 
 
 def test_shuffling_keeps_values_and_leaves_the_network_alone(network):
@@ -59,8 +70,6 @@ def test_maps_agree_with_themselves(subject):
 
 
 def test_a_map_by_gradients_of_a_model_without_them_is_refused(subject):
-    from dataclasses import replace
-
     blind = replace(subject, network=None)
     assert chosen(None, blind, "box") == ["occlusion", "lime", "intervention"]
     with pytest.raises(UnblurError, match=r"box: has no gradients, which lam needs; take occlusion, lime"):

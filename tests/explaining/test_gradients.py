@@ -6,17 +6,24 @@ import torch
 from torch import nn
 
 from unblur.explaining import gradients
+from unblur.explaining.blocks import grid
 from unblur.explaining.gradients import (
     MISSED,
     contribution_area,
     diffusion_index,
+    grouped_gradients,
     input_gradients,
     integrated_gradients,
     local_attribution,
 )
+from unblur.explaining.intervention import exhaustive
 
 
-@pytest.mark.parametrize("method", [input_gradients, integrated_gradients, local_attribution])
+def in_groups(subject):
+    return grouped_gradients(subject, grid(*subject.side, 8).scattered(8))
+
+
+@pytest.mark.parametrize("method", [input_gradients, integrated_gradients, local_attribution, in_groups])
 def test_a_linear_network_is_attributed_exactly(method, subject):
     inputs = subject.window[None].clone().requires_grad_()
     (gradient,) = torch.autograd.grad(subject.score(inputs).sum(), inputs)
@@ -67,6 +74,32 @@ def test_steps_are_added_until_the_map_sums_up(network, subject, monkeypatch):
     assert missed() <= MISSED
     monkeypatch.setattr(gradients, "STEPS", (2,))
     assert missed() > MISSED  # so few are not enough
+
+
+class Twofold(nn.Module):
+    """Corrects a pixel by the detail there or at its mirror image, whichever is more: one does for the other."""
+
+    task = "image"
+
+    def forward(self, x):
+        detail = (x - x.mean(dim=(2, 3), keepdim=True)).abs().mean(dim=1, keepdim=True)
+        return x + 0.1 * torch.maximum(detail, detail.flip(3))
+
+
+def test_in_groups_a_block_counts_as_much_as_is_lost_without_it_alone(subject):
+    both = subject.of(Twofold())
+    blocks = grid(*subject.side, 8)
+    alone = exhaustive(both, blocks)
+    grouped, together = (
+        np.abs(blocks.sums(found) - alone).mean() for found in (in_groups(both), integrated_gradients(both))
+    )
+    assert grouped < 0.5 * together
+
+
+def test_in_groups_each_sums_to_what_is_lost_without_it(network, subject):
+    curved, groups = subject.of(Saturating(network)), grid(*subject.side, 8).scattered(8)
+    lost = exhaustive(curved, groups)
+    assert np.abs(groups.sums(grouped_gradients(curved, groups)) - lost).max() < 0.02 * np.abs(lost).max()
 
 
 def test_gradients_of_fewer_steps_are_used_again(subject, monkeypatch):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from unblur.explaining.blocks import grid
 from unblur.explaining.gradients import integrated_gradients
-from unblur.explaining.intervention import exhaustive, grid, refined
+from unblur.explaining.intervention import exhaustive, refined
 from unblur.explaining.superpixels import lime, occlusion, segments
 
 
@@ -12,6 +13,14 @@ def test_blocks_share_out_the_window():
     masks = grid(50, 70, 6).masks
     assert masks.shape == (36, 50, 70)
     assert np.abs(masks.sum(axis=0) - 1).max() < 1e-5
+
+
+def test_scattered_groups_share_out_the_blocks():
+    blocks = grid(64, 64, 8)
+    groups = blocks.scattered(8)
+    assert groups.masks.shape == (16, 64, 64)
+    assert np.abs(groups.masks.sum(axis=0) - 1).max() < 1e-5
+    assert np.abs(groups.masks[0] - blocks.masks[[0, 4, 32, 36]].sum(axis=0)).max() == 0
 
 
 def test_effects_are_the_sums_of_attributions(subject):

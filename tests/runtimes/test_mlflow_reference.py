@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from unblur.errors import LostFileError, UnblurError
-from unblur.runtimes.mlflow_reference import fetched_graph, is_mlflow_reference
+from unblur.errors import LostFileError, NoModelVersionError, UnblurError
+from unblur.runtimes import mlflow_reference
+from unblur.runtimes.mlflow_reference import fetched, fetched_graph, is_mlflow_reference
 from unblur.runtimes.restorer import load_restorer
 from unblur.safety.hashing import sha256_file
 
@@ -21,6 +22,34 @@ def test_without_a_store_the_answer_is_quick_and_makes_none(tmp_path, monkeypatc
     ):
         load_restorer("models:/unblur@champion")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "told"),
+    [
+        ("(psycopg.OperationalError) server closed the connection", NoModelVersionError, "does not answer"),
+        ("API request failed with error code 503", NoModelVersionError, "does not answer"),
+        ("HeadObject: 403 Forbidden", NoModelVersionError, "refuses this user"),
+        ("No such artifact: 'model.onnx'", LostFileError, "its stored file is gone"),
+    ],
+)
+def test_a_file_is_gone_only_where_the_store_says_so(tmp_path, monkeypatch, reason, error, told):
+    from mlflow.entities.model_registry import ModelVersion, ModelVersionTag
+    from mlflow.exceptions import MlflowException
+
+    class Client:
+        def get_model_version(self, name, number):
+            return ModelVersion(name, number, creation_timestamp=0, tags=[ModelVersionTag("model_sha256", "0" * 64)])
+
+    def download(artifact_uri, dst_path):
+        raise MlflowException(reason)
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / "mlflow.db").touch()
+    monkeypatch.setattr(mlflow_reference, "tracking_client", Client)
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", download)
+    with pytest.raises(error, match=told), fetched("models:/unblur/1"):
+        pass
 
 
 @pytest.mark.slow

@@ -65,8 +65,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
                         "seconds (default: the whole page, of the region that is corrected most)")  # fmt: skip
     parser.add_argument("--whole", action="store_true", help="with --at: the whole page, all maps, in minutes")
     parser.add_argument("--size", type=int, default=32, help="side of the region in pixels (default: %(default)s)")
-    parser.add_argument("--maps", metavar="A,B", help="lam, integrated_gradients, input_gradients, occlusion, lime, "
-                        "intervention (default: all that the model allows; with --at the last)")  # fmt: skip
+    parser.add_argument("--maps", metavar="A,B", help="lam, grouped_gradients, integrated_gradients, "
+                        "input_gradients, occlusion, lime, intervention (default: all that the model allows; with "
+                        "--at the last)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="leave the tests of the maps out")
     parser.add_argument("--frame", type=int, help="of a video or burst the frame that is explained, from 0")
     parser.add_argument("--calibration", type=Path, help="what `unblur explain-pairs` wrote (default: that of paths)")

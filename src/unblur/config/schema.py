@@ -181,7 +181,7 @@ class ExplainConfig:
     pairs: int = 1  # of each bin of strength
     size: int = 32  # pixels of the region, which lies where the model corrects most
     # And input_gradients, occlusion, lime: twice the time.
-    maps: list[str] = field(default_factory=lambda: ["lam", "integrated_gradients", "intervention"])
+    maps: list[str] = field(default_factory=lambda: ["lam", "grouped_gradients", "intervention"])
     level: float = 0.9  # of the pixels lie below their bound on the error
 
 

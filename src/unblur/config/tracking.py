@@ -132,7 +132,8 @@ def store_errors() -> Iterator[None]:
         if not _of_store(error):
             raise
         reason = masked(" ".join(str(error).split()))[:300]
-        msg = f"{masked(tracking_uri())}: {_diagnosis(error)} ({type(error).__name__}: {reason})"
+        cannot = "the store of MLflow cannot do this; see its log, or mend MLFLOW_TRACKING_URI"
+        msg = f"{masked(tracking_uri())}: {no_answer(error) or cannot} ({type(error).__name__}: {reason})"
         raise (StoreSilentError if _is_silent(error) else UnblurError)(msg) from error
     finally:
         os.environ.update(before)
@@ -172,12 +173,13 @@ def _is_silent(error: Exception) -> bool:
     return not _REFUSED.search(text) and bool(_SILENT.search(text))
 
 
-def _diagnosis(error: Exception) -> str:
+def no_answer(error: Exception) -> str | None:
+    """Return why a store has not said what was asked: it refuses the user, or is silent; None where it has."""
     if _REFUSED.search(f"{type(error).__name__} {error}"):
         return "the store refuses this user; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     if _is_silent(error):
         return "the store, or where it keeps its files, does not answer; start it, or mend MLFLOW_TRACKING_URI"
-    return "the store of MLflow cannot do this; see its log, or mend MLFLOW_TRACKING_URI"
+    return None
 
 
 @functools.cache

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from unblur.blur.psf import PSF, splat
+from unblur.explaining.ranks import rank_correlations
 from unblur.explaining.subject import Subject
 
 LENGTHS = (1.0, 3.0, 5.0, 8.0, 12.0)  # pixels of the probe's straight motion; 1 is no blur
@@ -115,7 +115,7 @@ def straight(length: float, angle: float) -> PSF:
 def _tuned(block: str, answers: NDArray[np.float64]) -> Iterator[Tuning]:
     """Yield the tuning of each channel of answers (lengths, angles, C)."""
     own = answers / np.maximum(answers[0].mean(axis=0), 1e-12)
-    strengths = _rank_correlations(np.repeat(LENGTHS, len(ANGLES)), own.reshape(-1, own.shape[2]))
+    strengths = rank_correlations(np.repeat(LENGTHS, len(ANGLES)), own.reshape(-1, own.shape[2]))
     by_angle = own[2:].mean(axis=0)
     vectors = (by_angle * np.exp(2j * np.deg2rad(ANGLES))[:, None]).sum(axis=0)
     vectors /= np.maximum(by_angle.sum(axis=0), 1e-12)
@@ -124,17 +124,6 @@ def _tuned(block: str, answers: NDArray[np.float64]) -> Iterator[Tuning]:
         curve = tuple(map(float, own[:, :, channel].mean(axis=1)))
         figures = float(strengths[channel]), float(preferred[channel]), float(abs(vectors[channel]))
         yield Tuning(block, int(channel), *figures, curve)
-
-
-def _rank_correlations(one: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Spearman's rank correlation of (N,) with each column of (N, C), 0 for a column that is the same all over.
-
-    SciPy's takes one column at a time, and a network has thousands of channels.
-    """
-    ranks = [rankdata(values, axis=0) for values in (one[:, None], others)]
-    first, second = (each - each.mean(axis=0) for each in ranks)
-    size = np.sqrt((first**2).sum() * (second**2).sum(axis=0))
-    return np.asarray((first * second).sum(axis=0) / np.where(size > 0, size, 1.0))
 
 
 def _moved(window: Tensor, psf: PSF) -> Tensor:

@@ -17,8 +17,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.explaining.blur_map import BlurMap
-
 Field = NDArray[np.float32]
 Traits = NDArray[np.float64]
 SIGNS, TRAITS = 2, 3
@@ -66,18 +64,18 @@ def signs_of(before: Field, after: Field) -> Field:
     return np.stack([steep, change]).astype(np.float32)
 
 
-def traits_of(before: Field, after: Field, correction: BlurMap) -> Traits:
+def traits_of(before: Field, after: Field, extent: float) -> Traits:
     """Return (TRAITS,): what tells a nearly sharp picture from a blurred one, of input and answer (H, W, 3) in [0, 1].
 
-    Logarithms of the blur that the model's `correction` tells (see `from_correction`), in pixels; of the correction's
-    size, in units of the input's finest detail; and of this, in units of the next coarser detail.
+    Logarithms of the `extent` of blur that the model's correction tells (see `from_correction`), in pixels; of the
+    correction's size, in units of the input's finest detail; and of this, in units of the next coarser detail.
     """
     luma = before.mean(axis=2)
     smooth = [cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in (0.5, 1.0, 2.0)]
     finest, coarser = (float(np.sqrt(((one - other) ** 2).mean())) for one, other in pairwise(smooth))
     change = float(np.sqrt((error_of(after, before) ** 2).mean()))
     extent, change, finest, coarser = (
-        float(np.log(max(value, LEAST_TRAIT))) for value in (correction.typical + 0.1, change, finest, coarser)
+        float(np.log(max(value, LEAST_TRAIT))) for value in (extent + 0.1, change, finest, coarser)
     )
     return np.array([extent, change - finest, finest - coarser])
 

@@ -27,11 +27,10 @@ def turned(restore: Callable[[Tensor], Tensor], inputs: Tensor) -> tuple[Field, 
         quarter, mirrored = way
         given = torch.rot90(inputs, quarter, (-2, -1))
         given = given.flip(-1) if mirrored else given
-        with torch.no_grad():
-            found = restore(given[None].contiguous())[0]
+        found = restore(given[None].contiguous())[0]
         return torch.rot90(found.flip(-1) if mirrored else found, -quarter, (-2, -1))
 
-    stacked = torch.stack(at_once(answer, product(range(4), (False, True))))  # (8, 3, h, w)
+    stacked = torch.stack(at_once(torch.no_grad()(answer), product(range(4), (False, True))))  # (8, 3, h, w)
     spread = stacked.var(dim=0, unbiased=False).mean(dim=0).sqrt()
     return stacked.mean(dim=0).permute(1, 2, 0).numpy(), spread.numpy()
 

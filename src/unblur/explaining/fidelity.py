@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from torch import nn
 
-from unblur.explaining.gradients import Map
-from unblur.explaining.intervention import exhaustive, grid
-from unblur.explaining.methods import METHODS, Reference, reference_of
+from unblur.explaining.blocks import Map, grid
+from unblur.explaining.intervention import exhaustive
+from unblur.explaining.methods import METHODS, Reference
+from unblur.explaining.ranks import rank_correlation
 from unblur.explaining.subject import Subject
 from unblur.records.explanation import Fidelity
 
@@ -26,7 +26,6 @@ SHARES = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5)  # of the window that is taken
 ORDERS = 5  # random ones
 NOISE = 1 / 255  # standard deviation: what rounding and compression add
 ACTIVE = 0.9  # of a map's absolute value lies in its active area
-COARSE = 4  # blocks along a side by which a brief test asks whether the intervention is stable and the model's
 # Bounds of the verdict.
 LEAST_RANK, LEAST_STABILITY, MOST_UNCHANGED, MOST_INCOMPLETE = 0.5, 0.5, 0.5, 0.1
 
@@ -37,8 +36,9 @@ class Trial:
 
     `reference` is the exhaustive intervention; `cells` (N, h, w) are what deletion takes away, `deleted` and `inserted`
     (orders, shares) the scores of random orders; `shuffled` is the same question to the network with shuffled weights,
-    None for a model without gradients. A `brief` trial asks at every second share, and whether the intervention is
-    stable, and changes with the weights, by COARSE x COARSE blocks.
+    None for a model without gradients. Whether the intervention changes with the weights is asked of the blocks at
+    `places`. A `brief` trial asks at every second share and has half of the blocks, as on a chessboard; whether the
+    intervention is stable, it asks of every second of these.
     """
 
     subject: Subject
@@ -47,6 +47,7 @@ class Trial:
     deleted: NDArray[np.float64]
     inserted: NDArray[np.float64]
     shuffled: Subject | None
+    places: NDArray[np.int64]
     seed: int
     brief: bool
 
@@ -62,7 +63,9 @@ def trial_of(subject: Subject, reference: Reference, seed: int = 0, *, brief: bo
     rng = np.random.default_rng(seed)
     other = None if subject.network is None else subject.of(shuffled(subject.network, seed))
     nothing = np.zeros((0, 0))
-    trial = Trial(subject, reference, cells, nothing, nothing, other, seed, brief)
+    rows, columns = np.divmod(np.arange(len(reference.effects)), reference.across)
+    places = np.flatnonzero((rows + columns) % 2 == 0) if brief else np.arange(len(reference.effects))
+    trial = Trial(subject, reference, cells, nothing, nothing, other, places, seed, brief)
     curves = [_curves(trial, rng.permutation(len(cells))) for _ in range(ORDERS)]
     deleted, inserted = (np.stack([curve[i] for curve in curves]) for i in range(2))
     return replace(trial, deleted=deleted, inserted=inserted)
@@ -75,21 +78,27 @@ def measure(trial: Trial, name: str, found: Map) -> Fidelity:
     deleted, inserted = _curves(trial, np.argsort(-summed, kind="stable"))
     noise = torch.randn(subject.window.shape, generator=torch.Generator().manual_seed(trial.seed)) * NOISE
     noisy = subject.seen(subject.window + noise)
-    held = _again(trial, subject, name, trial.seed) if trial.brief and name == "intervention" else found
-    stability = agreement(held, _again(trial, noisy, name, trial.seed + 1))
-    unchanged = None
-    if trial.shuffled is not None:
-        unchanged = agreement(held, _again(trial, trial.shuffled, name, trial.seed))
+
+    def kept(other: Subject, seed: int, places: NDArray[np.int64]) -> float:
+        """Return how the map agrees with that of another input or network; the intervention by these blocks."""
+        if name == "intervention":
+            blocks = reference.blocks.some(places)
+            return agreement(blocks.spread(reference.effects[places]), blocks.spread(exhaustive(other, blocks)))
+        return agreement(found, method.make(other, reference, seed).map)
+
+    stability = kept(noisy, trial.seed + 1, trial.places[:: 2 if trial.brief else 1])
+    unchanged = None if trial.shuffled is None else kept(trial.shuffled, trial.seed, trial.places)
+    as_intervened = rank_correlation(reference.blocks.sums(found), reference.effects)
     incomplete = None
-    if method.complete:
-        whole, nothing = subject.scores(torch.stack([subject.window, subject.missing]))
-        incomplete = abs(float(found.sum()) - (whole - nothing)) / max(abs(whole - nothing), 1e-12)
+    if method.promise is not None:
+        promised = method.promise(subject, reference)
+        incomplete = abs(float(found.sum()) - promised) / max(abs(promised), 1e-12)
     row = Fidelity(
         name,
         *_area(trial.deleted - deleted),
         *_area(inserted - trial.inserted),
         completeness_error=incomplete,
-        rank_correlation=1.0 if name == "intervention" else _spearman(reference.blocks.sums(found), reference.effects),
+        rank_correlation=1.0 if name == "intervention" else as_intervened,
         stability=stability,
         unchanged=unchanged,
         failed="",
@@ -104,7 +113,7 @@ def agreement(one: Map, other: Map) -> float:
     """
     first, second = one.sum(axis=0), other.sum(axis=0)
     active = _active(first) | _active(second)
-    return _spearman(first[active], second[active])
+    return rank_correlation(first[active], second[active])
 
 
 def shuffled(network: nn.Module, seed: int = 0) -> nn.Module:
@@ -115,17 +124,6 @@ def shuffled(network: nn.Module, seed: int = 0) -> nn.Module:
         flat = parameter.data.flatten()
         parameter.data = flat[torch.randperm(len(flat), generator=generator)].reshape(parameter.shape)
     return other
-
-
-def _again(trial: Trial, subject: Subject, name: str, seed: int) -> Map:
-    """Return the map of another input or network; only the intervention needs a reference of its own."""
-    reference = trial.reference
-    if name == "intervention":
-        if trial.brief:
-            coarse = grid(*subject.side, COARSE)
-            return coarse.spread(exhaustive(subject, coarse))
-        reference = reference_of(subject, reference.blocks, reference.across, reference.closer)
-    return METHODS[name].make(subject, reference, seed).map
 
 
 def _curves(trial: Trial, order: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -139,7 +137,7 @@ def _curves(trial: Trial, order: NDArray[np.int64]) -> tuple[NDArray[np.float64]
 def _area(differences: NDArray[np.float64]) -> tuple[float, float, float]:
     """Return the mean distance from the random orders (orders, shares), and its 95 % interval over them."""
     each = differences.mean(axis=1)
-    half = float(student.ppf(0.975, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each)))
+    half = float(stdtrit(len(each) - 1, 0.975) * each.std(ddof=1) / np.sqrt(len(each)))
     return float(each.mean()), float(each.mean()) - half, float(each.mean()) + half
 
 
@@ -150,13 +148,6 @@ def _active(summed: NDArray[np.float64]) -> NDArray[np.bool_]:
     active = np.zeros(len(values), bool)
     active[order[: int(np.searchsorted(held, ACTIVE)) + 1]] = True
     return active.reshape(summed.shape)
-
-
-def _spearman(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Return Spearman's rank correlation, 0 where one of them is the same everywhere."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return 0.0
-    return float(spearmanr(one, other).statistic)
 
 
 def failures(row: Fidelity) -> str:

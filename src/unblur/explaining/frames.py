@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unblur.explaining.gradients import Map
+from unblur.explaining.blocks import Map
 from unblur.explaining.subject import Subject, blurred
 
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from unblur.explaining import pictures
 from unblur.explaining.activations import Features
 from unblur.explaining.attention import Attention
+from unblur.explaining.blocks import Map
 from unblur.explaining.blur_map import BlurMap
 from unblur.explaining.explanation import Picture
-from unblur.explaining.gradients import Map
 from unblur.explaining.methods import METHODS
 from unblur.explaining.region import Region
 from unblur.explaining.subject import Subject

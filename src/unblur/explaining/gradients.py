@@ -1,4 +1,4 @@
-"""Attribution by gradients: of the input, integrated from grey, and integrated along a path of decreasing blur.
+"""Attribution by gradients: of the input, integrated from a blurred picture, along a path of blur, and in groups.
 
 Integrated gradients are Sundararajan et al. 2017 (ICML), by captum. The path of decreasing blur is that of LAM, local
 attribution maps (Gu and Dong 2021, CVPR): its maps show which pixels take part in a region.
@@ -10,13 +10,12 @@ from captum.attr import InputXGradient, IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unblur.explaining.blocks import Blocks, Map
 from unblur.explaining.subject import BLUR_SIGMA, FEW, Subject, at_once, blurred
 
 STEPS = (16, 32, 64, 128)  # along the path of blur
+GROUP_STEPS = 2  # along the way from the picture without a group of blocks
 MISSED = 0.01  # of what the map is to sum to
-
-Map = NDArray[np.float64]
-"""(K, h, w): what each pixel of each frame adds to the score; signed."""
 
 
 def input_gradients(subject: Subject) -> Map:
@@ -49,6 +48,23 @@ def local_attribution(subject: Subject) -> Map:
         if abs(float(found.sum()) - promised) <= MISSED * abs(promised):
             break
     return found
+
+
+def grouped_gradients(subject: Subject, groups: Blocks) -> Map:
+    """Return gradients integrated from the picture without a group of blocks, for one group after the other.
+
+    Where all of the picture is taken away at once, what its parts do together is shared out among them. Here most of it
+    stays, and the blocks of a group should lie far apart: so the share of each is nearly what the score loses without
+    it alone. Over a group the map sums to what the score loses without the group, by the midpoint rule.
+    """
+    places = ((torch.arange(GROUP_STEPS) + 0.5) / GROUP_STEPS)[:, None, None, None, None]
+
+    def share(mask: NDArray[np.float32]) -> Tensor:
+        without = subject.without(mask[None])[0]
+        beyond = subject.window - without
+        return _gradient(subject, without + places * beyond).mean(dim=0) * beyond
+
+    return _summed(torch.stack(at_once(share, groups.masks)).sum(dim=0))
 
 
 def diffusion_index(attribution: Map) -> float:

@@ -1,50 +1,10 @@
 """Intervention: take parts of the input away, and see what becomes of the correction. The other maps are held to it."""
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.explaining.gradients import Map
+from unblur.explaining.blocks import Blocks, Map, grid
 from unblur.explaining.subject import Subject
-
-FEATHER = 0.15  # of a block's side: its border is soft, as a hard edge would be detail of its own
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Soft masks (N, h, w) in [0, 1] of blocks that share out the window: their sum is 1 everywhere."""
-
-    masks: NDArray[np.float32]
-
-    def sums(self, attribution: Map) -> NDArray[np.float64]:
-        """Return (N,): the sum of a map (K, h, w) over each block."""
-        summed = attribution.sum(axis=0)
-        return np.tensordot(self.masks.astype(np.float64), summed, axes=([1, 2], [0, 1]))
-
-    def spread(self, effects: NDArray[np.float64]) -> Map:
-        """Return the map (1, h, w) that shares the effect of each block out among its pixels."""
-        densities = effects / self.masks.sum(axis=(1, 2))
-        return np.tensordot(densities, self.masks.astype(np.float64), axes=1)[None]
-
-
-def grid(height: int, width: int, across: int) -> Blocks:
-    """Return `across` x `across` blocks that share out a window."""
-    rows, columns = (np.linspace(0, side, across + 1).round().astype(int) for side in (height, width))
-    labels = np.zeros((height, width), np.int32)
-    for i in range(across):
-        for j in range(across):
-            labels[rows[i] : rows[i + 1], columns[j] : columns[j + 1]] = i * across + j
-    return soft(labels, FEATHER * min(height, width) / across)
-
-
-def soft(labels: NDArray[np.int32], sigma: float) -> Blocks:
-    """Return the parts of a map of labels from 0 on, their borders softened by `sigma` pixels."""
-    parts = (labels[None] == np.arange(labels.max() + 1)[:, None, None]).astype(np.float32)
-    if sigma > 0:
-        parts = np.stack([cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) for part in parts])
-    return Blocks(parts)
 
 
 def exhaustive(subject: Subject, blocks: Blocks) -> NDArray[np.float64]:
@@ -83,7 +43,7 @@ def refined(
         for a in range(finer)
         for b in range(finer)
     ]
-    parts = Blocks(inner.masks[members])
+    parts = inner.some(np.array(members))
     found = exhaustive(subject, parts)
     looked_at = blocks.masks[chosen].sum(axis=0)
     whole = blocks.spread(effects) * (1 - looked_at) + parts.spread(found)

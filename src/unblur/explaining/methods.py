@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
-from unblur.explaining.gradients import Map, input_gradients, integrated_gradients, local_attribution
-from unblur.explaining.intervention import Blocks, exhaustive, refined
+from unblur.explaining.blocks import Blocks, Map
+from unblur.explaining.gradients import grouped_gradients, input_gradients, integrated_gradients, local_attribution
+from unblur.explaining.intervention import exhaustive, refined
 from unblur.explaining.subject import Subject
 from unblur.explaining.superpixels import lime, occlusion
 
@@ -25,6 +27,11 @@ class Reference:
     effects: NDArray[np.float64]
     closer: int
 
+    @property
+    def groups(self) -> Blocks:
+        """The blocks in groups that are scattered over the window."""
+        return self.blocks.scattered(self.across)
+
 
 @dataclass(frozen=True)
 class Made:
@@ -38,15 +45,15 @@ class Made:
 class Method:
     """How a map is made.
 
-    `make` takes the subject, the reference intervention and a seed. `complete` says that the map promises to sum to
-    what the score loses when everything is taken away.
+    `make` takes the subject, the reference intervention and a seed. `promise` returns what the map is to sum to, None
+    for a map that promises nothing.
     """
 
     title: str
     about: str
     make: Callable[[Subject, Reference, int], Made]
     gradients: bool = False
-    complete: bool = False
+    promise: Callable[[Subject, Reference], float] | None = None
     draws: bool = False
 
 
@@ -55,20 +62,38 @@ def _lime(subject: Subject, reference: Reference, seed: int) -> Made:
     return Made(found.map, {"r2": found.r2, "superpixels": found.superpixels})
 
 
+def _without_all(subject: Subject, reference: Reference) -> float:
+    """Return what the score loses when everything is taken away."""
+    whole, nothing = subject.scores(torch.stack([subject.window, subject.missing]))
+    return float(whole - nothing)
+
+
+def _without_each_group(subject: Subject, reference: Reference) -> float:
+    """Return what the score loses without each group of blocks, summed up."""
+    return float(exhaustive(subject, reference.groups).sum())
+
+
 METHODS = {
     "lam": Method(
         "local attribution (LAM)",
         "gradients along a path of decreasing blur",
         lambda subject, reference, seed: Made(local_attribution(subject)),
         gradients=True,
-        complete=True,
+        promise=_without_all,
+    ),
+    "grouped_gradients": Method(
+        "gradients in groups",
+        "gradients from the picture without a sixteenth of its blocks, for one sixteenth after the other",
+        lambda subject, reference, seed: Made(grouped_gradients(subject, reference.groups)),
+        gradients=True,
+        promise=_without_each_group,
     ),
     "integrated_gradients": Method(
         "integrated gradients",
         "gradients along the straight line from the blurred picture",
         lambda subject, reference, seed: Made(integrated_gradients(subject)),
         gradients=True,
-        complete=True,
+        promise=_without_all,
     ),
     "input_gradients": Method(
         "input gradients",

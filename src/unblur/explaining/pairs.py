@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from unblur.blur.recipe import BlurRecipe, Drawn, Stratum
 from unblur.data.manifest import PairRow
@@ -28,6 +28,7 @@ from unblur.explaining.conformal import (
     traits_of,
 )
 from unblur.explaining.filters import Example
+from unblur.explaining.ranks import rank_correlations
 from unblur.records.explanation import Coverage
 
 if TYPE_CHECKING:
@@ -64,7 +65,12 @@ class Pair:
     @property
     def traits(self) -> Traits:
         """What tells whether it is nearly sharp, (TRAITS,)."""
-        return traits_of(self.before, self.after, from_correction(self.before, self.after))
+        return traits_of(self.before, self.after, self.extent)
+
+    @cached_property
+    def extent(self) -> float:
+        """The blur that the model's correction tells, in pixels."""
+        return from_correction(self.before, self.after).typical
 
     @property
     def stratum(self) -> str:
@@ -139,16 +145,9 @@ def blur_ranks(pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
     known = [pair for pair in pairs if np.isfinite(pair.row.strength)]
     if len(known) < FEW:
         return None, None
-    strengths = [pair.row.strength for pair in known]
-    ranks = (
-        spearmanr(strengths, extents).statistic
-        for extents in (
-            [from_spectrum(pair.before).typical for pair in known],
-            [from_correction(pair.before, pair.after).typical for pair in known],
-        )
-    )
-    spectrum, correction = (float(rank) if np.isfinite(rank) else None for rank in ranks)
-    return spectrum, correction
+    extents = np.array([(from_spectrum(pair.before).typical, pair.extent) for pair in known])
+    spectrum, correction = rank_correlations(np.array([pair.row.strength for pair in known]), extents)
+    return float(spectrum), float(correction)
 
 
 def reblur_residuals(pairs: Sequence[Pair], apply: Apply, kinds: Iterable[str]) -> tuple[float | None, float | None]:

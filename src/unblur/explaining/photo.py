@@ -13,15 +13,15 @@ from unblur.errors import UnblurError
 from unblur.explaining import blur_map, doubt, gallery, words
 from unblur.explaining.activations import Tuning, border_ratio, features, tuning
 from unblur.explaining.attention import attention_maps
+from unblur.explaining.blocks import Map, grid
 from unblur.explaining.conformal import Calibration, signs_of, traits_of
 from unblur.explaining.explanation import Explanation, Picture
 from unblur.explaining.fidelity import measure, trial_of
 from unblur.explaining.frames import frame_effects, strongest_frame
-from unblur.explaining.gradients import Map, contribution_area, diffusion_index
-from unblur.explaining.intervention import grid
+from unblur.explaining.gradients import contribution_area, diffusion_index
 from unblur.explaining.methods import METHODS, chosen, reference_of
 from unblur.explaining.region import SIZE, WINDOW, Region, most_corrected, region_at, window_around
-from unblur.explaining.subject import Subject, restorer_of, subject_of
+from unblur.explaining.subject import Subject, at_once, quick_alone, restorer_of, subject_of
 from unblur.images.channels import as_floats
 from unblur.records.explanation import Fidelity
 from unblur.runtimes.tiles import restore_tiled, settled
@@ -34,6 +34,7 @@ Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 WHAT = {"image": "photograph", "burst": "shot", "video": "frame"}  # that is restored, by task
 AROUND, NEAR = 384, 256  # pixels: what is looked at for doubt, and what a region alone is explained by
+BY_FRAME = ("lam", "grouped_gradients", "integrated_gradients")  # maps that tell the frames of a pixel apart
 ACROSS, CLOSER = 8, 4  # blocks of the intervention along a side; that are looked at closer for a region alone
 
 
@@ -151,7 +152,9 @@ def _explained(
     bound = (
         None
         if calibration is None
-        else calibration.bound(signs_of(before, after), traits_of(before, after, blur))[around.rows, around.columns]
+        else calibration.bound(signs_of(before, after), traits_of(before, after, blur.typical))[
+            around.rows, around.columns
+        ]
     )
     shown += gallery.doubt_pictures(spread, near, inner, bound, level)
     tunings: tuple[Tuning, ...] = ()
@@ -166,7 +169,7 @@ def _explained(
         found |= {f"lost_without_frame_{i}": effect for i, effect in enumerate(frame_effects(subject))}
 
     best = _best(names, fidelity)
-    if count > 1 and (of_frames := next((name for name in ("lam", "integrated_gradients") if name in maps), None)):
+    if count > 1 and (of_frames := next((name for name in BY_FRAME if name in maps), None)):
         strongest = strongest_frame(maps[of_frames])
         shown += gallery.frame_pictures(what, strongest, count, asked.reference, subject.region)
     figures = {
@@ -209,7 +212,7 @@ def _explained(
 def network_of(restorer: "Restorer") -> nn.Module | None:
     """Return what a restorer runs as a network with gradients for its input, on the CPU; None where it has none."""
     network: nn.Module | None = getattr(restorer, "network", None)
-    return None if network is None else network.cpu().requires_grad_(False)
+    return None if network is None else quick_alone(network.cpu().requires_grad_(False))
 
 
 def _maps(
@@ -268,11 +271,12 @@ def _whole(restore: Callable[[Tensor], Tensor], frames: Field) -> Field:
     joined = np.concatenate(list(frames), axis=2)
 
     def call(batch: Field) -> Field:
-        with torch.no_grad():
-            restored = restore(torch.from_numpy(batch.reshape(len(batch), count, 3, *batch.shape[-2:])))
+        tiles = torch.from_numpy(batch.reshape(len(batch), count, 3, *batch.shape[-2:]))
+        restored = torch.cat(at_once(torch.no_grad()(restore), torch.split(tiles, 1)))
         return np.asarray(restored.numpy(), np.float32)
 
-    return np.asarray(np.clip(restore_tiled(call, joined, channels=3), 0, 1), np.float32)
+    restored = restore_tiled(call, joined, channels=3, batch_size=torch.get_num_threads())
+    return np.asarray(np.clip(restored, 0, 1), np.float32)
 
 
 def _called(restorer: "Restorer", reference: int) -> Callable[[Tensor], Tensor]:

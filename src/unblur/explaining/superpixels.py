@@ -14,8 +14,10 @@ from skimage.segmentation import slic
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from unblur.explaining.gradients import Map
-from unblur.explaining.subject import BATCH, Subject
+from unblur.explaining.blocks import Map
+from unblur.explaining.subject import Subject
+
+BATCH = 8  # windows that captum asks about at once
 
 
 def occlusion(subject: Subject, across: int = 8) -> Map:
@@ -23,14 +25,13 @@ def occlusion(subject: Subject, across: int = 8) -> Map:
     height, width = subject.side
     frames = subject.window.shape[0]
     step = height // across, width // across
-    with torch.no_grad():
-        found = Occlusion(subject.score).attribute(
-            subject.window[None],
-            sliding_window_shapes=(frames, 3, 2 * step[0], 2 * step[1]),
-            strides=(frames, 3, *step),
-            baselines=subject.missing[None],
-            perturbations_per_eval=BATCH,
-        )
+    found = Occlusion(subject.scored).attribute(
+        subject.window[None],
+        sliding_window_shapes=(frames, 3, 2 * step[0], 2 * step[1]),
+        strides=(frames, 3, *step),
+        baselines=subject.missing[None],
+        perturbations_per_eval=BATCH,
+    )
     area = frames * 4 * step[0] * step[1]  # captum gives each pixel the mean effect of the squares over it
     effects: Map = found[0].mean(dim=1).double().numpy() / area
     return effects
@@ -57,9 +58,9 @@ def lime(subject: Subject, superpixels: int = 48, samples: int = 112, seed: int 
     labels = segments(subject.window[subject.reference], superpixels)
     count = int(labels.max()) + 1
     model = WeightedLinear()
-    method = Lime(subject.score, interpretable_model=model)
+    method = Lime(subject.scored, interpretable_model=model)
     mask = torch.from_numpy(labels).expand(1, *subject.window.shape)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         effects = method.attribute(
             subject.window[None],

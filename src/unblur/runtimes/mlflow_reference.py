@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unblur.config.extras import install
-from unblur.config.tracking import tracking_client, tracking_uri
+from unblur.config.tracking import no_answer, tracking_client, tracking_uri
 from unblur.errors import LostFileError, MissingPackageError, NoModelVersionError, UnblurError
 from unblur.runtimes.graph_file import GraphFile, read_graph
 from unblur.runtimes.signature import public_keys, verify
@@ -26,7 +26,6 @@ LOST = "register the model again (`unblur register`), or roll back: `unblur roll
 ADDED_BY_MLFLOW = "registered_model_meta"
 VERSION = re.compile(r"models:/([^/@]+)(?:@([^/]+)|/(\d+))")
 LOGGED = re.compile(r"models:/(m-[0-9a-f]+)/?")
-UNREACHABLE = re.compile(r"Connection|Timeout|timed out|Max retries|Failed to resolve")
 OF_RUN = re.compile(r"runs:/([^/]+)/(.+)")
 
 
@@ -120,7 +119,7 @@ def _download(reference: str, store: str, folder: Path) -> "tuple[Path, list[Mod
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder))), versions
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())
-        if _recorded(versions) and not UNREACHABLE.search(reason):
+        if _recorded(versions) and not no_answer(error):
             msg = f"{reference}: its stored file is gone from {store} ({reason[:300]}); {LOST}"
             raise LostFileError(msg) from error
         raise _no_version(reference, store, error) from error
@@ -152,11 +151,8 @@ def _client(reference: str, store: str) -> "MlflowClient":
 
 def _no_version(reference: str, store: str, error: Exception) -> NoModelVersionError:
     reason = " ".join(str(error).split())
-    if UNREACHABLE.search(reason):
-        silent = f"{store}, or where it keeps its files, does not answer"
-        return NoModelVersionError(
-            f"{reference}: {silent} ({reason}); see the server's log, try again, or give --model FILE"
-        )
+    if why := no_answer(error):
+        return NoModelVersionError(f"{reference}: {store}: {why}, or give --model FILE ({reason})")
     kind = "model version" if reference.startswith("models:") else "run or artifact"
     return NoModelVersionError(f"{reference}: no such {kind} in {store} ({reason}); {MEND}")
 
