@@ -5,6 +5,11 @@ The pairs of half of the photographs set the bounds, those of the other half are
     unblur data free
     unblur prepare data=free blur=starter "data.pairs_per_photo={val: 6, test: 6}" "data.max_side={val: 320, test: 320}"
     python studies/coverage.py artifacts/prepared artifacts/train/model
+
+Or holds test pairs to the bounds of the pipeline, `--calibration`, where it has more of each scene than the pipeline:
+
+    unblur prepare experiment=starter paths.prepared=more "data.pairs_per_photo={val: 1, test: 24}"
+    python studies/coverage.py more artifacts/train/model --calibration artifacts/explain/calibration.json
 """
 
 import argparse
@@ -15,10 +20,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.console import tracker
 from unblur.data.manifest import read_manifest
 from unblur.evaluation.strata import NEARLY_SHARP, STRENGTH_BINS
 from unblur.explaining.conformal import calibrate, coverage, error_of
-from unblur.explaining.pairs import Pair, answered
+from unblur.explaining.pairs import Pair, answered, covered
+from unblur.explaining.source import find_calibration
 from unblur.runtimes.pytorch import TorchRestorer
 
 PIXELS = 2000  # of a pair, to calibrate by
@@ -91,8 +98,18 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a folder with model.safetensors")
     parser.add_argument("--level", type=float, default=0.9)
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--calibration", type=Path, help="what `unblur explain-pairs` wrote")
     options = parser.parse_args()
     restorer = TorchRestorer(options.model)
+    if options.calibration:
+        rows = [row for row in read_manifest(options.prepared) if row.split == "test"]
+        pairs = answered(restorer, rows, options.prepared, tracker("test"))
+        calibration = find_calibration(options.calibration, restorer.sha256)
+        assert calibration is not None
+        for row in covered(calibration, pairs):
+            reached = f"{row.reached:6.1%}, 95 % interval {row.low:.1%} to {row.high:.1%}"
+            print(f"{row.stratum:14} {row.pairs:4} pairs of {row.scenes:2} scenes {reached}")
+        return
     show(
         [seen(answered(restorer, [row], options.prepared)[0]) for row in read_manifest(options.prepared)],
         options.level,
