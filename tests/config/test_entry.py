@@ -256,3 +256,9 @@ def test_an_error_that_nobody_has_foreseen_names_the_overrides(tmp_path):
     done = swept(tmp_path, "seed=2", "model=nafnet_tiny")
     assert done.stderr.startswith("error: unexpected TypeError, given seed=2 model=nafnet_tiny: ")
     assert done.returncode == 1
+
+
+def test_python_does_not_look_for_cycles_before_it_ends():
+    last = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); import unblur.config.entry"
+    done = subprocess.run([sys.executable, "-c", last], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

@@ -3,6 +3,7 @@
 import http.server
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -166,3 +167,14 @@ def test_kills_and_silence_in_the_middle(
 
 def _tickets(client: Any) -> list[int]:
     return [int(ticket.version) for ticket in client.search_model_versions("name = 'unblur.lock'")]
+
+
+def test_a_database_that_fails_in_the_middle_is_one_line_without_a_traceback_of_mlflows(project):
+    tracking_client().create_registered_model("unblur")
+    with closing(sqlite3.connect(project.root / "mlflow.db")) as database:
+        database.execute("ALTER TABLE registered_model_aliases RENAME TO gone")
+    command = [sys.executable, "-m", "unblur", "registry", "check"]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: sqlite:///{project.root}/mlflow.db: the store of MLflow cannot do this")
+    assert done.stderr.count("\n") == 1

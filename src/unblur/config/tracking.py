@@ -44,6 +44,7 @@ os.environ.setdefault("PGCONNECT_TIMEOUT", str(ANSWER_SECONDS))
 # What cleans up after a request without an answer does not wait for another one.
 _HURRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # a warning for each retry: we tell once
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # an error and its traceback for each: the same
 # SQLAlchemy's, where another process has taken the same tag or alias away at that moment: gone is what it shall be.
 warnings.filterwarnings("ignore", message=r"DELETE statement on table '\w+' expected to delete")
 

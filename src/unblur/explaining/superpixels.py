@@ -10,7 +10,6 @@ import torch
 from captum._utils.models.model import Model
 from captum.attr import Lime, Occlusion
 from numpy.typing import NDArray
-from skimage.segmentation import slic
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -78,6 +77,8 @@ def lime(subject: Subject, superpixels: int = 48, samples: int = 112, seed: int 
 
 def segments(picture: Tensor, count: int) -> NDArray[np.int64]:
     """Return the superpixel (h, w), from 0 on, of each pixel of a picture (3, h, w)."""
+    from skimage.segmentation import slic  # takes a third of a second to import
+
     pixels = picture.permute(1, 2, 0).numpy()
     found = slic(pixels, n_segments=count, compactness=10.0, sigma=1.0, start_label=0, channel_axis=2)
     return np.asarray(np.unique(found, return_inverse=True)[1].reshape(found.shape), dtype=np.int64)
