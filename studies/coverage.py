@@ -25,7 +25,7 @@ from unblur.data.manifest import read_manifest
 from unblur.evaluation.strata import NEARLY_SHARP, STRENGTH_BINS
 from unblur.explaining.conformal import calibrate, coverage, error_of
 from unblur.explaining.pairs import Pair, answered, covered
-from unblur.explaining.source import find_calibration
+from unblur.explaining.source import read_calibration
 from unblur.runtimes.pytorch import TorchRestorer
 
 PIXELS = 2000  # of a pair, to calibrate by
@@ -104,9 +104,7 @@ def main() -> None:
     if options.calibration:
         rows = [row for row in read_manifest(options.prepared) if row.split == "test"]
         pairs = answered(restorer, rows, options.prepared, tracker("test"))
-        calibration = find_calibration(options.calibration, restorer.sha256)
-        assert calibration is not None
-        for row in covered(calibration, pairs):
+        for row in covered(read_calibration(options.calibration, restorer.sha256), pairs):
             reached = f"{row.reached:6.1%}, 95 % interval {row.low:.1%} to {row.high:.1%}"
             print(f"{row.stratum:14} {row.pairs:4} pairs of {row.scenes:2} scenes {reached}")
         return

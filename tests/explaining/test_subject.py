@@ -1,11 +1,13 @@
 """Windows that are asked about at once get the answers that they would get one after the other."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from unblur.explaining.photo import network_of
 from unblur.explaining.subject import Pointwise, at_once, quick_alone
 
 
@@ -35,3 +37,10 @@ def test_a_network_that_is_quick_alone_gives_the_same_answers_and_gradients():
     answers = [network(given) for network, given in zip((plain, quick), inputs, strict=True)]
     torch.testing.assert_close(*answers)
     torch.testing.assert_close(*(torch.autograd.grad(a.sum(), g)[0] for a, g in zip(answers, inputs, strict=True)))
+
+
+def test_what_is_explained_is_a_copy_of_what_restores():
+    network = nn.Sequential(nn.Conv2d(3, 3, 1))
+    assert type(network_of(SimpleNamespace(network=network))[0]) is Pointwise
+    assert type(network[0]) is nn.Conv2d
+    assert network[0].weight.requires_grad

@@ -31,6 +31,7 @@ def test_without_a_store_the_answer_is_quick_and_makes_none(tmp_path, monkeypatc
         ("API request failed with error code 503", NoModelVersionError, "does not answer"),
         ("HeadObject: 403 Forbidden", NoModelVersionError, "refuses this user"),
         ("No such artifact: 'model.onnx'", LostFileError, "its stored file is gone"),
+        ("No such artifact: 'mlartifacts/403/model.onnx'", LostFileError, "its stored file is gone"),
     ],
 )
 def test_a_file_is_gone_only_where_the_store_says_so(tmp_path, monkeypatch, reason, error, told):

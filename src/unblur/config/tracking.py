@@ -30,7 +30,11 @@ POSTGRESQL_LOCK = 857_363_255  # any number: whoever makes MLflow's tables holds
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 """Which package brings the module of a database's driver, where their names differ."""
 
-_REFUSED = re.compile(r"error code 40[13]|UNAUTHENTICATED|PERMISSION_DENIED|password authentication|\b40[13]\b")
+# Of MLflow's server, boto and requests. The number alone may be that of a version, or in a path.
+_REFUSED = re.compile(
+    r"error code 40[13]|\(40[13]\)|\b40[13] (?:Client Error|Forbidden|Unauthorized)"
+    r"|UNAUTHENTICATED|PERMISSION_DENIED|password authentication"
+)
 _SILENT = re.compile(r"(?i)Connection|Timeout|timed out|Max retries|Failed to resolve|error code 50[0-9]|too many 50")
 
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")

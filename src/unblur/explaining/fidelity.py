@@ -47,9 +47,14 @@ class Trial:
     deleted: NDArray[np.float64]
     inserted: NDArray[np.float64]
     shuffled: Subject | None
-    places: NDArray[np.int64]
     seed: int
     brief: bool
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Places of the blocks that are asked about."""
+        rows, columns = np.divmod(np.arange(len(self.reference.effects)), self.reference.across)
+        return np.flatnonzero((rows + columns) % 2 == 0) if self.brief else np.arange(len(rows))
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -63,9 +68,7 @@ def trial_of(subject: Subject, reference: Reference, seed: int = 0, *, brief: bo
     rng = np.random.default_rng(seed)
     other = None if subject.network is None else subject.of(shuffled(subject.network, seed))
     nothing = np.zeros((0, 0))
-    rows, columns = np.divmod(np.arange(len(reference.effects)), reference.across)
-    places = np.flatnonzero((rows + columns) % 2 == 0) if brief else np.arange(len(reference.effects))
-    trial = Trial(subject, reference, cells, nothing, nothing, other, places, seed, brief)
+    trial = Trial(subject, reference, cells, nothing, nothing, other, seed, brief)
     curves = [_curves(trial, rng.permutation(len(cells))) for _ in range(ORDERS)]
     deleted, inserted = (np.stack([curve[i] for curve in curves]) for i in range(2))
     return replace(trial, deleted=deleted, inserted=inserted)
@@ -88,7 +91,7 @@ def measure(trial: Trial, name: str, found: Map) -> Fidelity:
 
     stability = kept(noisy, trial.seed + 1, trial.places[:: 2 if trial.brief else 1])
     unchanged = None if trial.shuffled is None else kept(trial.shuffled, trial.seed, trial.places)
-    as_intervened = rank_correlation(reference.blocks.sums(found), reference.effects)
+    rank = 1.0 if name == "intervention" else rank_correlation(reference.blocks.sums(found), reference.effects)
     incomplete = None
     if method.promise is not None:
         promised = method.promise(subject, reference)
@@ -98,7 +101,7 @@ def measure(trial: Trial, name: str, found: Map) -> Fidelity:
         *_area(trial.deleted - deleted),
         *_area(inserted - trial.inserted),
         completeness_error=incomplete,
-        rank_correlation=1.0 if name == "intervention" else as_intervened,
+        rank_correlation=rank,
         stability=stability,
         unchanged=unchanged,
         failed="",

@@ -1,5 +1,6 @@
 """From a photograph, burst or clip and a model to the explanation of the model's answer."""
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ Track = Callable[[Sequence[Any]], Iterable[Any]]
 WHAT = {"image": "photograph", "burst": "shot", "video": "frame"}  # that is restored, by task
 AROUND, NEAR = 384, 256  # pixels: what is looked at for doubt, and what a region alone is explained by
 BY_FRAME = ("lam", "grouped_gradients", "integrated_gradients")  # maps that tell the frames of a pixel apart
+MOST_TILES = 4  # of 512 pixels at once: a network at full resolution takes more than a gigabyte for each
 ACROSS, CLOSER = 8, 4  # blocks of the intervention along a side; that are looked at closer for a region alone
 
 
@@ -149,13 +151,10 @@ def _explained(
     answer = after[around.rows, around.columns]
     invented = doubt.invented(before, after)
     level = calibration.level if calibration else 0.0  # without it there is no bound
-    bound = (
-        None
-        if calibration is None
-        else calibration.bound(signs_of(before, after), traits_of(before, after, blur.typical))[
-            around.rows, around.columns
-        ]
-    )
+    bound = None
+    if calibration is not None:
+        traits = traits_of(before, after, blur.typical)
+        bound = calibration.bound(signs_of(before, after), traits)[around.rows, around.columns]
     shown += gallery.doubt_pictures(spread, near, inner, bound, level)
     tunings: tuple[Tuning, ...] = ()
     if asked.whole:
@@ -210,9 +209,9 @@ def _explained(
 
 
 def network_of(restorer: "Restorer") -> nn.Module | None:
-    """Return what a restorer runs as a network with gradients for its input, on the CPU; None where it has none."""
+    """Return a copy of a restorer's network with gradients for its input, on the CPU; None where it has none."""
     network: nn.Module | None = getattr(restorer, "network", None)
-    return None if network is None else quick_alone(network.cpu().requires_grad_(False))
+    return None if network is None else quick_alone(copy.deepcopy(network).cpu().requires_grad_(False))
 
 
 def _maps(
@@ -275,7 +274,7 @@ def _whole(restore: Callable[[Tensor], Tensor], frames: Field) -> Field:
         restored = torch.cat(at_once(torch.no_grad()(restore), torch.split(tiles, 1)))
         return np.asarray(restored.numpy(), np.float32)
 
-    restored = restore_tiled(call, joined, channels=3, batch_size=torch.get_num_threads())
+    restored = restore_tiled(call, joined, channels=3, batch_size=min(torch.get_num_threads(), MOST_TILES))
     return np.asarray(np.clip(restored, 0, 1), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Spearman's rank correlation. SciPy's takes as long to import as a sixteenth of a region's explanation takes."""
+"""Spearman's rank correlation. SciPy's takes 0.6 s to import, of the ten that a region's explanation takes."""
 
 import numpy as np
 from numpy.typing import NDArray

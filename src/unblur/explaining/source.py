@@ -107,12 +107,21 @@ def find_calibration(path: Path | None, model_sha256: str) -> Calibration | None
     Raises:
         UnblurError: the given one cannot be read, or is of another model.
     """
-    if path is None:
-        default = Path(CALIBRATION)
-        if not default.is_file():
-            return None
-        found = read_json(default, Calibration, "explain-pairs")
-        return found if found.model_sha256 == model_sha256 else None
+    if path is not None:
+        return read_calibration(path, model_sha256)
+    default = Path(CALIBRATION)
+    if not default.is_file():
+        return None
+    found = read_json(default, Calibration, "explain-pairs")
+    return found if found.model_sha256 == model_sha256 else None
+
+
+def read_calibration(path: Path, model_sha256: str) -> Calibration:
+    """Return the calibration that `unblur explain-pairs` has written.
+
+    Raises:
+        UnblurError: it cannot be read, or is of another model.
+    """
     found = read_json(path, Calibration, "explain-pairs")
     if found.model_sha256 != model_sha256:
         msg = (
