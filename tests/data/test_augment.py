@@ -167,8 +167,8 @@ def test_turned_and_scaled_images_keep_each_pixel_where_its_partner_is(augment, 
     rows, columns = np.mgrid[0:size, 0:size]
     design = np.column_stack([rows.ravel(), columns.ravel(), np.ones(size * size)])
     fitted, *_ = np.linalg.lstsq(design, sharp[..., :2].reshape(-1, 2).astype(np.float64), rcond=None)
-    # OpenCV places to 1/32 of a pixel, and its cubic (a = -0.75) bends a ramp by up to 0.05; near an angle of 0 that is a
-    # slow wave, which the fit follows by as much again (0.14 was the most in 20,000 draws).
+    # OpenCV places to 1/32 of a pixel, and its cubic (a = -0.75) bends a ramp by up to 0.05; near an angle of 0 that is
+    # a slow wave, which the fit follows by as much again (0.14 was the most in 20,000 draws).
     assert np.abs(design @ fitted - sharp[..., :2].reshape(-1, 2)).max() < 0.16
     step = np.linalg.norm(fitted[:2], axis=1)
     assert step[0] == pytest.approx(step[1], abs=0.04)
