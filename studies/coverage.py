@@ -1,6 +1,7 @@
 """Measures whether bounds on errors hold in every stratum, where there are many photographs.
 
-The pairs of half of the photographs set the bounds, those of the other half are held to them, for many such halves:
+The pairs of some photographs set the bounds, those of the others are held to them, for many random draws; half of the
+photographs, or as many as `--setting` says:
 
     unblur data free
     unblur prepare data=free blur=starter "data.pairs_per_photo={val: 6, test: 6}" "data.max_side={val: 320, test: 320}"
@@ -47,14 +48,21 @@ def seen(pair: Pair) -> Seen:
     return Seen(pair.row.source, pair.stratum, pair.signs, pair.traits, error_of(pair.after, pair.truth))
 
 
-def halves(pairs: Sequence[Seen], level: float, seed: int, *, grouped: bool = True) -> dict[str, tuple[float, float]]:
-    """Return what the bounds of a random half of the photographs reach on the other, and their median, by stratum.
+def drawn(
+    pairs: Sequence[Seen], setting: int, level: float, seed: int, *, grouped: bool = True
+) -> dict[str, tuple[float, float]]:
+    """Return what the bounds of some photographs reach on the others, and the bounds' median, by stratum.
 
-    Without `grouped`, nearly sharp pairs are no kind of their own.
+    Args:
+        pairs: of all photographs.
+        setting: how many photographs, drawn at random, set the bounds.
+        level: share of pixels below their bound.
+        seed: of the draw.
+        grouped: False takes nearly sharp pairs for no kind of their own.
     """
     photos = np.random.default_rng(seed).permutation(sorted({pair.photo for pair in pairs}))
-    setting = set(photos[: len(photos) // 2])
-    known = [pair for pair in pairs if pair.photo in setting]
+    chosen = set(photos[:setting])
+    known = [pair for pair in pairs if pair.photo in chosen]
     calibration = calibrate(
         [pair.signs for pair in known],
         [pair.error for pair in known],
@@ -68,7 +76,7 @@ def halves(pairs: Sequence[Seen], level: float, seed: int, *, grouped: bool = Tr
     )
     reached: dict[str, list[tuple[float, float]]] = {}
     for pair in pairs:
-        if pair.photo not in setting:
+        if pair.photo not in chosen:
             bound = calibration.bound(pair.signs, pair.traits)
             figures = coverage(bound, pair.error), 255 * float(np.median(bound))
             for name in ("all", pair.stratum):
@@ -76,13 +84,12 @@ def halves(pairs: Sequence[Seen], level: float, seed: int, *, grouped: bool = Tr
     return {name: tuple(np.mean(figures, axis=0)) for name, figures in reached.items()}
 
 
-def show(pairs: Sequence[Seen], level: float, repeats: int) -> None:
-    """Print mean and standard deviation over the halves, by stratum."""
-    print(
-        f"{len(pairs)} pairs of {len({pair.photo for pair in pairs})} photographs, {repeats} halves, {level:.0%} asked"
-    )
+def show(pairs: Sequence[Seen], setting: int, level: float, repeats: int) -> None:
+    """Print mean and standard deviation over the draws, by stratum."""
+    photos = len({pair.photo for pair in pairs})
+    print(f"{len(pairs)} pairs of {photos} photographs, {setting} set the bounds, {repeats} draws, {level:.0%} asked")
     for grouped in (False, True):
-        found = [halves(pairs, level, seed, grouped=grouped) for seed in range(repeats)]
+        found = [drawn(pairs, setting, level, seed, grouped=grouped) for seed in range(repeats)]
         print("one factor" if not grouped else "a factor for nearly sharp, one for blurred")
         for name in ("all", *STRENGTH_BINS):
             figures = np.array([each[name] for each in found if name in each])
@@ -92,12 +99,13 @@ def show(pairs: Sequence[Seen], level: float, repeats: int) -> None:
 
 
 def main() -> None:
-    """Answer the pairs, then halve the photographs again and again."""
+    """Answer the pairs, then draw photographs again and again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prepared", type=Path, help="what `unblur prepare` wrote")
     parser.add_argument("model", type=Path, help="a folder with model.safetensors")
     parser.add_argument("--level", type=float, default=0.9)
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--setting", type=int, help="photographs that set the bounds; half of them without it")
     parser.add_argument("--calibration", type=Path, help="what `unblur explain-pairs` wrote")
     options = parser.parse_args()
     restorer = TorchRestorer(options.model)
@@ -108,8 +116,14 @@ def main() -> None:
             reached = f"{row.reached:6.1%}, 95 % interval {row.low:.1%} to {row.high:.1%}"
             print(f"{row.stratum:14} {row.pairs:4} pairs of {row.scenes:2} scenes {reached}")
         return
+    rows = read_manifest(options.prepared)
+    photos = len({row.source for row in rows})
+    setting = photos // 2 if options.setting is None else options.setting
+    if not 1 <= setting < photos or options.repeats < 2:
+        parser.error(f"expected --setting from 1 to {photos - 1}, and --repeats of 2 or more")
     show(
-        [seen(answered(restorer, [row], options.prepared)[0]) for row in read_manifest(options.prepared)],
+        [seen(answered(restorer, [row], options.prepared)[0]) for row in rows],
+        setting,
         options.level,
         options.repeats,
     )

@@ -1,5 +1,7 @@
 """The promise holds on pairs of the same kind, the bound is larger where errors are, and scenes set its width."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from unblur.explaining.conformal import (
     signs_of,
     traits_of,
 )
-from unblur.explaining.source import find_calibration
+from unblur.explaining.source import CALIBRATION, find_calibration
 from unblur.records.files import write_json
 
 NOTHING = np.zeros(3)
@@ -115,3 +117,10 @@ def test_a_calibration_of_an_older_version_is_refused(tmp_path):
     known = Calibration("a", 0.9, 12, 3, (0.1, 0.2, 0.7), (0.1, -0.2, 0.3, 0.4), 1.5, 2.5)
     write_json(path, known)
     assert find_calibration(path, "a") == known
+
+
+def test_a_calibration_that_nobody_named_is_passed_over_where_it_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(CALIBRATION).parent.mkdir(parents=True)
+    Path(CALIBRATION).write_text("{}")
+    assert find_calibration(None, "a") is None

@@ -1,9 +1,12 @@
 """Regions and windows lie in the picture, or are refused in a line that says what would."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
-from unblur.errors import UsageError
+from unblur.errors import UnblurError, UsageError
 from unblur.explaining.region import Region, most_corrected, region_at, window_around
 
 
@@ -21,6 +24,18 @@ def test_a_region_in_the_picture():
 def test_a_region_outside_is_refused(place, size, told):
     with pytest.raises(UsageError, match=told):
         region_at(*place, size, 80, 100)
+
+
+def test_a_region_fits_its_window_and_a_picture_is_large_enough_for_one():
+    with pytest.raises(UsageError, match="--size 129: expected 8 to 128, as the picture is 400 x 300"):
+        region_at(200, 150, 129, 300, 400)
+    with pytest.raises(UnblurError, match="the picture is 100 x 15, too small to explain; expected at least 16"):
+        region_at(50, 7, 8, 15, 100)
+
+
+def test_a_region_at_numbers_of_numpy_is_told_in_those_of_python():
+    region = region_at(np.int64(50), np.int32(40), np.int64(16), 80, 100)
+    assert json.dumps(asdict(region)) == '{"left": 42, "top": 32, "size": 16}'
 
 
 def test_the_place_that_was_changed_most_is_found():

@@ -6,7 +6,7 @@ import pytest
 from unblur.explaining.blur_map import BlurMap
 from unblur.explaining.gallery import doubt_pictures
 from unblur.explaining.region import Region
-from unblur.explaining.words import where_blurred, where_not_to_trust
+from unblur.explaining.words import what_counted, where_blurred, where_not_to_trust
 
 
 def test_a_shot_is_called_a_shot():
@@ -20,9 +20,14 @@ def test_a_shot_is_called_a_shot():
     spread[40:, 40:] = 2 / 255
     doubt = where_not_to_trust("shot", spread, np.full_like(spread, 0.01), None, 0.9)
     assert doubt == (
-        "Trust it least in the lower right, where answers to turned copies of the shot differ by up to 2.0 of 255 "
-        "steps; 1.0 % of the detail is invented, not in the shot."
+        "Around the marked region trust it least in the lower right, where answers to turned copies of the shot differ "
+        "by up to 2.0 of 255 steps; 1.0 % of the detail is invented, not in the shot."
     )
+
+
+def test_where_nothing_is_corrected_nothing_counted():
+    told = what_counted("intervention", np.zeros((1, 64, 64)), Region(10, 10, 20))
+    assert told == "The model corrects nothing in the marked region, so nothing counted (intervention)."
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from unblur.config.compose import compose, plain
 from unblur.config.schema import ExplainConfig, PathsConfig, PipelineConfig
 from unblur.data.images import write_png
 from unblur.data.manifest import PairRow, write_manifest
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
 from unblur.networks.nafnet import NAFNet
 from unblur.records.explanation import read_coverage, read_fidelity, read_summary
 from unblur.stages.explain import main
@@ -88,3 +88,11 @@ def test_without_validation_pairs_there_is_no_promise(cfg):
     manifest.write_text("".join(line for line in lines if ",val," not in line))
     with pytest.raises(UnblurError, match="has no pairs of the split 'val'; make them with `unblur prepare`"):
         run(cfg)
+
+
+@pytest.mark.parametrize(("asked", "told"), [({"pairs": 0}, "explain.pairs=0: expected 1"), ({"maps": []}, "no map")])
+def test_what_could_not_be_shown_is_refused_before_anything_is_computed(cfg, asked, told):
+    cfg.explain = ExplainConfig(**asked)
+    with pytest.raises(UsageError, match=told):
+        run(cfg)
+    assert not Path(cfg.paths.explain).exists()

@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
         methods=tuple(options.maps.split(",")) if options.maps else None,
         tests=not options.quick,
         reference=source.reference,
+        numbers=source.numbers,
         whole=options.whole,
     )
     found = explain_frames(

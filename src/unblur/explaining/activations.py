@@ -73,6 +73,9 @@ def features(subject: Subject, most: int = 12) -> list[Features]:
 
 def border_ratio(energy: NDArray[np.float32], rim: int = 2) -> float:
     """Return how many times as much energy (h, w) there is in the outer `rim` pixels as further in."""
+    rim = min(rim, (min(energy.shape) - 1) // 2)
+    if rim == 0:  # too small to have an inside
+        return 1.0
     inner = energy[rim:-rim, rim:-rim]
     outside = (float(energy.sum()) - float(inner.sum())) / (energy.size - inner.size)
     return outside / max(float(inner.mean()), 1e-12)

@@ -60,7 +60,7 @@ def _maps(subject: Subject, network: nn.Module) -> Iterator[Attention]:
         elif name in between:
             yield _between(name, between[name], output)
         else:
-            yield _window(name, windows[name], output, subject)
+            yield _window(name, windows[name], output, subject, int(getattr(network, "multiple", 1)))
 
 
 def _between(name: str, module: Any, output: Tensor) -> Attention:  # noqa: ANN401
@@ -72,17 +72,23 @@ def _between(name: str, module: Any, output: Tensor) -> Attention:  # noqa: ANN4
     return Attention(name, "channels", weights.numpy(), _entropy(weights))
 
 
-def _window(name: str, module: Any, output: Tensor, subject: Subject) -> Attention:  # noqa: ANN401
-    """Return what the pixel in the middle of the region looks at in its window, of (1, windows, N, 3C)."""
+def _window(name: str, module: Any, output: Tensor, subject: Subject, multiple: int) -> Attention:  # noqa: ANN401
+    """Return what the pixel in the middle of the region looks at in its window, of (1, windows, N, 3C).
+
+    The network pads its input to a `multiple` of pixels.
+    """
     side, heads = int(module.window), int(module.heads)
     across = round(output.shape[1] ** 0.5)  # windows in a row: the subject's window is square
-    level = subject.side[1] / (across * side)  # pixels of the picture in one of this level
+    whole = across * side
+    level = -(-subject.side[1] // multiple) * multiple / whole  # pixels of the picture in one of this level
     middle = [int((edge + subject.region.size / 2) / level) for edge in (subject.region.top, subject.region.left)]
-    moved = [(place - int(module.shift)) % (across * side) for place in middle]
+    moved = [(place - int(module.shift)) % whole for place in middle]
     number = moved[0] // side * across + moved[1] // side
     pixel = moved[0] % side * side + moved[1] % side
     qkv = output[0, number].reshape(side * side, 3, heads, -1).permute(1, 2, 0, 3)  # (3, h, N, d)
     scores = (qkv[0] * module.scale) @ qkv[1].transpose(-2, -1) + module.bias[:, module.place]
+    if module.shift:
+        scores = scores.masked_fill(module.strangers(whole, whole, scores.device)[number], -100.0)
     weights = scores.softmax(dim=-1)[:, pixel].mean(dim=0)
     return Attention(name, "pixels", weights.reshape(side, side).numpy(), _entropy(weights[None]))
 

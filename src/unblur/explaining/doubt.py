@@ -6,6 +6,7 @@ from itertools import product
 import cv2
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -47,29 +48,31 @@ def invented(before: Field, after: Field) -> Field:
     """
     step = TILE // 2
     one, other = (_padded(picture.mean(axis=2)) for picture in (before, after))
-    taper = np.outer(np.hanning(TILE + 2)[1:-1], np.hanning(TILE + 2)[1:-1])
+    rows = range(0, one.shape[0] - TILE + 1, step)
     fy, fx = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
     radius = np.hypot(fy, fx)
     detail = radius > 1.5 / TILE  # the mean and its leakage are no detail
-    rows, columns = (range(0, side - TILE + 1, step) for side in one.shape)
-    spectra = [
-        [np.abs(np.fft.rfft2(picture[i : i + TILE, j : j + TILE] * taper)) ** 2 for picture in (one, other)]
-        for i in rows
-        for j in columns
-    ]
-    highest = np.array([np.median(given[radius > 0.4]) for given, _ in spectra])
+    highest = np.array([np.median(_powers(one, row)[:, radius > 0.4], axis=1) for row in rows])
     noise = max(float(np.quantile(highest, 0.1)) / np.log(2), 1e-8)  # the median of a power is ln 2 of its mean
-    shares = [_share(given, made, detail, noise) for given, made in spectra]
-    small = np.array(shares, np.float32).reshape(len(rows), len(columns))
+    small = np.array([_shares(_powers(one, row), _powers(other, row), detail, noise) for row in rows], np.float32)
     size = one.shape[1], one.shape[0]
     whole = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(whole[: before.shape[0], : before.shape[1]], np.float32)
 
 
-def _share(given: NDArray[np.float64], made: NDArray[np.float64], detail: NDArray[np.bool_], noise: float) -> float:
-    empty = detail & (given < ABOVE_NOISE * noise)
-    beyond = np.maximum(made - ABOVE_NOISE * noise, 0)
-    return float(beyond[empty].sum() / max(float(made[detail].sum()), 1e-12))
+def _powers(plane: Field, row: int) -> NDArray[np.float64]:
+    """Return the power spectra (N, TILE, TILE / 2 + 1) of the tiles of a plane (H, W) that begin at this row."""
+    band = sliding_window_view(plane[row : row + TILE], TILE, axis=1)[:, :: TILE // 2]  # (TILE, N, TILE)
+    taper = np.outer(np.hanning(TILE + 2)[1:-1], np.hanning(TILE + 2)[1:-1])
+    return np.asarray(np.abs(np.fft.rfft2(band.transpose(1, 0, 2) * taper)) ** 2, np.float64)
+
+
+def _shares(
+    given: NDArray[np.float64], made: NDArray[np.float64], detail: NDArray[np.bool_], noise: float
+) -> NDArray[np.float64]:
+    """Return for each tile which share of the power that was made lies where none was given."""
+    beyond = np.maximum(made - ABOVE_NOISE * noise, 0) * (detail & (given < ABOVE_NOISE * noise))
+    return np.asarray(beyond.sum(axis=(1, 2)) / np.maximum((made * detail).sum(axis=(1, 2)), 1e-12), np.float64)
 
 
 def _padded(plane: Field) -> Field:

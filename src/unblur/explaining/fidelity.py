@@ -22,7 +22,7 @@ from unblur.explaining.subject import Subject
 from unblur.records.explanation import Fidelity
 
 CELLS = 24  # along a side: the order of deletion is that of cells, as single pixels would leave a pattern
-SHARES = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5)  # of the window that is taken away or put in
+SHARES = (0.01, 0.04, 0.15, 0.5)  # of the window that is taken away or put in
 ORDERS = 5  # random ones
 NOISE = 1 / 255  # standard deviation: what rounding and compression add
 ACTIVE = 0.9  # of a map's absolute value lies in its active area
@@ -37,8 +37,7 @@ class Trial:
     `reference` is the exhaustive intervention; `cells` (N, h, w) are what deletion takes away, `deleted` and `inserted`
     (orders, shares) the scores of random orders; `shuffled` is the same question to the network with shuffled weights,
     None for a model without gradients. Whether the intervention changes with the weights is asked of the blocks at
-    `places`. A `brief` trial asks at every second share and has half of the blocks, as on a chessboard; whether the
-    intervention is stable, it asks of every second of these.
+    `places`; whether it is stable, of `fewer`.
     """
 
     subject: Subject
@@ -48,27 +47,27 @@ class Trial:
     inserted: NDArray[np.float64]
     shuffled: Subject | None
     seed: int
-    brief: bool
 
     @property
     def places(self) -> NDArray[np.int64]:
-        """Places of the blocks that are asked about."""
+        """Places of half of the blocks, as on a chessboard."""
         rows, columns = np.divmod(np.arange(len(self.reference.effects)), self.reference.across)
-        return np.flatnonzero((rows + columns) % 2 == 0) if self.brief else np.arange(len(rows))
+        return np.flatnonzero((rows + columns) % 2 == 0)
 
     @property
-    def shares(self) -> tuple[float, ...]:
-        """Shares of the window that are taken away or put in."""
-        return SHARES[::2] if self.brief else SHARES
+    def fewer(self) -> NDArray[np.int64]:
+        """Places of one of each four blocks that lie in a square, so that no region is left out."""
+        rows, columns = np.divmod(np.arange(len(self.reference.effects)), self.reference.across)
+        return np.flatnonzero((rows % 2 == 0) & (columns % 2 == 0))
 
 
-def trial_of(subject: Subject, reference: Reference, seed: int = 0, *, brief: bool = False) -> Trial:
+def trial_of(subject: Subject, reference: Reference, seed: int = 0) -> Trial:
     """Return what is needed to measure the maps of a subject; `seed` is that of orders, noise and shuffling."""
     cells = grid(*subject.side, CELLS).masks
     rng = np.random.default_rng(seed)
     other = None if subject.network is None else subject.of(shuffled(subject.network, seed))
     nothing = np.zeros((0, 0))
-    trial = Trial(subject, reference, cells, nothing, nothing, other, seed, brief)
+    trial = Trial(subject, reference, cells, nothing, nothing, other, seed)
     curves = [_curves(trial, rng.permutation(len(cells))) for _ in range(ORDERS)]
     deleted, inserted = (np.stack([curve[i] for curve in curves]) for i in range(2))
     return replace(trial, deleted=deleted, inserted=inserted)
@@ -89,7 +88,7 @@ def measure(trial: Trial, name: str, found: Map) -> Fidelity:
             return agreement(blocks.spread(reference.effects[places]), blocks.spread(exhaustive(other, blocks)))
         return agreement(found, method.make(other, reference, seed).map)
 
-    stability = kept(noisy, trial.seed + 1, trial.places[:: 2 if trial.brief else 1])
+    stability = kept(noisy, trial.seed + 1, trial.fewer)
     unchanged = None if trial.shuffled is None else kept(trial.shuffled, trial.seed, trial.places)
     rank = 1.0 if name == "intervention" else rank_correlation(reference.blocks.sums(found), reference.effects)
     incomplete = None
@@ -132,7 +131,7 @@ def shuffled(network: nn.Module, seed: int = 0) -> nn.Module:
 def _curves(trial: Trial, order: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the scores as the cells in this order are taken away, and as they alone are there."""
     subject, cells = trial.subject, trial.cells
-    counts = [max(1, round(share * len(cells))) for share in trial.shares]
+    counts = [max(1, round(share * len(cells))) for share in SHARES]
     masks = np.stack([cells[order[:count]].sum(axis=0) for count in counts]).clip(0, 1)
     return subject.scores(subject.without(masks)), subject.scores(subject.without(1 - masks))
 

@@ -42,8 +42,10 @@ def blur_pictures(what: str, blur: BlurMap, spectrum: BlurMap, region: Region) -
     """Return the blur by the model's correction and by the spectrum, and its direction."""
     known = [np.where(each.weight > np.quantile(each.weight, 0.2), each.extent, np.nan) for each in (blur, spectrum)]
     by_correction, by_spectrum = (
-        pictures.draw_map(each, "extent in pixels", region=region, top=float(np.nanpercentile(each, 99)))
-        for each in known
+        pictures.draw_map(
+            each, "extent in pixels", region=region, top=float(np.percentile(told, 99)) if len(told) else 1.0
+        )
+        for each, told in zip(known, (each[np.isfinite(each)] for each in known), strict=True)
     )
     return [
         Picture("blur_by_spectrum", "blur", f"by the {what}'s spectrum",
@@ -126,8 +128,8 @@ def attention_pictures(found: Sequence[Attention]) -> list[Picture]:
 
 
 def frame_pictures(
-    what: str, strongest: NDArray[np.int64], count: int, reference: int, region: Region
+    what: str, strongest: NDArray[np.int64], numbers: Sequence[int], reference: int, region: Region
 ) -> list[Picture]:
-    """Return from which of `count` frames, each a `what`, each place of the window (h, w) takes most."""
-    png = pictures.draw_choice(strongest, count, f"{what} ({reference} is restored)", region)
+    """Return from which of the frames of these numbers, each a `what`, each place of the window (h, w) takes most."""
+    png = pictures.draw_choice(strongest, numbers, f"{what} ({numbers[reference]} is restored)", region)
     return [Picture("frames", "maps", f"which {what} counts", f"the {what} that adds most around each place", png)]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
 from unblur.explaining.blocks import Blocks, Map
 from unblur.explaining.gradients import grouped_gradients, input_gradients, integrated_gradients, local_attribution
 from unblur.explaining.intervention import exhaustive, refined
@@ -121,19 +121,33 @@ def chosen(names: Sequence[str] | None, subject: Subject, model: str) -> list[st
     """Return the methods of these names; None takes all that the model allows.
 
     Raises:
-        UnblurError: there is no such method, or it needs gradients and the model has none.
+        UsageError: see `check_names`.
+        UnblurError: one needs gradients and the model has none.
     """
+    check_names(names)
     if names is None:
         return [name for name, method in METHODS.items() if subject.network is not None or not method.gradients]
     for name in names:
-        if name not in METHODS:
-            msg = f"{name}: no such map; there are {', '.join(METHODS)}"
-            raise UnblurError(msg)
         if METHODS[name].gradients and subject.network is None:
             free = ", ".join(other for other, method in METHODS.items() if not method.gradients)
             msg = f"{model}: has no gradients, which {name} needs; take {free}, or a folder with model.safetensors"
             raise UnblurError(msg)
     return list(names)
+
+
+def check_names(names: Sequence[str] | None) -> None:
+    """Check names of methods; None is all of them.
+
+    Raises:
+        UsageError: there is no such method, or none is named.
+    """
+    if names is not None and not names:
+        msg = f"no map is named; there are {', '.join(METHODS)}"
+        raise UsageError(msg)
+    for name in names or ():
+        if name not in METHODS:
+            msg = f"{name}: no such map; there are {', '.join(METHODS)}"
+            raise UsageError(msg)
 
 
 def reference_of(subject: Subject, blocks: Blocks, across: int, closer: int = 16) -> Reference:

@@ -20,7 +20,7 @@ from unblur.explaining.explanation import Explanation, Picture
 from unblur.explaining.fidelity import measure, trial_of
 from unblur.explaining.frames import frame_effects, strongest_frame
 from unblur.explaining.gradients import contribution_area, diffusion_index
-from unblur.explaining.methods import METHODS, chosen, reference_of
+from unblur.explaining.methods import METHODS, check_names, chosen, reference_of
 from unblur.explaining.region import SIZE, WINDOW, Region, most_corrected, region_at, window_around
 from unblur.explaining.subject import Subject, at_once, quick_alone, restorer_of, subject_of
 from unblur.images.channels import as_floats
@@ -34,7 +34,7 @@ Field = NDArray[np.float32]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 WHAT = {"image": "photograph", "burst": "shot", "video": "frame"}  # that is restored, by task
-AROUND, NEAR = 384, 256  # pixels: what is looked at for doubt, and what a region alone is explained by
+NEAR = 256  # pixels: what is looked at for doubt, and what a region alone is explained by
 BY_FRAME = ("lam", "grouped_gradients", "integrated_gradients")  # maps that tell the frames of a pixel apart
 MOST_TILES = 4  # of 512 pixels at once: a network at full resolution takes more than a gigabyte for each
 ACROSS, CLOSER = 8, 4  # blocks of the intervention along a side; that are looked at closer for a region alone
@@ -45,10 +45,10 @@ class Asked:
     """What is to be explained, and how thoroughly.
 
     `at` is the middle of the region as (x, y), None where the model corrects most; `methods` names maps, None takes
-    all that the model allows; without `tests` no map is measured, with `brief` ones each by fewer runs (see `Trial`);
-    `reference` is the frame whose answer is explained.
+    all that the model allows; without `tests` no map is measured; `reference` is the frame whose answer is explained,
+    `numbers` are those that the frames are called by, None counts them from 0.
     Without `whole`, a region at a place is explained by the NEAR pixels around it alone: by one map where `methods` is
-    None, the intervention, with brief tests, and without what concerns the photograph and the network as a whole.
+    None, the intervention, and without what concerns the photograph and the network as a whole.
     """
 
     at: tuple[int, int] | None = None
@@ -56,9 +56,9 @@ class Asked:
     methods: tuple[str, ...] | None = None
     tests: bool = True
     reference: int = 0
+    numbers: tuple[int, ...] | None = None
     seed: int = 0
     whole: bool = True
-    brief: bool = False
 
 
 def explain_frames(
@@ -87,6 +87,7 @@ def explain_frames(
         UnblurError: a map is asked for that the model does not allow, or the frames do not fit its task.
     """
     asked = asked or Asked()
+    check_names(asked.methods)
     if asked.whole or asked.at is None:
         asked = replace(asked, whole=True)
         return _explained(restorer, as_floats(frames), name, asked, calibration=calibration, track=track, after=after)
@@ -98,14 +99,13 @@ def explain_frames(
         asked,
         at=(inner.left + region.size // 2, inner.top + region.size // 2),
         methods=asked.methods or ("intervention",),
-        brief=True,
     )
     cut = as_floats(frames[:, near.rows, near.columns])
     found = _explained(restorer, cut, name, nearer, calibration=calibration, track=track)
     place = {"left": region.left, "top": region.top, "size": region.size}
     note = (
         f"Sentences and pictures are of the {near.size} x {near.size} pixels around the region, from column "
-        f"{near.left} and row {near.top} on."
+        f"{near.left} and row {near.top} on; where to trust it least, of the {min(WINDOW, near.size)} around it."
     )
     about = {**found.about, "width": width, "height": height, "region": place}
     return replace(found, about=about, notes=(note, *found.notes))
@@ -144,7 +144,7 @@ def _explained(
     spectrum = blur_map.from_spectrum(before)
     shown += gallery.map_pictures(maps, fidelity, subject, before[place.rows, place.columns])
 
-    around = window_around(region, AROUND if asked.whole else WINDOW, height, width)
+    around = window_around(region, NEAR if asked.whole else WINDOW, height, width)
     inner = region.inside(around)
     near = before[around.rows, around.columns]
     steady, spread = doubt.turned(restore, _cut(frames, around))
@@ -165,12 +165,11 @@ def _explained(
         found |= figures_inside
         tunings = tuple(tuning(subject))
     if count > 1:
-        found |= {f"lost_without_frame_{i}": effect for i, effect in enumerate(frame_effects(subject))}
+        pictures_of_frames, figures_of_frames = _frame_pictures(subject, maps, asked.numbers or range(count), what)
+        shown += pictures_of_frames
+        found |= figures_of_frames
 
     best = _best(names, fidelity)
-    if count > 1 and (of_frames := next((name for name in BY_FRAME if name in maps), None)):
-        strongest = strongest_frame(maps[of_frames])
-        shown += gallery.frame_pictures(what, strongest, count, asked.reference, subject.region)
     figures = {
         **found,
         "blur_extent_by_correction_px": blur.typical,
@@ -220,7 +219,7 @@ def _maps(
     """Return the maps, what each is worth, and figures about them."""
     closer = {} if asked.whole else {"closer": CLOSER}
     reference = reference_of(subject, grid(*subject.side, ACROSS), ACROSS, **closer)
-    trial = trial_of(subject, reference, asked.seed, brief=asked.brief) if asked.tests else None
+    trial = trial_of(subject, reference, asked.seed) if asked.tests else None
     maps: dict[str, Map] = {}
     fidelity: dict[str, Fidelity] = {}
     figures: dict[str, float] = {}
@@ -242,6 +241,19 @@ def _network_pictures(subject: Subject) -> tuple[list[Picture], dict[str, float]
     if held:
         figures["border_energy_ratio_of_first_block"] = border_ratio(held[0].energy)
     return [*gallery.feature_pictures(held), *gallery.attention_pictures(looked)], figures
+
+
+def _frame_pictures(
+    subject: Subject, maps: dict[str, Map], numbers: Sequence[int], what: str
+) -> tuple[list[Picture], dict[str, float]]:
+    """Return which frame counts for each place, and what is lost without each, by their `numbers`."""
+    effects = zip(numbers, frame_effects(subject), strict=True)
+    figures = {f"lost_without_frame_{number}": effect for number, effect in effects}
+    of_frames = next((name for name in BY_FRAME if name in maps and maps[name].any()), None)
+    if of_frames is None:
+        return [], figures
+    strongest = strongest_frame(maps[of_frames])
+    return gallery.frame_pictures(what, strongest, numbers, subject.reference, subject.region), figures
 
 
 def _best(names: Sequence[str], fidelity: dict[str, Fidelity]) -> str:

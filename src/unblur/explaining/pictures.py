@@ -50,7 +50,10 @@ def draw_map(
     image = axes.imshow(values, cmap=SIGNED if signed else MAGNITUDE, norm=norm, interpolation="nearest")
     if under is not None:
         grey = under.mean(axis=2)
-        axes.contour(grey, levels=np.quantile(grey, [0.25, 0.5, 0.75]), colors="0.45", linewidths=0.4)
+        levels = np.unique(np.quantile(grey, [0.25, 0.5, 0.75]))
+        levels = levels[(levels > grey.min()) & (levels < grey.max())]  # none where most is black or white
+        if len(levels):
+            axes.contour(grey, levels=levels, colors="0.45", linewidths=0.4)
     _mark(axes, region, "black" if signed else MARK)
     bar = figure.colorbar(image, cax=figure.add_axes(BAR))
     bar.set_label(label, fontsize=8)
@@ -58,17 +61,19 @@ def draw_map(
     return _png(figure)
 
 
-def draw_choice(values: NDArray[np.int64], count: int, label: str, region: Region | None = None) -> bytes:
-    """Return a PNG of a map (H, W) of which of 0 to `count` - 1 was chosen: the colour bar has a field for each."""
+def draw_choice(values: NDArray[np.int64], names: Sequence[object], label: str, region: Region | None = None) -> bytes:
+    """Return a PNG of a map (H, W) of which of `names` was chosen, by place: the colour bar has a field for each."""
     from matplotlib import colormaps
     from matplotlib.colors import BoundaryNorm
 
     figure, axes = _axes(values.shape, bar=True)
+    count = len(names)
     norm = BoundaryNorm(np.arange(count + 1) - 0.5, count)
     image = axes.imshow(values, cmap=colormaps[MAGNITUDE].resampled(count), norm=norm, interpolation="nearest")
     _mark(axes, region, MARK)
     bar = figure.colorbar(image, cax=figure.add_axes(BAR), ticks=np.arange(count), spacing="uniform")
     bar.set_label(label, fontsize=8)
+    bar.ax.set_yticklabels(list(map(str, names)))
     bar.ax.tick_params(labelsize=7, length=0)
     return _png(figure)
 

@@ -1,14 +1,16 @@
 """The place that is explained: a square region of the photograph, in a window that holds what the model may look at."""
 
+import operator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.errors import UsageError
+from unblur.errors import UnblurError, UsageError
 
 SMALLEST, SIZE, WINDOW = 8, 32, 128  # pixels a side: of a region at least and usually, of what it is explained in
+LEAST = 16  # pixels a side of a picture: the smallest parts that are taken away are a sixteenth of a window
 RIM = 24  # pixels: there a network sees padding, and corrects what no photograph has
 
 
@@ -39,11 +41,17 @@ def region_at(x: int, y: int, size: int, height: int, width: int) -> Region:
     """Return the square of `size` pixels around column x and row y.
 
     Raises:
-        UsageError: it does not lie in a picture of that height and width.
+        UsageError: it does not lie in a picture of that height and width, or is larger than a window.
+        UnblurError: the picture is smaller than LEAST.
     """
+    x, y, size = map(operator.index, (x, y, size))  # NumPy's integers are not those that JSON knows
     smaller = min(height, width)
-    if not SMALLEST <= size <= smaller:
-        msg = f"--size {size}: expected {SMALLEST} to {smaller}, as the picture is {width} x {height}"
+    if smaller < LEAST:
+        msg = f"the picture is {width} x {height}, too small to explain; expected at least {LEAST} pixels a side"
+        raise UnblurError(msg)
+    largest = min(smaller, WINDOW)
+    if not SMALLEST <= size <= largest:
+        msg = f"--size {size}: expected {SMALLEST} to {largest}, as the picture is {width} x {height}"
         raise UsageError(msg)
     region = Region(x - size // 2, y - size // 2, size)
     if min(region.left, region.top) < 0 or region.left + size > width or region.top + size > height:

@@ -25,10 +25,14 @@ CALIBRATION = "artifacts/explain/calibration.json"
 
 @dataclass(frozen=True)
 class Source:
-    """Frames (K, H, W, 3) as they were read, of 8 or 16 bits or floats in [0, 1], and which of them is explained."""
+    """Frames (K, H, W, 3) as they were read, of 8 or 16 bits or floats in [0, 1], and which of them is explained.
+
+    `numbers` are those of the frames in the folder or video that they come from.
+    """
 
     frames: NDArray[Any]
     reference: int = 0
+    numbers: tuple[int, ...] = (0,)
 
 
 def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> Source:
@@ -42,8 +46,11 @@ def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> S
 
     Raises:
         UnblurError: it is of another kind than the model takes, or cannot be read.
-        UsageError: there is no such frame.
+        UsageError: there is no such frame, or a photograph has none.
     """
+    if frame is not None and frame < 0:
+        msg = f"--frame {frame}: expected 0 or more"
+        raise UsageError(msg)
     video = path.suffix.lower() in VIDEOS
     kind = "a burst or clip" if path.is_dir() else "a video" if video else "a single photograph"
     if not path.exists():
@@ -59,6 +66,9 @@ def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> S
         msg = f"{path}: is {kind}, and {restorer.name} restores {restorer.task}s; give {wanted[restorer.task]}"
         raise UnblurError(msg)
     if restorer.task == "image" and not video:
+        if frame is not None:
+            msg = f"--frame {frame}: {path} is a single photograph; leave --frame out"
+            raise UsageError(msg)
         return Source(read_photo(path).pixels[None])
     if video:
         clip = _clip(path, frame)
@@ -71,10 +81,11 @@ def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> S
     if restorer.task == "burst":
         chosen = _checked(frame or 0, len(shots), path)
         order = [chosen, *(i for i in range(len(shots)) if i != chosen)]
-        return Source(shots[order])
+        return Source(shots[order], 0, tuple(order))
     chosen = _checked(len(shots) // 2 if frame is None else frame, len(shots), path)
     first = max(chosen - BEFORE, 0)
-    return Source(shots[first : chosen + AFTER + 1], chosen - first)
+    numbers = range(len(shots))[first : chosen + AFTER + 1]
+    return Source(shots[first : chosen + AFTER + 1], chosen - first, tuple(numbers))
 
 
 def with_gradients(model: str | None) -> str | None:
@@ -112,7 +123,10 @@ def find_calibration(path: Path | None, model_sha256: str) -> Calibration | None
     default = Path(CALIBRATION)
     if not default.is_file():
         return None
-    found = read_json(default, Calibration, "explain-pairs")
+    try:
+        found = read_json(default, Calibration, "explain-pairs")
+    except UnblurError:  # nobody asked for it: of an earlier version it is as good as none
+        return None
     return found if found.model_sha256 == model_sha256 else None
 
 
@@ -135,20 +149,21 @@ def read_calibration(path: Path, model_sha256: str) -> Calibration:
 def _clip(path: Path, frame: int | None) -> Source:
     from unblur.images.video import read_frames
 
-    chosen = BEFORE if frame is None else frame
-    first = max(chosen - BEFORE, 0)
+    wanted = BEFORE if frame is None else frame
+    first, count = max(wanted - BEFORE, 0), 0
     frames = []
     for each in read_frames(path):
-        if each.index > chosen + AFTER:
+        if each.index > wanted + AFTER:
             break
+        count = each.index + 1
         if each.index >= first:
             frames.append(as_floats(each.pixels))
-    reference = _checked(chosen - first if frame is not None else min(BEFORE, len(frames) - 1), len(frames), path)
-    return Source(np.stack(frames), reference)
+    chosen = _checked(min(wanted, count - 1) if frame is None else frame, count, path)
+    return Source(np.stack(frames), chosen - first, tuple(range(first, count)))
 
 
 def _checked(frame: int, count: int, path: Path) -> int:
-    if not 0 <= frame < count:
-        msg = f"--frame {frame}: {path} has {count} frames here; expected 0 to {count - 1}"
+    if frame >= count:
+        msg = f"--frame {frame}: {path} has {count} frames; expected 0 to {count - 1}"
         raise UsageError(msg)
     return frame

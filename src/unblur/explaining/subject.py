@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import TypeVar
 
 import cv2
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unblur.explaining.region import Region
+from unblur.networks.multi_axis import Mixing
 
 BLUR_SIGMA = 8.0  # pixels: beyond the blur of most photographs, so that nothing is left to sharpen
 FEW = 2  # of those that have a thread of their own; of one alone PyTorch computes convolutions in a slower way
+
+_switched = Lock()  # how many threads PyTorch has holds for the process
 
 G = TypeVar("G")
 M = TypeVar("M")
@@ -117,13 +121,25 @@ class Pointwise(nn.Conv2d):
         return torch.mkldnn_convolution(x, self.weight, self.bias, (0, 0), (1, 1), (1, 1), 1)
 
 
+class PointwiseMixing(Mixing):
+    """The same product by oneDNN, as a 1x1 convolution whose channels are the positions."""
+
+    def mixed(self, x: Tensor) -> Tensor:
+        """Multiply (side^2, N), a row for each position, by the weight."""
+        weight = self.weight[:, :, None, None]
+        product: Tensor = torch.mkldnn_convolution(x[None, :, :, None], weight, self.bias, (0, 0), (1, 1), (1, 1), 1)
+        return product[0, :, :, 0]
+
+
 def quick_alone(network: nn.Module) -> nn.Module:
-    """Return the network, whose 1x1 convolutions are as quick on one thread as on several from now on."""
+    """Return the network, whose 1x1 convolutions and `Mixing` are as quick on one thread as on several from now on."""
     if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         for module in network.modules():
             plain = type(module) is nn.Conv2d and module.groups == 1 and module.padding == (0, 0)
             if plain and module.kernel_size == module.stride == (1, 1):
                 module.__class__ = Pointwise
+            if type(module) is Mixing:
+                module.__class__ = PointwiseMixing
     return network
 
 
@@ -134,13 +150,14 @@ def at_once(make: Callable[[G], M], given: Iterable[G]) -> list[M]:
     as long, on quiet ones no less. And what is computed on one thread is the same on any number of cores. `make`
     switches gradients off where it needs none, as in `torch.no_grad()(make)`: that holds for a thread alone.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # which those of the pool begin with
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(make, given))
-    finally:
-        torch.set_num_threads(threads)
+    with _switched:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # which those of the pool begin with
+        try:
+            with ThreadPoolExecutor(threads) as pool:
+                return list(pool.map(make, given))
+        finally:
+            torch.set_num_threads(threads)
 
 
 def blurred(window: Tensor, sigma: float) -> Tensor:

@@ -45,7 +45,7 @@ class LimeMap:
     superpixels: int
 
 
-def lime(subject: Subject, superpixels: int = 48, samples: int = 112, seed: int = 0) -> LimeMap:
+def lime(subject: Subject, superpixels: int = 24, samples: int = 72, seed: int = 0) -> LimeMap:
     """Return what each superpixel adds by a weighted linear model of the score, each one taken away or not at random.
 
     Args:

@@ -26,7 +26,9 @@ def where_blurred(what: str, blur: BlurMap, corrected: BlurMap) -> str:
 def what_counted(title: str, attribution: NDArray[np.float64], region: Region) -> str:
     """Return the sentence about a map (K, h, w): the region's own share, and how far the rest reaches."""
     weight = np.abs(attribution.sum(axis=0))
-    total = max(float(weight.sum()), 1e-300)
+    total = float(weight.sum())
+    if total == 0:
+        return f"The model corrects nothing in the marked region, so nothing counted ({title})."
     own = float(weight[region.rows, region.columns].sum()) / total
     away = distance(weight.shape, region)
     order = np.argsort(away.ravel(), kind="stable")
@@ -47,18 +49,19 @@ def where_not_to_trust(
 ) -> str:
     """Return the sentence about doubt of `what`: spread of turned answers, invented share, bound, each (H, W).
 
-    `level` is the share of pixels whose error lies below the bound.
+    Spread and bound are of what lies around the region; `level` is the share of pixels whose error lies below the
+    bound.
     """
-    place = strongest_place(spread if bound is None else bound)
+    least = f"Around the marked region trust it least {strongest_place(spread if bound is None else bound)}"
     worst = 255 * float(np.quantile(spread, 0.999))
     drawn = f"answers to turned copies of the {what} differ by up to {worst:.1f} of 255 steps"
     made_up = f"{100 * float(invented.mean()):.1f} % of the detail is invented, not in the {what}"
     if bound is None:
-        return f"Trust it least {place}, where {drawn}; {made_up}."
+        return f"{least}, where {drawn}; {made_up}."
     high = 255 * float(np.median(bound[bound >= np.quantile(bound, 0.9)]))
     middle = 255 * float(np.median(bound))
     promise = f"errors, for {of_pixels(level)} pixels, stay below {middle:.0f} steps at the median"
-    return f"Trust it least {place}: {promise}, and below {high:.0f} in the worst tenth; {drawn}; {made_up}."
+    return f"{least}: {promise}, and below {high:.0f} in the worst tenth; {drawn}; {made_up}."
 
 
 def of_pixels(level: float) -> str:

@@ -28,7 +28,8 @@ def explain(
 
     Args:
         photo: what `Model` takes; a path may be a burst's folder or a video, where the model is for those.
-        model: what `load` returns or takes; a folder with model.safetensors allows all maps.
+        model: what `load` takes, and is computed in float32 then, or what it returns, in its own precision; a folder
+            with model.safetensors allows all maps.
         at: middle (x, y) of the region; None takes where the model corrects most.
         size: side of the region in pixels.
         maps: their names; None takes all that the model allows, and of a region `at` a place the intervention.
@@ -43,8 +44,23 @@ def explain(
         from unblur.explaining.photo import Asked, explain_frames
         from unblur.explaining.source import find_calibration, take_source
 
-    restorer = (model if isinstance(model, Model) else load(model)).restorer
+    restorer = (model if isinstance(model, Model) else _exact(model)).restorer
     source, name = take_source(photo, restorer)
-    asked = Asked(at, size, tuple(maps) if maps else None, tests, reference=source.reference, whole=whole)
+    asked = Asked(
+        at,
+        size,
+        None if maps is None else tuple(maps),
+        tests,
+        reference=source.reference,
+        numbers=source.numbers,
+        whole=whole,
+    )
     bounds = find_calibration(None, restorer.sha256)
     return explain_frames(restorer, source.frames, name, asked, calibration=bounds, track=track)
+
+
+def _exact(model: Reference | None) -> Model:
+    """Return the model in float32: in bfloat16 small effects are lost."""
+    from unblur.explaining.source import with_gradients
+
+    return load(with_gradients(model) if isinstance(model, str) else model, precision="f32")

@@ -37,9 +37,13 @@ class Mixing(nn.Module):
         x = x.permute(0, 2, 3, 1).reshape(batch, *rows, *columns, channels)
         # Positions first, channels last: one matrix product, and channels stay together in memory.
         x = x.permute((1, 3, 0, 2, 4, 5) if self.spread else (2, 4, 0, 1, 3, 5))  # -> (side, side, B, h, w, C)
-        mixed = self.weight @ x.flatten(2).flatten(0, 1) + self.bias[:, None]
+        mixed = self.mixed(x.flatten(2).flatten(0, 1))
         mixed = mixed.view(x.shape).permute((2, 0, 3, 1, 4, 5) if self.spread else (2, 3, 0, 4, 1, 5))
         return mixed.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)  # -> (B, C, H, W)
+
+    def mixed(self, x: Tensor) -> Tensor:
+        """Multiply (side^2, N), a row for each position, by the weight."""
+        return self.weight @ x + self.bias[:, None]
 
 
 class GatedMlp(nn.Module):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from unblur.config.descent import require_descent, write_lineage
 from unblur.config.entry import stage
-from unblur.config.schema import PipelineConfig
-from unblur.errors import UnblurError
+from unblur.config.schema import ExplainConfig, PipelineConfig
+from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,7 @@ def main(cfg: PipelineConfig) -> None:
         from unblur.runtimes.pytorch import TorchRestorer
         from unblur.safety.owned import owned_folder
 
+    _check(cfg.explain)
     prepared, out = Path(cfg.paths.prepared), Path(cfg.paths.explain)
     rows = read_manifest(prepared)
     require_descent(cfg.paths, "explain")
@@ -67,9 +68,9 @@ def main(cfg: PipelineConfig) -> None:
         residuals = reblur_residuals(test, recipe.apply, getattr(recipe, "operators", ()))
         filters = _filters(cfg, restorer, val, test)
         table: list[PairFidelity] = []
-        pages = []
-        for pair in of_each_stratum(test, cfg.explain.pairs):
-            asked = Asked(size=cfg.explain.size, methods=tuple(cfg.explain.maps), reference=pair.reference, brief=True)
+        explained = of_each_stratum(test, cfg.explain.pairs)
+        for pair in explained:
+            asked = Asked(size=cfg.explain.size, methods=tuple(cfg.explain.maps), reference=pair.reference)
             name, after = pair.row.pair, pair.after
             explanation = explain_frames(
                 restorer, pair.frames, name, asked, calibration=calibration, track=tracker(name), after=after
@@ -77,17 +78,25 @@ def main(cfg: PipelineConfig) -> None:
             (new / name).mkdir()
             explanation.write(new / name)
             table += [PairFidelity(**asdict(row), pair=name, stratum=pair.stratum) for row in explanation.fidelity]
-            pages.append(name)
         by_spectrum, by_correction = blur_ranks(test)
-        summary = ExplainSummary(
-            restorer.sha256, len(test), by_spectrum, by_correction, *residuals, filters, tuple(pages)
-        )
+        pages = tuple(pair.row.pair for pair in explained)
+        summary = ExplainSummary(restorer.sha256, len(test), by_spectrum, by_correction, *residuals, filters, pages)
         write_json(new / "calibration.json", calibration)
         write_json(new / "summary.json", summary)
         write_table(new / COVERAGE, Coverage, coverage)
         write_table(new / FIDELITY, PairFidelity, table)
     _show(summary, coverage, table)
     what_next(f"open {out / pages[0] / 'index.html'}     one page a pair", "unblur report")
+
+
+def _check(asked: ExplainConfig) -> None:
+    """Refuse what could not be shown, before anything is computed."""
+    from unblur.explaining.methods import check_names
+
+    if asked.pairs < 1:
+        msg = f"explain.pairs={asked.pairs}: expected 1 or more"
+        raise UsageError(msg)
+    check_names(asked.maps)
 
 
 def _by_split(rows: "Sequence[PairRow]", prepared: Path) -> "dict[str, list[PairRow]]":
