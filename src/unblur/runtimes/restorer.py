@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.config.extras import install, is_installed
-from unblur.errors import MissingPackageError, UnblurError
+from unblur.errors import MissingPackageError, UnblurError, UsageError
 from unblur.runtimes.graph_file import GraphFile, read_graph
 from unblur.runtimes.mlflow_reference import fetched_graph, is_mlflow_reference
 
@@ -59,16 +59,20 @@ def load_restorer(
         reference: an .onnx file; an OpenVINO .xml beside its .bin; a .pt2 file (torch.export) or .aoti.pt2 (compiled);
             a folder with model.safetensors and config.json (PyTorch) or with model.onnx (what MLflow logs); or an
             MLflow reference to such an ONNX folder: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
-        threads: threads of one operation; None leaves it to the runtime.
+        threads: threads of one operation, 1 or more; None leaves it to the runtime.
         runtime: onnxruntime or openvino for an .onnx file; auto takes what `unblur benchmark` measured fastest on this
             machine, else OpenVINO. PyTorch's models have PyTorch alone.
         precision: f32 or bf16 of what is not quantized; auto goes with the runtime, and is f32 with PyTorch.
         device: cpu, cuda or tensorrt; None takes a GPU where there is one.
 
     Raises:
+        UsageError: fewer threads than one.
         UnblurError: there is nothing at the reference, it is no model that can be read, or what is asked for does not
             go together with it.
     """
+    if threads is not None and threads < 1:
+        msg = f"--threads {threads}: expected 1 or more"
+        raise UsageError(msg)
     choices = runtime, precision, device
     if is_mlflow_reference(str(reference)):
         return _graph(fetched_graph(str(reference)), threads, choices, name=str(reference))
