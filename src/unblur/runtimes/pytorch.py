@@ -13,20 +13,24 @@ from unblur.training.weights import load_hashed
 
 
 class TorchRestorer:
-    """A trained network on CUDA where there is one, else on the CPU; weights in channels-last order.
+    """A trained network; weights in channels-last order.
 
     Args:
         folder: what `unblur.training.weights.save_model` wrote.
         threads: PyTorch's threads, a setting of the whole process; None leaves it as it is.
         bf16: compute in bfloat16: about twice as fast on CPUs with AMX, and about 0.003 dB less exact.
+        device: cpu or cuda; None takes a GPU where there is one.
+
+    Raises:
+        UnblurError: the folder holds no such network, or there is no GPU that was asked for.
     """
 
-    def __init__(self, folder: Path, threads: int | None = None, bf16: bool = False) -> None:
+    def __init__(self, folder: Path, threads: int | None = None, bf16: bool = False, device: str | None = None) -> None:
         self.name = str(folder)
+        self._device = _chosen(device, self.name)
         if threads is not None:
             torch.set_num_threads(threads)
         network, self.sha256 = load_hashed(folder)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._bf16 = bf16
         # torch's stub of Module.to does not know that a memory format alone is allowed together with a device.
         self._network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -58,3 +62,11 @@ class TorchRestorer:
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             for restored in self._network.stream(torch.from_numpy(frame).to(self._device) for frame in frames):
                 yield restored.float().cpu().numpy()
+
+
+def _chosen(device: str | None, name: str) -> torch.device:
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        msg = f"{name}: --device cuda, but PyTorch finds no GPU on this machine; choose cpu, or leave the device out"
+        raise UnblurError(msg)
+    return torch.device(device or ("cuda" if has_gpu else "cpu"))
