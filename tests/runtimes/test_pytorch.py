@@ -49,6 +49,13 @@ def test_bfloat16_is_close_and_comes_back_as_float32(trained):
     assert 0 < np.abs(rough - exact).max() < 0.05
 
 
+def test_an_input_that_does_not_fit_the_memory_is_told_in_one_line(trained):
+    side = 2**24  # no memory holds so many pixels; as given, they are one value seen many times
+    endless = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (1, 3, side, side), (0, 0, 0, 0))
+    with pytest.raises(UnblurError, match=r"model: fails on an input of \(1, 3, .*; try a smaller --tile$"):
+        load_restorer(trained[1], device="cpu")(endless)
+
+
 def test_the_device_that_is_asked_for_is_taken(trained):
     assert load_restorer(trained[1], device="cpu")._device == torch.device("cpu")
     if torch.cuda.is_available():

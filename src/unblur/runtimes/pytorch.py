@@ -1,6 +1,7 @@
 """Restores with PyTorch from a folder with model.safetensors and config.json."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.networks.description import describe
+from unblur.runtimes.torch_errors import told_in_one_line
 from unblur.training.weights import load_hashed
 
 
@@ -44,9 +46,9 @@ class TorchRestorer:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, 3, H, W) float32 in [0, 1], bursts (B, K, 3, H, W) or clips (B, T, 3, H, W)."""
-        blur = torch.from_numpy(batch).to(self._device)
-        blur = blur.contiguous(memory_format=torch.channels_last) if blur.ndim == 4 else blur
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+        with told_in_one_line(self.name, f"an input of {batch.shape}"), self._computing():
+            blur = torch.from_numpy(batch).to(self._device)
+            blur = blur.contiguous(memory_format=torch.channels_last) if blur.ndim == 4 else blur
             restored: NDArray[np.float32] = self._network(blur).float().cpu().numpy()
         return restored
 
@@ -59,9 +61,14 @@ class TorchRestorer:
         if self.task != "video":
             msg = f"{self.name}: is a network for {self.task}s, not for video"
             raise UnblurError(msg)
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+        with told_in_one_line(self.name, "a video", "make the video smaller"), self._computing():
             for restored in self._network.stream(torch.from_numpy(frame).to(self._device) for frame in frames):
                 yield restored.float().cpu().numpy()
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            yield
 
 
 def _chosen(device: str | None, name: str) -> torch.device:
