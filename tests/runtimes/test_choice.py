@@ -52,6 +52,7 @@ def test_a_damaged_cache_is_no_obstacle(cache):
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
+        ({"runtime": "torch"}, r"box\.onnx: an ONNX file runs in onnxruntime or openvino, not in torch"),
         ({"runtime": "tflite"}, "unknown runtime 'tflite'; known: onnxruntime, openvino"),
         ({"runtime": "openvino", "precision": "int4"}, "unknown precision 'int4'"),
         ({"runtime": "onnxruntime", "precision": "bf16"}, "choose the runtime openvino"),

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from unblur.errors import BrokenModelError
 from unblur.runtimes.graph_file import read_graph
 from unblur.runtimes.openvino import SIZES, OpenVinoSession
 
@@ -43,6 +44,14 @@ def test_settled_inputs_get_the_same_answers_and_few_graphs_are_kept(box_onnx):
         np.testing.assert_allclose(found, session.run({"blur": batch})[0], atol=1e-6)
         assert len(session._settled) <= SIZES
     assert list(session._settled) == [((1, 3, 56, 40),), ((1, 3, 40, 56),)]  # the one that came last is last
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_cannot_be_compiled_for_any_size_is_a_broken_model(box_onnx, settled):
+    session = OpenVinoSession(read_graph(box_onnx()), 1, "of no known precision", "box.onnx")
+    with pytest.raises(BrokenModelError, match=r"box\.onnx: OpenVINO reads it, but cannot compile it") as caught:
+        session.run({"blur": np.zeros((1, 3, 16, 16), np.float32)}, settled=settled)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("settled", [False, True])

@@ -71,6 +71,18 @@ def test_it_restores_as_the_network_does(program):
     np.testing.assert_allclose(restorer(batch), expected, atol=1e-6)
 
 
+def test_an_input_that_cannot_be_restored_is_told_in_one_line(program):
+    with pytest.raises(UnblurError, match=r"model\.pt2: fails on an input of \(1, 5, 9, 9\) .*; try a smaller --tile$"):
+        load_restorer(program[1])(np.zeros((1, 5, 9, 9), np.float32))
+
+
+@pytest.mark.parametrize("name", ["a.pt2", "a.aoti.pt2"])
+def test_a_gpu_is_refused(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(UnblurError, match=r"is run by PyTorch, on cpu, and cannot be run on cuda; give an \.onnx file"):
+        load_restorer(tmp_path / name, device="cuda")
+
+
 def pickled_weights(described):
     for payload in described["config"].values():
         payload |= {"use_pickle": True, "path_name": "weight_0"}

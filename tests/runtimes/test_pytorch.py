@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from unblur.errors import UnblurError
 from unblur.networks.nafnet import NAFNet
 from unblur.runtimes.pytorch import TorchRestorer
 from unblur.runtimes.restorer import load_restorer
@@ -46,3 +47,36 @@ def test_bfloat16_is_close_and_comes_back_as_float32(trained):
     exact, rough = TorchRestorer(trained[1])(batch), TorchRestorer(trained[1], bf16=True)(batch)
     assert rough.dtype == np.float32
     assert 0 < np.abs(rough - exact).max() < 0.05
+
+
+def test_an_input_that_does_not_fit_the_memory_is_told_in_one_line(trained):
+    side = 2**24  # no memory holds so many pixels; as given, they are one value seen many times
+    endless = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (1, 3, side, side), (0, 0, 0, 0))
+    with pytest.raises(UnblurError, match=r"model: fails on an input of \(1, 3, .*; try a smaller --tile$"):
+        load_restorer(trained[1], device="cpu")(endless)
+
+
+def test_the_device_that_is_asked_for_is_taken(trained):
+    assert load_restorer(trained[1], device="cpu")._device == torch.device("cpu")
+    if torch.cuda.is_available():
+        assert load_restorer(trained[1], device="cuda")._device == torch.device("cuda")
+        assert load_restorer(trained[1])._device == torch.device("cuda")
+
+
+def test_a_gpu_that_is_not_there_is_refused(trained, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UnblurError, match="model: --device cuda, but PyTorch finds no GPU on this machine"):
+        load_restorer(trained[1], device="cuda")
+    assert load_restorer(trained[1])._device == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"device": "tensorrt"}, "cannot be run on tensorrt; give an .onnx file"),
+        ({"runtime": "openvino"}, "cannot be run by openvino; give an .onnx file"),
+    ],
+)
+def test_choices_that_pytorch_has_not_are_refused(trained, asked, told):
+    with pytest.raises(UnblurError, match=told):
+        load_restorer(trained[1], **asked)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
 from unblur.runtimes.restorer import load_restorer
 
 
@@ -19,3 +19,9 @@ def test_a_reference_that_leads_nowhere_is_told_with_what_was_expected(tmp_path)
     for name, reason in (("none.onnx", "no such model"), ("empty", "not a model"), ("model.pth", "not a model")):
         with pytest.raises(UnblurError, match=f"{name}: {reason}; expected an .onnx, .xml or .pt2 file"):
             load_restorer(tmp_path / name)
+
+
+@pytest.mark.parametrize("threads", [0, -2])
+def test_fewer_threads_than_one_are_refused_before_anything_is_read(tmp_path, threads):
+    with pytest.raises(UsageError, match=f"--threads {threads}: expected 1 or more"):
+        load_restorer(tmp_path / "none.onnx", threads)

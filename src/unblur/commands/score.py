@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Restore every blurred picture of a folder and compare it with its sharp one: a line a pair, the mean
 and the pair that gains least. PAIRS holds blur/ and sharp/ with the same names (or another structure of
-`unblur data import pairs`). The first time includes the runtime's own preparations."""
+`unblur data import pairs`). With an ONNX or OpenVINO model a first picture of 0.8 megapixels or more, as the network
+sees it, is restored once beforehand, so that its seconds are without the runtime's preparations; those of another first
+picture, and of the first of another size, hold them."""
 
 
 @command

@@ -16,7 +16,7 @@ from unblur.images.photo import read_photo
 
 KINDS = "expected (H, W), (H, W, 3) or (H, W, 4): uint8, uint16, or floats in [0, 1]"
 FARTHEST = 2.0  # a float beyond is no overshoot of a filter: the array is of another range
-PLAIN = ("L", "LA", "RGB", "RGBA", "I;16")  # Pillow's modes that come back as they are
+PLAIN = ("L", "LA", "RGB", "RGBA")  # Pillow's modes that come back as they are, beside those of 16 bits
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def take(photo: object) -> Taken:
     - A NumPy array (H, W), (H, W, 3) RGB or (H, W, 4) with transparency, uint8, uint16 or float in [0, 1]. It comes
       back with the same shape and type; floats are clipped to [0, 1], transparency stays as it is.
     - A Pillow image. It comes back with the same size, mode and `info`; palettes become RGB, or RGBA if a colour is
-      transparent, and so do CMYK and other colour spaces.
+      transparent, and so do CMYK and other colour spaces. Of 16 bits it comes back as I;16, whatever their order.
     - A path. It comes back as an array (H, W, 3), uint8 or uint16, upright.
 
     Raises:
@@ -83,10 +83,11 @@ def _of_pillow(image: Image.Image) -> Taken:
         msg = f"a Pillow image of mode {image.mode} is not restored; give an array of floats in [0, 1], or uint16"
         raise UnblurError(msg)
     plain = image
-    if image.mode not in PLAIN:
+    deep = image.mode.startswith("I;16")  # a big-endian TIFF's is I;16B, which Pillow converts to 8 bits
+    if image.mode not in PLAIN and not deep:
         see_through = image.mode in ("PA", "RGBa", "La") or "transparency" in image.info
         plain = image.convert("L" if image.mode == "1" else "RGBA" if see_through else "RGB")
-    values = np.asarray(plain)
+    values = np.asarray(plain).astype(np.uint16) if deep else np.asarray(plain)
     found = split_alpha(values)
     taken = _of_array(found.colour)
 

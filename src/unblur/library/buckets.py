@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from unblur.errors import UnblurError, UsageError
+from unblur.errors import BrokenModelError, UnblurError, UsageError
 from unblur.restoring.folder import COMPARISON, Job, Making, Outcome, comparison_path, restore_job, shown
 from unblur.restoring.photo import FORMATS
 from unblur.runtimes.restorer import Restorer
@@ -126,6 +126,7 @@ def restore_object(restorer: Restorer, job: ObjectJob, *, compare: bool = False,
 
     Raises:
         UsageError: see `restore_job`.
+        BrokenModelError: see `restore_job`.
     """
     start = time.perf_counter()
 
@@ -145,7 +146,7 @@ def restore_object(restorer: Restorer, job: ObjectJob, *, compare: bool = False,
                 with _store_errors(url):
                     _store().put_file(str(path), url, Metadata={MADE: job.made})
             return replace(outcome, job=job, seconds=time.perf_counter() - start)
-    except UsageError:
+    except (UsageError, BrokenModelError):
         raise
     except UnblurError as error:
         return failed(str(error))

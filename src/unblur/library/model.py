@@ -149,12 +149,13 @@ def load(
         model: a name that `unblur models` lists; an .onnx, .xml or .pt2 file; a folder with model.safetensors or
             model.onnx; `models:/NAME@ALIAS`. None takes `models:/unblur@champion`, or where there is none the model
             that comes with unblur.
-        threads: of one operation; None leaves it to the runtime.
+        threads: of one operation, 1 or more; None leaves it to the runtime.
         runtime: auto, onnxruntime, openvino or torch.
         precision: auto, f32 or bf16 (OpenVINO).
         device: cpu, cuda or tensorrt; None takes a GPU where there is one.
 
     Raises:
+        UsageError: fewer threads than one.
         UnblurError: there is no such model, or it cannot be read or run here.
         MissingPackageError: it needs a package that is not installed; the message names the extra.
     """

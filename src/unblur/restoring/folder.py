@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.errors import UnblurError, UsageError
+from unblur.errors import BrokenModelError, UnblurError, UsageError
 from unblur.images.channels import eight_bit
 from unblur.images.header import check_image_header
 from unblur.images.photo import read_photo
@@ -286,6 +286,7 @@ def restore_job(
 
     Raises:
         UsageError: `tile` and `overlap` do not fit together, which is no single photograph's fault.
+        BrokenModelError: the model cannot be run with any photograph.
     """
     start = time.perf_counter()
     try:
@@ -317,7 +318,7 @@ def restore_job(
             beside = comparison_path(job.target)
             with record(beside, made) if made else nullcontext():
                 write_comparison(before, eight_bit(photo.pixels), beside)
-    except UsageError:
+    except (UsageError, BrokenModelError):
         raise
     except UnblurError as error:
         line = str(error)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
+from unblur.runtimes.torch_errors import told_in_one_line
 from unblur.safety.hashing import LISTING, listed_copy, listed_sha256
 
 
@@ -43,6 +44,6 @@ class CompiledRestorer:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, 3, H, W) float32 in [0, 1], or bursts (B, K, 3, H, W)."""
-        with torch.inference_mode():
+        with told_in_one_line(self.name, f"an input of {batch.shape}"), torch.inference_mode():
             restored: NDArray[np.float32] = self._network(torch.from_numpy(batch)).numpy()
         return restored

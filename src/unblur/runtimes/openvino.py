@@ -10,6 +10,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from unblur.errors import BrokenModelError
 from unblur.runtimes.graph_file import GraphFile
 from unblur.runtimes.session import SessionError, Shape
 
@@ -18,9 +19,15 @@ NOTES = "unblur"  # of the runtime information in an .xml, where the notes of an
 
 
 class OpenVinoSession:
-    """An .onnx file, or an .xml beside its .bin (see `Session`); threads that share it take turns."""
+    """An .onnx file, or an .xml beside its .bin (see `Session`); threads that share it take turns.
 
-    def __init__(self, file: GraphFile, threads: int | None, precision: str = "f32") -> None:
+    It is compiled when it is first run; `name` is what the error calls it if that fails.
+    """
+
+    def __init__(
+        self, file: GraphFile, threads: int | None, precision: str = "f32", name: str = "the OpenVINO model"
+    ) -> None:
+        self._name = name
         self._settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if threads:
             self._settings["INFERENCE_NUM_THREADS"] = threads
@@ -55,7 +62,12 @@ class OpenVinoSession:
 
     def _of_any_size(self) -> openvino.InferRequest:
         if self._request is None:
-            self._request = self._compiled(self._model)
+            try:
+                self._request = self._compiled(self._model)
+            except RuntimeError as error:
+                reason = SessionError(error)
+                msg = f"{self._name}: OpenVINO reads it, but cannot compile it ({reason}); export it again, or "
+                raise BrokenModelError(msg + "choose the runtime onnxruntime for an .onnx file") from error
         return self._request
 
     def _of_sizes(self, values: Mapping[str, NDArray[Any]]) -> openvino.InferRequest:
@@ -65,7 +77,11 @@ class OpenVinoSession:
                 self._settled.popitem(last=False)
             model = self._model.clone()
             model.reshape({name: list(value.shape) for name, value in values.items()})
-            self._settled[sizes] = self._compiled(model)
+            try:
+                self._settled[sizes] = self._compiled(model)
+            except RuntimeError:
+                self._of_any_size()  # fails as well where it is not for these sizes
+                raise
         self._settled.move_to_end(sizes)
         return self._settled[sizes]
 

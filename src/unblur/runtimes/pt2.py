@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.runtimes.pt2_archive import read_program
+from unblur.runtimes.torch_errors import told_in_one_line
 
 DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What PyTorch and SymPy raise for a program that makes no sense."""
@@ -47,6 +48,6 @@ class ProgramRestorer:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore (B, 3, H, W) float32 in [0, 1]."""
-        with torch.inference_mode():
+        with told_in_one_line(self.name, f"an input of {batch.shape}"), torch.inference_mode():
             restored: NDArray[np.float32] = self._network(torch.from_numpy(batch)).numpy()
         return restored

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.config.extras import install, is_installed
-from unblur.errors import MissingPackageError, UnblurError
+from unblur.errors import MissingPackageError, UnblurError, UsageError
 from unblur.runtimes.graph_file import GraphFile, read_graph
 from unblur.runtimes.mlflow_reference import fetched_graph, is_mlflow_reference
 
@@ -59,16 +59,20 @@ def load_restorer(
         reference: an .onnx file; an OpenVINO .xml beside its .bin; a .pt2 file (torch.export) or .aoti.pt2 (compiled);
             a folder with model.safetensors and config.json (PyTorch) or with model.onnx (what MLflow logs); or an
             MLflow reference to such an ONNX folder: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
-        threads: threads of one operation; None leaves it to the runtime.
+        threads: threads of one operation, 1 or more; None leaves it to the runtime.
         runtime: onnxruntime or openvino for an .onnx file; auto takes what `unblur benchmark` measured fastest on this
             machine, else OpenVINO. PyTorch's models have PyTorch alone.
         precision: f32 or bf16 of what is not quantized; auto goes with the runtime, and is f32 with PyTorch.
-        device: cpu, cuda or tensorrt; None takes a GPU where there is one.
+        device: cpu, cuda or tensorrt; None takes a GPU where there is one. PyTorch has cpu, and cuda for a folder.
 
     Raises:
+        UsageError: fewer threads than one.
         UnblurError: there is nothing at the reference, it is no model that can be read, or what is asked for does not
             go together with it.
     """
+    if threads is not None and threads < 1:
+        msg = f"--threads {threads}: expected 1 or more"
+        raise UsageError(msg)
     choices = runtime, precision, device
     if is_mlflow_reference(str(reference)):
         return _graph(fetched_graph(str(reference)), threads, choices, name=str(reference))
@@ -77,10 +81,10 @@ def load_restorer(
         msg = f"{path}: no such model; {EXPECTED}"
         raise UnblurError(msg)
     if (path / "model.safetensors").is_file():
-        _require_torch(path, runtime, device)
+        _require_torch(path, runtime, device, devices=("cpu", "cuda"))
         from unblur.runtimes.pytorch import TorchRestorer
 
-        return TorchRestorer(path, threads, bf16=precision == "bf16")
+        return TorchRestorer(path, threads, bf16=precision == "bf16", device=device)
     if (path / "model.onnx").is_file():
         return _graph(read_graph(path / "model.onnx"), threads, choices, name=str(path))
     if path.is_file() and path.suffix in (".onnx", ".xml"):
@@ -109,6 +113,9 @@ def _graph(file: GraphFile, threads: int | None, choices: tuple[str, str, str | 
     if file.weights is not None and choices[0] not in ("auto", "openvino"):
         msg = f"{name}: only OpenVINO reads it, not {choices[0]}; give the .onnx file, or leave the runtime out"
         raise UnblurError(msg)
+    if choices[0] == "torch":
+        msg = f"{name}: an ONNX file runs in onnxruntime or openvino, not in torch; choose one, or leave it out"
+        raise UnblurError(msg)
     runtime, precision = choose(file.sha256, *choices)
     session = open_session(file, name, runtime=runtime, threads=threads, precision=precision, device=choices[2])
     if file.weights is None and is_foreign(session.inputs):
@@ -118,9 +125,20 @@ def _graph(file: GraphFile, threads: int | None, choices: tuple[str, str, str | 
     return (GraphStream if "hidden" in session.inputs else GraphRestorer)(session, name, file.sha256)
 
 
-def _require_torch(path: Path, runtime: str, device: str | None, precision: str = "auto") -> None:
-    if runtime not in ("auto", "torch") or device == "tensorrt" or precision == "bf16":
-        msg = f"{path}: is run by PyTorch as it is, not by {runtime} on {device or 'the CPU'} in {precision}; give an "
+def _require_torch(
+    path: Path, runtime: str, device: str | None, precision: str = "auto", devices: tuple[str, ...] = ("cpu",)
+) -> None:
+    wrong = [
+        choice
+        for choice, fits in (
+            (f"by {runtime}", runtime in ("auto", "torch")),
+            (f"on {device}", device is None or device in devices),
+            (f"in {precision}", precision != "bf16"),
+        )
+        if not fits
+    ]
+    if wrong:
+        msg = f"{path}: is run by PyTorch, on {' or '.join(devices)}, and cannot be run {' '.join(wrong)}; give an "
         raise UnblurError(msg + ".onnx file, or leave the choice out")
     if not is_installed("torch"):
         msg = f"{path}: is run by PyTorch, which is not installed: {install('torch')}, or give an .onnx file"

@@ -35,5 +35,6 @@ class Session(Protocol):
 
         Raises:
             SessionError: the runtime cannot compute this.
+            BrokenModelError: the runtime cannot compute anything with this graph.
         """
         ...

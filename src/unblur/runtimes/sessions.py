@@ -44,7 +44,7 @@ def open_session(
                 raise MissingPackageError(msg)
             from unblur.runtimes.openvino import OpenVinoSession
 
-            return OpenVinoSession(file, threads, precision)
+            return OpenVinoSession(file, threads, precision, name)
         if precision != "f32":
             msg = f"ONNX Runtime computes in the file's own precision, not in {precision}; choose the runtime openvino"
             raise UnblurError(msg)
