@@ -191,12 +191,31 @@ def test_one_that_fails_is_an_outcome_and_alone_an_error(model, tmp_path, make_p
         unblur.restore(good, tmp_path / "theirs.png", model)
 
 
-def test_evaluate_is_the_command_score(model, tmp_path, make_photo):
+def write_pairs(root, make_photo):
+    """Two pairs of 64 x 80 pixels, blurred by what the model does."""
     for seed in range(2):
         sharp = make_photo(64, 80, seed)
         for folder, pixels in (("sharp", sharp), ("blur", np.rint(blurred(sharp)).astype(np.uint8))):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            Image.fromarray(pixels).save(tmp_path / folder / f"{seed}.png")
+            (root / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(root / folder / f"{seed}.png")
+
+
+def test_panels_never_replace_what_is_not_theirs(model, tmp_path, make_photo):
+    write_pairs(tmp_path, make_photo)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/0.png").write_bytes(b"mine")
+    for folder in ("sharp", "mine"):
+        before = (tmp_path / folder / "0.png").read_bytes()
+        with pytest.raises(UnblurError, match=r"give the panels another folder|nothing was touched"):
+            unblur.evaluate(model, tmp_path, panels=tmp_path / folder)
+        assert (tmp_path / folder / "0.png").read_bytes() == before
+    for _ in range(2):  # the second time the folder is ours
+        unblur.evaluate(model, tmp_path, panels=str(tmp_path / "panels"))
+    assert sorted(path.name for path in (tmp_path / "panels").glob("*.png")) == ["0.png", "1.png"]
+
+
+def test_evaluate_is_the_command_score(model, tmp_path, make_photo):
+    write_pairs(tmp_path, make_photo)
     found = unblur.evaluate(model, tmp_path, "psnr/literature")
     wanted = score_pairs(model.restorer, tmp_path, "psnr/literature")
     assert [score.restored for score in found.pairs] == [score.restored for score in wanted]
