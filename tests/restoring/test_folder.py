@@ -8,13 +8,12 @@ from unblur.errors import UnblurError, UsageError
 from unblur.restoring.folder import (
     Making,
     comparison_path,
-    find_photos,
     folds_names,
     outstanding,
     plan_jobs,
     restore_job,
-    shown,
 )
+from unblur.restoring.found import find_photos, shown
 from unblur.runtimes.reduced import ReducedRestorer
 
 

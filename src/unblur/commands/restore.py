@@ -11,6 +11,8 @@ from unblur.config.entry import command, tell
 from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from unblur.restoring.folder import Outcome
     from unblur.runtimes.restorer import Restorer
 
@@ -23,7 +25,8 @@ def main(argv: list[str]) -> int:
         msg = f"--burst: got {len(options.sources)} folders or files; give the one folder of the shots"
         raise UsageError(msg)
 
-    from unblur.restoring.folder import VIDEOS, outstanding, plan_jobs, shown
+    from unblur.restoring.folder import VIDEOS, outstanding
+    from unblur.restoring.found import shown
     from unblur.runtimes.tiles import plan_axis
 
     if options.batch < 1:
@@ -42,13 +45,7 @@ def main(argv: list[str]) -> int:
     from unblur.console import console
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
-    jobs: Any  # of folders or of a bucket
-    if buckets:
-        from unblur.library.buckets import outstanding_objects, plan_objects
-
-        jobs, left_out = plan_objects(options.source, options.target, options.compare)
-    else:
-        jobs, left_out = plan_jobs(options.sources, options.target, options.into, options.compare)
+    jobs, left_out = _plan(options)
 
     from PIL import Image
 
@@ -61,7 +58,12 @@ def main(argv: list[str]) -> int:
         raise UnblurError(msg)
     making = making_of(options, restorer)
     again = {"compare": options.compare, "overwrite": options.overwrite}
-    jobs = outstanding_objects(jobs, making, options.target, **again) if buckets else outstanding(jobs, making, **again)
+    if buckets:
+        from unblur.library.buckets import outstanding_objects
+
+        jobs = outstanding_objects(jobs, making, options.target, **again)
+    else:
+        jobs = outstanding(jobs, making, **again)
     todo = [job for job in jobs if not job.done]
     if left_out:
         console.print(f"left out: {shown(left_out)}", highlight=False, markup=False, soft_wrap=True)
@@ -89,6 +91,17 @@ def main(argv: list[str]) -> int:
                 tell("note", f"{outcome.job.source}: {note}")
     _report(outcomes, len(jobs) - len(todo), restorer.name, time.perf_counter() - start, options)
     return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _plan(options: argparse.Namespace) -> "tuple[Any, Counter[str]]":
+    """List what there is to do, in folders or in a bucket, and count by kind what is left out."""
+    if in_buckets(options):
+        from unblur.library.buckets import plan_objects
+
+        return plan_objects(options.source, options.target, options.compare)
+    from unblur.restoring.folder import plan_jobs
+
+    return plan_jobs(options.sources, options.target, options.into, options.compare)
 
 
 @contextmanager
@@ -127,7 +140,8 @@ def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float,
     from rich.markup import escape
 
     from unblur.console import show_table, what_next
-    from unblur.restoring.folder import COMPARISON, comparison_path
+    from unblur.restoring.folder import comparison_path
+    from unblur.restoring.found import COMPARISON
 
     restored = [outcome for outcome in outcomes if outcome.error is None]
     megapixels = sum(outcome.megapixels for outcome in restored)

@@ -21,14 +21,14 @@ from unblur.images.header import check_image_header
 from unblur.images.photo import read_photo
 from unblur.restoring.answer import Answer, Pixels, restore_pixels
 from unblur.restoring.compare import write_comparison
+from unblur.restoring.found import COMPARISON, ending, find_photos, shown
 from unblur.restoring.photo import FORMATS, check_target, not_written, output_format, write_photo
 from unblur.runtimes.reduced import ReducedRestorer
 from unblur.runtimes.restorer import Restorer
 from unblur.safety.atomic import UNFINISHED, replacing
 from unblur.safety.hashing import sha256_file
-from unblur.safety.written import LIST, Made, read_lines, recorded, state
+from unblur.safety.written import Made, read_lines, recorded, state
 
-COMPARISON = ".compare.png"
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 LONGEST_NAME = 255  # bytes
 
@@ -115,7 +115,7 @@ def plan_jobs(
             elif source.suffix.lower() in FORMATS:
                 pairs.append((source, target / source.name))
             else:
-                left_out[_ending(source)] += 1
+                left_out[ending(source)] += 1
         if not pairs:
             what = "the folder has" if len(sources) == 1 else f"{len(sources)} files have"
             there = f", and there are only {shown(left_out)}" if left_out else ""
@@ -161,43 +161,6 @@ def _by_name(lines: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]
     for line in lines:
         sorted_.setdefault(line["file"], []).append(line)
     return sorted_
-
-
-def find_photos(folder: Path, leave_out: Path | None = None) -> tuple[list[Path], Counter[str]]:
-    """Return the photographs below a folder by their suffix, sorted, and how many other files there are of each kind.
-
-    Hidden files and folders, links to folders or to nothing, before/after pictures and other endings are left out, and
-    what lies in `leave_out`, which is not counted.
-    """
-    without = leave_out.resolve() if leave_out is not None else None
-    if without is not None and folder.resolve().is_relative_to(without):
-        without = None  # an output folder around the input leaves nothing out
-    found, others = [], Counter[str]()
-    for path in folder.rglob("*"):
-        if without is not None and path.resolve().is_relative_to(without):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            continue
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            others["hidden"] += path.name != LIST
-        elif not path.is_file():
-            others["links to folders or to nothing"] += 1
-        elif path.name.endswith(COMPARISON):
-            others["before/after pictures"] += 1
-        elif path.suffix.lower() in FORMATS:
-            found.append(path)
-        else:
-            others[_ending(path)] += 1
-    return sorted(found), +others
-
-
-def shown(left_out: Mapping[str, int]) -> str:
-    """Say in words what was left out: "3 .heic, 1 hidden"."""
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
-
-
-def _ending(path: Path) -> str:
-    return path.suffix.lower() or "without an ending"
 
 
 def _require_folder(sources: Sequence[Path], target: Path, into: bool) -> None:
