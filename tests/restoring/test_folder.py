@@ -45,6 +45,18 @@ def test_names_and_tree_are_kept_and_the_rest_is_counted(photos, tmp_path):
     assert shown(left_out) == ("1 .cr3, 1 .txt, 1 before/after pictures, 2 hidden, 1 links to folders or to nothing")
 
 
+def test_a_loop_of_links_is_left_out_and_as_a_target_no_accident(photos, tmp_path):
+    (photos / "b").symlink_to("c")
+    (photos / "c").symlink_to("b")
+    jobs, left_out = plan_jobs([photos], tmp_path / "out")
+    assert len(jobs) == 2
+    assert left_out["links to folders or to nothing"] == 2
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/one.PNG").symlink_to("one.PNG")
+    assert [job.source for job in plan_jobs([photos], tmp_path / "out")[0]] == [job.source for job in jobs]
+    assert find_photos(photos, leave_out=photos / "b")[0] == [job.source for job in jobs]
+
+
 def test_an_output_folder_inside_the_input_is_not_read(photos):
     write(photos / "restored/old.png")
     assert len(find_photos(photos)[0]) == 3

@@ -135,9 +135,10 @@ def _outstanding(
     Raises:
         UnblurError: a file is there that unblur did not write, or that was changed since.
     """
+    from unblur.safety.paths import real_path
     from unblur.safety.written import state
 
-    target: Path = options.target.resolve() if options.target.is_symlink() else options.target
+    target: Path = real_path(options.target) if options.target.is_symlink() else options.target
     made = making_of(options, restorer).of(*sources)
     found = "new" if options.overwrite else state(target, made)
     if found == "foreign":

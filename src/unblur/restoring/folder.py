@@ -27,6 +27,7 @@ from unblur.runtimes.reduced import ReducedRestorer
 from unblur.runtimes.restorer import Restorer
 from unblur.safety.atomic import UNFINISHED, replacing
 from unblur.safety.hashing import sha256_file
+from unblur.safety.paths import real_path
 from unblur.safety.written import Made, read_lines, recorded, state
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
@@ -122,7 +123,7 @@ def plan_jobs(
             msg = f"{sources[0]}: {what} no photographs; expected {', '.join(FORMATS)}{there}"
             raise UnblurError(msg)
     jobs = [
-        Job(source, written.resolve() if written.is_symlink() else written) for source, written in dict.fromkeys(pairs)
+        Job(source, real_path(written) if written.is_symlink() else written) for source, written in dict.fromkeys(pairs)
     ]
     _refuse_clashes(jobs, compare)
     return jobs, left_out
@@ -184,7 +185,7 @@ def _refuse_clashes(jobs: Sequence[Job], compare: bool) -> None:
         if target.exists() and ((status := target.stat()).st_dev, status.st_ino) in originals:
             msg = f"{target}: would overwrite the photograph itself; give another place to write to"
             raise UsageError(msg)
-        place = target.resolve()
+        place = real_path(target)
         if alike[_folded(target)] > 1 and folds_names(place.parent):
             place = _folded(place)
         other, taken = owner.setdefault(place, (source, target))

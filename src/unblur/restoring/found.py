@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from unblur.restoring.photo import FORMATS
+from unblur.safety.paths import real_path
 from unblur.safety.written import LIST
 
 COMPARISON = ".compare.png"
@@ -16,12 +17,12 @@ def find_photos(folder: Path, leave_out: Path | None = None) -> tuple[list[Path]
     Hidden files and folders, links to folders or to nothing, before/after pictures and other endings are left out, and
     what lies in `leave_out`, which is not counted.
     """
-    without = leave_out.resolve() if leave_out is not None else None
-    if without is not None and folder.resolve().is_relative_to(without):
+    without = real_path(leave_out) if leave_out is not None else None
+    if without is not None and real_path(folder).is_relative_to(without):
         without = None  # an output folder around the input leaves nothing out
     found, others = [], Counter[str]()
     for path in folder.rglob("*"):
-        if without is not None and path.resolve().is_relative_to(without):
+        if without is not None and real_path(path).is_relative_to(without):
             continue
         if path.is_dir() and not path.is_symlink():
             continue

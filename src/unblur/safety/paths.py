@@ -1,5 +1,6 @@
 """Paths and names that come from a user, a list or an archive: none may leave its root."""
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import Self
 
@@ -41,6 +42,11 @@ class SafePath(str):
             msg = f"{text!r}: leads out of its folder; expected a path below it"
             raise UnblurError(msg)
         return super().__new__(cls, text)
+
+
+def real_path(path: Path) -> Path:
+    """Return the absolute path with symbolic links resolved; unlike `Path.resolve`, also of links in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def inside(root: Path, relative: str) -> Path:
