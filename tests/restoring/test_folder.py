@@ -1,3 +1,4 @@
+import errno
 import os
 
 import numpy as np
@@ -15,6 +16,7 @@ from unblur.restoring.folder import (
 )
 from unblur.restoring.found import find_photos, shown
 from unblur.runtimes.reduced import ReducedRestorer
+from unblur.safety.hashing import sha256_file
 
 
 @pytest.fixture
@@ -147,6 +149,24 @@ def test_what_unblur_did_not_write_is_not_overwritten(photos, tmp_path):
     with pytest.raises(UnblurError, match=r"out/one\.PNG: is there already, .*--overwrite"):
         outstanding(jobs, making)
     assert not any(job.done for job in outstanding(jobs, making, overwrite=True))
+
+
+def test_a_photograph_that_may_not_be_read_fails_alone_and_by_its_name(photos, tmp_path, monkeypatch):
+    making = Making("a" * 64, {})
+    jobs, _ = plan_jobs([photos], tmp_path / "out")
+    one = next(job for job in jobs if job.source.name == "one.PNG")
+    assert restore_job(lambda batch: batch, one, making=making).error is None
+
+    def of(path):
+        if path == one.source:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return sha256_file(path)
+
+    monkeypatch.setattr("unblur.restoring.folder.sha256_file", of)
+    assert outstanding(jobs, making) == jobs  # none is done: `one` is there, but nobody knows of what it is made
+    assert restore_job(lambda batch: batch, one, making=making).error == (
+        f"{one.source}: no permission to read it; change its owner or mode"
+    )
 
 
 def test_a_restored_photograph_that_somebody_changed_is_kept(photos, tmp_path):

@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
         raise UsageError(msg)
 
     from unblur.restoring.folder import VIDEOS, outstanding
-    from unblur.restoring.found import shown
+    from unblur.restoring.found import UNLISTED, shown
     from unblur.runtimes.tiles import plan_axis
 
     if options.batch < 1:
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
         console.print(f"left out: {shown(left_out)}", highlight=False, markup=False, soft_wrap=True)
     if not todo:
         console.print(f"nothing to do: {len(jobs)} done already (--overwrite does them again)", highlight=False)
-        return 0
+        return 1 if left_out[UNLISTED] else 0
     work = {
         "tile": options.tile,
         "overlap": options.overlap,
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> int:
             for note in outcome.notes:
                 tell("note", f"{outcome.job.source}: {note}")
     _report(outcomes, len(jobs) - len(todo), restorer.name, time.perf_counter() - start, options)
-    return 1 if any(outcome.error for outcome in outcomes) else 0
+    return 1 if left_out[UNLISTED] or any(outcome.error for outcome in outcomes) else 0
 
 
 def _plan(options: argparse.Namespace) -> "tuple[Any, Counter[str]]":
@@ -101,7 +101,9 @@ def _plan(options: argparse.Namespace) -> "tuple[Any, Counter[str]]":
         return plan_objects(options.source, options.target, options.compare)
     from unblur.restoring.folder import plan_jobs
 
-    return plan_jobs(options.sources, options.target, options.into, options.compare)
+    return plan_jobs(
+        options.sources, options.target, options.into, options.compare, unlisted=lambda line: tell("error", line)
+    )
 
 
 @contextmanager

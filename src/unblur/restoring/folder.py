@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from unblur.errors import UnblurError, UsageError
 from unblur.images.channels import eight_bit
 from unblur.images.header import check_image_header
-from unblur.images.photo import read_photo
+from unblur.images.photo import Photo, read_photo
 from unblur.restoring.answer import Answer, Pixels, restore_pixels
 from unblur.restoring.compare import write_comparison
 from unblur.restoring.found import COMPARISON, ending, find_photos, shown
@@ -78,18 +78,23 @@ class Outcome:
 
 
 def plan_jobs(
-    sources: Sequence[Path], target: Path, into: bool = False, compare: bool = False
+    sources: Sequence[Path],
+    target: Path,
+    into: bool = False,
+    compare: bool = False,
+    unlisted: Callable[[str], None] | None = None,
 ) -> tuple[list[Job], Counter[str]]:
     """List what `restore sources target` has to do, and count by kind what is left out.
 
     A single file goes to the file `target`, or into it if it is a folder, `into` says so, or its name has no ending of
     a file. Several files go into the folder `target`. A folder's photographs (JPEG, PNG, WebP, TIFF; hidden files left
     out) keep their names and tree. A link is followed: what it leads to is written. With `compare`, pictures of before
-    and after are written too.
+    and after are written too. For `unlisted` see `find_photos`.
 
     Raises:
         UsageError: a target is one of the photographs, has an unknown suffix, or is a file where a folder is needed.
-        UnblurError: there is no such file or folder, there are no photographs, or two would get one name.
+        UnblurError: there is no such file or folder, there are no photographs, or two would get one name; a folder
+            cannot be listed, and `unlisted` is None.
     """
     for source in sources:
         if not source.exists():
@@ -110,7 +115,7 @@ def plan_jobs(
         _require_folder(sources, target, into)
         for source in sources:
             if source.is_dir():
-                found, without = find_photos(source, leave_out=target)
+                found, without = find_photos(source, leave_out=target, unlisted=unlisted)
                 pairs += [(path, target / path.relative_to(source)) for path in found]
                 left_out += without
             elif source.suffix.lower() in FORMATS:
@@ -142,7 +147,11 @@ def outstanding(jobs: Sequence[Job], making: Making, *, compare: bool = False, o
     for job in jobs:
         targets = [job.target, comparison_path(job.target)] if compare else [job.target]
         there = [path for path in targets if path.exists()]
-        made = making.of(job.source) if there else None
+        try:
+            made = making.of(job.source) if there else None
+        except OSError:  # of which `restore_job` tells, while the others are restored
+            marked.append(job)
+            continue
         states = {path: state(path, made, lines[path.parent].get(path.name, [])) for path in there if made}
         foreign += [path for path, found in states.items() if found == "foreign"]
         marked.append(replace(job, done=len(there) == len(targets) and set(states.values()) == {"done"}))
@@ -253,8 +262,7 @@ def restore_job(
     """
     start = time.perf_counter()
     try:
-        made = making.of(job.source) if making else None
-        photo = read_photo(job.source, max_pixels)
+        made, photo = _read(job.source, making, max_pixels)
         notes = (*photo.notes, *check_target(photo, job.target))
         megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
         before = eight_bit(photo.pixels) if compare else None
@@ -293,6 +301,22 @@ def restore_job(
         reason = error.strerror or " ".join(str(error).split())
         return Outcome(job, time.perf_counter() - start, error=f"{job.target}: cannot be written ({reason})")
     return Outcome(job, time.perf_counter() - start, megapixels, notes)
+
+
+def _read(source: Path, making: Making | None, max_pixels: int) -> tuple[Made | None, Photo]:
+    """Return what a photograph's answer is made of, and the photograph.
+
+    Raises:
+        UnblurError: see `read_photo`; or the file cannot be read.
+    """
+    try:
+        return making.of(source) if making else None, read_photo(source, max_pixels)
+    except PermissionError as error:
+        msg = f"{source}: no permission to read it; change its owner or mode"
+        raise UnblurError(msg) from error
+    except OSError as error:
+        msg = f"{source}: cannot be read ({error.strerror or error}); see the disk that it lies on"
+        raise UnblurError(msg) from error
 
 
 def comparison_path(target: Path) -> Path:
