@@ -191,6 +191,14 @@ def test_one_that_fails_is_an_outcome_and_alone_an_error(model, tmp_path, make_p
         unblur.restore(good, tmp_path / "theirs.png", model)
 
 
+def test_a_place_that_cannot_be_written_is_an_error_before_anything_is_restored(model, tmp_path, make_photo):
+    for seed in range(2):
+        Image.fromarray(make_photo(20, 20, seed)).save(tmp_path / f"{seed}.png")
+    (tmp_path / "file").touch()
+    with pytest.raises(UnblurError, match="a file is where a folder is expected"):
+        unblur.restore([tmp_path / "0.png", tmp_path / "1.png"], tmp_path / "file/out", model, track=pytest.fail)
+
+
 def write_pairs(root, make_photo):
     """Two pairs of 64 x 80 pixels, blurred by what the model does."""
     for seed in range(2):

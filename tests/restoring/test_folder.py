@@ -1,5 +1,6 @@
 import errno
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from unblur.restoring.folder import (
     folds_names,
     outstanding,
     plan_jobs,
+    require_place,
     restore_job,
 )
 from unblur.restoring.found import find_photos, shown
@@ -251,6 +253,18 @@ def test_places_that_do_not_fit(photos, tmp_path):
     (tmp_path / "empty/a.cr3").touch()
     with pytest.raises(UnblurError, match=r"there are only 1 \.cr3"):
         plan_jobs([tmp_path / "empty"], tmp_path / "out")
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(photos, tmp_path):
+    jobs, _ = plan_jobs([photos], tmp_path / "out")
+    require_place(jobs)
+    assert [path.name for path in tmp_path.iterdir() if path != photos] == ["out"]
+    assert list((tmp_path / "out").iterdir()) == []
+    (tmp_path / "file").touch()
+    blocked, _ = plan_jobs([photos], tmp_path / "file/out")
+    with pytest.raises(UnblurError, match=r"file/out: a file is where a folder is expected; give another folder"):
+        require_place(blocked)
+    require_place([replace(job, done=True) for job in blocked])
 
 
 def test_a_job_restores_compares_and_reports(photos, tmp_path):

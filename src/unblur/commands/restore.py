@@ -13,7 +13,7 @@ from unblur.errors import UnblurError, UsageError
 if TYPE_CHECKING:
     from collections import Counter
 
-    from unblur.restoring.folder import Outcome
+    from unblur.restoring.folder import Making, Outcome
     from unblur.runtimes.restorer import Restorer
 
 
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
         msg = f"--burst: got {len(options.sources)} folders or files; give the one folder of the shots"
         raise UsageError(msg)
 
-    from unblur.restoring.folder import VIDEOS, outstanding
+    from unblur.restoring.folder import VIDEOS
     from unblur.restoring.found import UNLISTED, shown
     from unblur.runtimes.tiles import plan_axis
 
@@ -57,13 +57,7 @@ def main(argv: list[str]) -> int:
         msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; {hint}, or choose another --model"
         raise UnblurError(msg)
     making = making_of(options, restorer)
-    again = {"compare": options.compare, "overwrite": options.overwrite}
-    if buckets:
-        from unblur.library.buckets import outstanding_objects
-
-        jobs = outstanding_objects(jobs, making, options.target, **again)
-    else:
-        jobs = outstanding(jobs, making, **again)
+    jobs = _outstanding(options, jobs, making)
     todo = [job for job in jobs if not job.done]
     if left_out:
         console.print(f"left out: {shown(left_out)}", highlight=False, markup=False, soft_wrap=True)
@@ -104,6 +98,20 @@ def _plan(options: argparse.Namespace) -> "tuple[Any, Counter[str]]":
     return plan_jobs(
         options.sources, options.target, options.into, options.compare, unlisted=lambda line: tell("error", line)
     )
+
+
+def _outstanding(options: argparse.Namespace, jobs: Any, making: "Making") -> Any:  # noqa: ANN401 (see `_plan`)
+    """Mark what is done already, and try the place to write the rest to."""
+    again = {"compare": options.compare, "overwrite": options.overwrite}
+    if in_buckets(options):
+        from unblur.library.buckets import outstanding_objects
+
+        return outstanding_objects(jobs, making, options.target, **again)
+    from unblur.restoring.folder import outstanding, require_place
+
+    marked = outstanding(jobs, making, **again)
+    require_place(marked)
+    return marked
 
 
 @contextmanager

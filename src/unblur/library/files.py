@@ -16,7 +16,7 @@ from unblur.library.model import (
     require_images,
     share_of,
 )
-from unblur.restoring.folder import VIDEOS, Making, Outcome, outstanding, plan_jobs, restore_job
+from unblur.restoring.folder import VIDEOS, Making, Outcome, outstanding, plan_jobs, require_place, restore_job
 from unblur.runtimes.tiles import plan_axis
 
 # With what the command writes down of photographs beside these, each knows what the other has done already.
@@ -62,7 +62,8 @@ def restore(
 
     Raises:
         UsageError: a strength outside [0, 1], or tile and overlap that do not fit together.
-        UnblurError: there is nothing to restore, a target must not be written, or the only photograph has failed.
+        UnblurError: there is nothing to restore, a target must not or cannot be written, or the only photograph has
+            failed.
     """
     plan_axis(1, tile, overlap)
     share = share_of(strength)
@@ -76,7 +77,8 @@ def restore(
     require_images(loaded)
     options = {"tile": tile, "overlap": overlap, "strength": share, "guard": guard, **loaded.choices, **_OF_SEQUENCES}
     making = Making.by(loaded.restorer, options)
-    todo = [job for job in outstanding(jobs, making, compare=compare, overwrite=overwrite) if not job.done]
+    jobs = outstanding(jobs, making, compare=compare, overwrite=overwrite)
+    require_place(jobs)
     outcomes = [
         restore_job(
             loaded.restorer,
@@ -90,7 +92,7 @@ def restore(
             strength=share,
             guard=guard,
         )
-        for job in track(todo)
+        for job in track([job for job in jobs if not job.done])
     ]
     if len(jobs) == 1 and outcomes and outcomes[0].error:
         raise UnblurError(outcomes[0].error)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.config.failures import explain
 from unblur.errors import UnblurError, UsageError
 from unblur.images.channels import eight_bit
 from unblur.images.header import check_image_header
@@ -25,7 +26,7 @@ from unblur.restoring.found import COMPARISON, ending, find_photos, shown
 from unblur.restoring.photo import FORMATS, check_target, not_written, output_format, write_photo
 from unblur.runtimes.reduced import ReducedRestorer
 from unblur.runtimes.restorer import Restorer
-from unblur.safety.atomic import UNFINISHED, replacing
+from unblur.safety.atomic import UNFINISHED, replacing, require_writable
 from unblur.safety.hashing import sha256_file
 from unblur.safety.paths import real_path
 from unblur.safety.written import Made, read_lines, recorded, state
@@ -163,6 +164,20 @@ def outstanding(jobs: Sequence[Job], making: Making, *, compare: bool = False, o
         )
         raise UnblurError(msg)
     return marked
+
+
+def require_place(jobs: Sequence[Job]) -> None:
+    """Write into the uppermost folder that gets photographs, before any is computed, and make it if it is missing.
+
+    Raises:
+        UnblurError: the disk is full, read-only or somebody else's, or a file is in the way.
+    """
+    folders = {job.target.parent for job in jobs if not job.done}
+    for folder in sorted(folders, key=lambda each: len(each.parts))[:1]:
+        try:
+            require_writable(folder)
+        except OSError as error:
+            raise UnblurError(explain(error) or f"{folder}: cannot be written ({error})") from error
 
 
 def _by_name(lines: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
