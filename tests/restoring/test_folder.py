@@ -10,7 +10,6 @@ from unblur.errors import UnblurError, UsageError
 from unblur.restoring.folder import (
     Making,
     comparison_path,
-    folds_names,
     outstanding,
     plan_jobs,
     require_place,
@@ -19,6 +18,7 @@ from unblur.restoring.folder import (
 from unblur.restoring.found import find_photos, shown
 from unblur.runtimes.reduced import ReducedRestorer
 from unblur.safety.hashing import sha256_file
+from unblur.safety.paths import folds_names
 
 
 @pytest.fixture

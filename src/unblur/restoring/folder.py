@@ -2,9 +2,7 @@
 
 import hashlib
 import shutil
-import tempfile
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -26,9 +24,9 @@ from unblur.restoring.found import COMPARISON, ending, find_photos, shown
 from unblur.restoring.photo import FORMATS, check_target, not_written, output_format, write_photo
 from unblur.runtimes.reduced import ReducedRestorer
 from unblur.runtimes.restorer import Restorer
-from unblur.safety.atomic import UNFINISHED, replacing, require_writable
+from unblur.safety.atomic import replacing, require_writable
 from unblur.safety.hashing import sha256_file
-from unblur.safety.paths import real_path
+from unblur.safety.paths import folded, folds_names, real_path
 from unblur.safety.written import Made, read_lines, recorded, state
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
@@ -204,38 +202,19 @@ def _refuse_clashes(jobs: Sequence[Job], compare: bool) -> None:
     written = [(job.target, job.source) for job in jobs]
     written += [(comparison_path(job.target), job.source) for job in jobs] if compare else []
     owner: dict[Path, tuple[Path, Path]] = {}
-    alike = Counter(_folded(target) for target, _ in written)
+    alike = Counter(folded(target) for target, _ in written)
     for target, source in written:
         if target.exists() and ((status := target.stat()).st_dev, status.st_ino) in originals:
             msg = f"{target}: would overwrite the photograph itself; give another place to write to"
             raise UsageError(msg)
         place = real_path(target)
-        if alike[_folded(target)] > 1 and folds_names(place.parent):
-            place = _folded(place)
+        if alike[folded(target)] > 1 and folds_names(place.parent):
+            place = folded(place)
         other, taken = owner.setdefault(place, (source, target))
         if (other, taken) != (source, target):
             same = "" if taken == target else f", the same file as {taken} there"
             msg = f"{other} and {source} would both be written to {target}{same}; rename one, or restore them apart"
             raise UnblurError(msg)
-
-
-def _folded(path: Path) -> Path:
-    """Return a path as disks compare it that do not tell `a` from `A`, or one way to write an accent from another."""
-    return Path(unicodedata.normalize("NFC", str(path)).casefold())
-
-
-def folds_names(folder: Path) -> bool:
-    """Tell whether a folder, or the one that it will be made in, takes `a` and `A` for one name, as many disks do.
-
-    A folder that cannot be written does not count: nothing will be written there.
-    """
-    there = next(path for path in (folder, *folder.parents) if path.is_dir())
-    try:
-        with tempfile.NamedTemporaryFile(dir=there, prefix=".unblur-a", suffix=UNFINISHED) as probe:
-            made = Path(probe.name)
-            return made.with_name(made.name.swapcase()).exists()
-    except OSError:
-        return False
 
 
 def restore_job(
