@@ -191,6 +191,18 @@ def test_one_that_fails_is_an_outcome_and_alone_an_error(model, tmp_path, make_p
         unblur.restore(good, tmp_path / "theirs.png", model)
 
 
+def test_no_photographs_and_pictures_onto_each_other_are_refused(model, tmp_path, make_photo):
+    with pytest.raises(UsageError, match="no photographs are given; name a photograph or a folder"):
+        unblur.restore([], tmp_path / "out", model)
+    one, named = tmp_path / "one.png", tmp_path / "one.png.compare.png"
+    for seed, path in enumerate((one, named)):
+        Image.fromarray(make_photo(20, 20, seed)).save(path)
+    with pytest.raises(UnblurError, match=r"would both be written to .*one\.png\.compare\.png"):
+        unblur.restore([one, named], tmp_path / "out", model, compare=True)
+    with pytest.raises(UsageError, match="would overwrite the photograph itself"):
+        unblur.restore(named, tmp_path / "one.png", model, compare=True)
+
+
 def test_a_place_that_cannot_be_written_is_an_error_before_anything_is_restored(model, tmp_path, make_photo):
     for seed in range(2):
         Image.fromarray(make_photo(20, 20, seed)).save(tmp_path / f"{seed}.png")

@@ -61,7 +61,7 @@ def restore(
         An outcome a photograph: `job.target`, `seconds`, `notes`, and `error`, the line that says what went wrong.
 
     Raises:
-        UsageError: a strength outside [0, 1], or tile and overlap that do not fit together.
+        UsageError: a strength outside [0, 1], tile and overlap that do not fit together, or an empty list.
         UnblurError: there is nothing to restore, a target must not or cannot be written, or the only photograph has
             failed.
     """
@@ -72,7 +72,7 @@ def restore(
     if len(sources) == 1 and sources[0].suffix.lower() in VIDEOS:
         msg = f"{sources[0]}: a video; {BY_COMMAND}"
         raise UnblurError(msg)
-    jobs, _ = plan_jobs(sources, Path(target), into=str(target).endswith(("/", os.sep)))
+    jobs, _ = plan_jobs(sources, Path(target), into=str(target).endswith(("/", os.sep)), compare=compare)
     loaded = model if isinstance(model, Model) else load(model)
     require_images(loaded)
     options = {"tile": tile, "overlap": overlap, "strength": share, "guard": guard, **loaded.choices, **_OF_SEQUENCES}

@@ -91,17 +91,12 @@ def plan_jobs(
     and after are written too. For `unlisted` see `find_photos`.
 
     Raises:
-        UsageError: a target is one of the photographs, has an unknown suffix, or is a file where a folder is needed.
+        UsageError: there are no sources, or a target is one of them, has an unknown suffix, or is a file where a folder
+            is needed.
         UnblurError: there is no such file or folder, there are no photographs, or two would get one name; a folder
             cannot be listed, and `unlisted` is None.
     """
-    for source in sources:
-        if not source.exists():
-            msg = f"{source}: there is no such file or folder"
-            raise UnblurError(msg)
-        if not (source.is_file() or source.is_dir()):
-            msg = f"{source}: is neither a file nor a folder; give one that can be read more than once"
-            raise UnblurError(msg)
+    _require_sources(sources)
     pairs: list[tuple[Path, Path]] = []
     left_out: Counter[str] = Counter()
     if len(sources) == 1 and sources[0].is_file():
@@ -184,6 +179,19 @@ def _by_name(lines: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]
     for line in lines:
         sorted_.setdefault(line["file"], []).append(line)
     return sorted_
+
+
+def _require_sources(sources: Sequence[Path]) -> None:
+    if not sources:
+        msg = "no photographs are given; name a photograph or a folder"
+        raise UsageError(msg)
+    for source in sources:
+        if not source.exists():
+            msg = f"{source}: there is no such file or folder"
+            raise UnblurError(msg)
+        if not (source.is_file() or source.is_dir()):
+            msg = f"{source}: is neither a file nor a folder; give one that can be read more than once"
+            raise UnblurError(msg)
 
 
 def _require_folder(sources: Sequence[Path], target: Path, into: bool) -> None:
