@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from unblur.errors import UnblurError, UsageError
+from unblur.images.header import MAX_BYTES, check_image_header
+from unblur.restoring.answer import NOTHING_TO_GAIN
 from unblur.restoring.folder import (
     Making,
     comparison_path,
@@ -273,6 +275,22 @@ def test_a_job_restores_compares_and_reports(photos, tmp_path):
     assert (outcome.error, outcome.megapixels) == (None, 32 * 48 / 1e6)
     np.testing.assert_array_equal(np.asarray(Image.open(job.target)), 255 - np.asarray(Image.open(job.source)))
     assert Image.open(comparison_path(job.target)).size == (2 * 48 + 8, 32)
+
+
+def test_a_copy_has_no_losses_to_tell_of_and_its_limit_is_the_one_given(photos, tmp_path, monkeypatch):
+    pages = [Image.fromarray(np.full((32, 48, 3), grey, np.uint8)) for grey in (60, 200)]
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    pages[0].save(photos / "pages.tif", save_all=True, append_images=pages[1:], exif=turned)
+    job = plan_jobs([photos / "pages.tif"], tmp_path / "pages.tif")[0][0]
+    monkeypatch.setattr(
+        check_image_header, "__defaults__", (100, MAX_BYTES)
+    )  # as of a photograph above the usual limit
+    outcome = restore_job(lambda batch: batch, job, strength=None, max_pixels=32 * 48)
+    assert (outcome.error, outcome.notes) == (None, (NOTHING_TO_GAIN,))
+    assert job.target.read_bytes() == job.source.read_bytes()
+    whole = restore_job(lambda batch: 1 - batch, replace(job, target=tmp_path / "whole.tif"), max_pixels=32 * 48)
+    assert whole.notes[0] == "has 2 frames, only the first is kept"
 
 
 def test_what_goes_wrong_becomes_a_line_and_leaves_nothing_behind(photos, tmp_path):

@@ -21,7 +21,10 @@ tags are kept. With --burst, IN is a folder of shots of one scene. Exit code 1 i
 RUNTIME = "default: what `unblur benchmark` measured fastest here, else OpenVINO if installed; torch for its own files"
 PRECISION = "of what is not quantized (default: bf16 where the processor has it; give f32 for 16-bit photographs)"
 
-STRENGTH = "share of the restoration, 0 to 1 (default: 1), or auto: what is sharp already and intended bokeh stay"
+STRENGTH = (
+    "share of the restoration, 0 to 1 (default: 1), or auto: what is sharp already and intended bokeh stay, and a file "
+    "with nothing to gain is copied as it is, with its EXIF orientation"
+)
 STEADY = "let a video flicker as an image model makes it; default: where the picture stands still, no more than it did"
 
 ENGINE = "ray: by processes on one machine or many, for archives (needs unblur[ray]); default: by this process alone"

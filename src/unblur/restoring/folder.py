@@ -282,7 +282,8 @@ def restore_job(
             observe(photo.pixels, answer)
         photo, notes = replace(photo, pixels=answer.pixels), (*notes, *answer.notes)
         with record(job.target, made) if made else nullcontext():
-            if not answer.changed and check_image_header(job.source).format == output_format(job.target):
+            if not answer.changed and check_image_header(job.source, max_pixels).format == output_format(job.target):
+                notes = answer.notes  # a copy loses nothing
                 with replacing(job.target) as unfinished:
                     shutil.copyfile(job.source, unfinished)
             else:
