@@ -191,6 +191,12 @@ def test_one_that_fails_is_an_outcome_and_alone_an_error(model, tmp_path, make_p
         unblur.restore(good, tmp_path / "theirs.png", model)
 
 
+@pytest.mark.parametrize("limit", [float("inf"), float("nan"), 1e305, 0, -1])
+def test_a_limit_of_megapixels_is_a_finite_number_above_0(model, tmp_path, limit):
+    with pytest.raises(UsageError, match=r"megapixels: expected a finite number above 0"):
+        unblur.restore(tmp_path / "in.png", tmp_path / "out.png", model, max_megapixels=limit)
+
+
 def test_no_photographs_and_pictures_onto_each_other_are_refused(model, tmp_path, make_photo):
     with pytest.raises(UsageError, match="no photographs are given; name a photograph or a folder"):
         unblur.restore([], tmp_path / "out", model)

@@ -28,6 +28,7 @@ def main(argv: list[str]) -> int:
     from unblur.restoring.folder import VIDEOS
     from unblur.restoring.found import UNLISTED, shown
     from unblur.runtimes.tiles import plan_axis
+    from unblur.safety.inputs import pixels_of
 
     if options.batch < 1:
         msg = f"--batch {options.batch}: expected at least 1 tile"
@@ -45,11 +46,11 @@ def main(argv: list[str]) -> int:
     from unblur.console import console
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
+    max_pixels = pixels_of(options.max_megapixels)
     jobs, left_out = _plan(options)
 
     from PIL import Image
 
-    max_pixels = round(options.max_megapixels * 1e6)
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, below that of today's telephones
     restorer = load_named(options)
     if restorer.task != "image":

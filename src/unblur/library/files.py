@@ -18,6 +18,7 @@ from unblur.library.model import (
 )
 from unblur.restoring.folder import VIDEOS, Making, Outcome, outstanding, plan_jobs, require_place, restore_job
 from unblur.runtimes.tiles import plan_axis
+from unblur.safety.inputs import pixels_of
 
 # With what the command writes down of photographs beside these, each knows what the other has done already.
 _OF_SEQUENCES = {"burst": False, "reference": None, "steady": True}
@@ -61,12 +62,14 @@ def restore(
         An outcome a photograph: `job.target`, `seconds`, `notes`, and `error`, the line that says what went wrong.
 
     Raises:
-        UsageError: a strength outside [0, 1], tile and overlap that do not fit together, or an empty list.
+        UsageError: a strength outside [0, 1], tile and overlap that do not fit together, an empty list, or a
+            limit of megapixels that is no finite number above 0.
         UnblurError: there is nothing to restore, a target must not or cannot be written, or the only photograph has
             failed.
     """
     plan_axis(1, tile, overlap)
     share = share_of(strength)
+    max_pixels = pixels_of(max_megapixels)
     several = isinstance(source, Sequence) and not isinstance(source, str)
     sources = [Path(each) for each in source] if several else [Path(source)]  # type: ignore[arg-type, union-attr]
     if len(sources) == 1 and sources[0].suffix.lower() in VIDEOS:
@@ -87,7 +90,7 @@ def restore(
             overlap=overlap,
             batch_size=at_least_one(batch_size),
             compare=compare,
-            max_pixels=round(max_megapixels * 1e6),
+            max_pixels=max_pixels,
             making=making,
             strength=share,
             guard=guard,
