@@ -191,12 +191,57 @@ def test_one_that_fails_is_an_outcome_and_alone_an_error(model, tmp_path, make_p
         unblur.restore(good, tmp_path / "theirs.png", model)
 
 
-def test_evaluate_is_the_command_score(model, tmp_path, make_photo):
+@pytest.mark.parametrize("limit", [float("inf"), float("nan"), 1e305, 0, -1])
+def test_a_limit_of_megapixels_is_a_finite_number_above_0(model, tmp_path, limit):
+    with pytest.raises(UsageError, match=r"megapixels: expected a finite number above 0"):
+        unblur.restore(tmp_path / "in.png", tmp_path / "out.png", model, max_megapixels=limit)
+
+
+def test_no_photographs_and_pictures_onto_each_other_are_refused(model, tmp_path, make_photo):
+    with pytest.raises(UsageError, match="no photographs are given; name a photograph or a folder"):
+        unblur.restore([], tmp_path / "out", model)
+    one, named = tmp_path / "one.png", tmp_path / "one.png.compare.png"
+    for seed, path in enumerate((one, named)):
+        Image.fromarray(make_photo(20, 20, seed)).save(path)
+    with pytest.raises(UnblurError, match=r"would both be written to .*one\.png\.compare\.png"):
+        unblur.restore([one, named], tmp_path / "out", model, compare=True)
+    with pytest.raises(UsageError, match="would overwrite the photograph itself"):
+        unblur.restore(named, tmp_path / "one.png", model, compare=True)
+
+
+def test_a_place_that_cannot_be_written_is_an_error_before_anything_is_restored(model, tmp_path, make_photo):
+    for seed in range(2):
+        Image.fromarray(make_photo(20, 20, seed)).save(tmp_path / f"{seed}.png")
+    (tmp_path / "file").touch()
+    with pytest.raises(UnblurError, match="a file is where a folder is expected"):
+        unblur.restore([tmp_path / "0.png", tmp_path / "1.png"], tmp_path / "file/out", model, track=pytest.fail)
+
+
+def write_pairs(root, make_photo):
+    """Two pairs of 64 x 80 pixels, blurred by what the model does."""
     for seed in range(2):
         sharp = make_photo(64, 80, seed)
         for folder, pixels in (("sharp", sharp), ("blur", np.rint(blurred(sharp)).astype(np.uint8))):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            Image.fromarray(pixels).save(tmp_path / folder / f"{seed}.png")
+            (root / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(root / folder / f"{seed}.png")
+
+
+def test_panels_never_replace_what_is_not_theirs(model, tmp_path, make_photo):
+    write_pairs(tmp_path, make_photo)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/0.png").write_bytes(b"mine")
+    for folder in ("sharp", "mine"):
+        before = (tmp_path / folder / "0.png").read_bytes()
+        with pytest.raises(UnblurError, match=r"give the panels another folder|nothing was touched"):
+            unblur.evaluate(model, tmp_path, panels=tmp_path / folder)
+        assert (tmp_path / folder / "0.png").read_bytes() == before
+    for _ in range(2):  # the second time the folder is ours
+        unblur.evaluate(model, tmp_path, panels=str(tmp_path / "panels"))
+    assert sorted(path.name for path in (tmp_path / "panels").glob("*.png")) == ["0.png", "1.png"]
+
+
+def test_evaluate_is_the_command_score(model, tmp_path, make_photo):
+    write_pairs(tmp_path, make_photo)
     found = unblur.evaluate(model, tmp_path, "psnr/literature")
     wanted = score_pairs(model.restorer, tmp_path, "psnr/literature")
     assert [score.restored for score in found.pairs] == [score.restored for score in wanted]

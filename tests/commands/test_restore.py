@@ -169,6 +169,16 @@ def test_photographs_on_the_command_line_are_never_written(model, tmp_path, make
         (["a.png", "a.png"], 2, "would overwrite the photograph itself"),
         (["a.png", "b.cr3"], 2, ".cr3 is no format"),
         (["a.png", "b.png", "--tile", "100", "--overlap", "90"], 2, "try tile 512 and overlap 64"),
+        (
+            ["a.png", "b.png", "--max-megapixels", "inf"],
+            2,
+            "a limit of inf megapixels: expected a finite number above 0",
+        ),
+        (
+            ["a.png", "b.png", "--max-megapixels", "nan"],
+            2,
+            "a limit of nan megapixels: expected a finite number above 0",
+        ),
         (["a.png", "b.png", "--batch", "0"], 2, "--batch 0: expected at least 1 tile"),
         (["a.png", "b.png", "--model", "none.onnx"], 1, "none.onnx: no such model"),
     ],

@@ -11,7 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from unblur.data.images import read_rgb, write_png
 from unblur.errors import UnblurError, UsageError
-from unblur.evaluation.pair_scores import check_out, score_pairs, summarize, write_pair_scores
+from unblur.evaluation.pair_scores import check_out, claim_panels, score_pairs, summarize, write_pair_scores
 
 
 class Brighter:
@@ -85,6 +85,18 @@ def test_panels_show_each_pair(pairs, tmp_path):
     assert [path.name for path in panels] == ["photo0.png", "photo1.png", "photo2.png"]
     with Image.open(panels[0]) as panel:
         assert panel.width > 3 * 96
+
+
+@pytest.mark.parametrize("side", ["sharp", "blur"])
+def test_a_panel_never_replaces_a_picture_that_is_scored(pairs, tmp_path, side):
+    before = {path: path.read_bytes() for path in pairs.rglob("*.png")}
+    (tmp_path / "link").symlink_to(pairs / side)
+    for panels in (pairs / side, pairs / "blur" / ".." / side, tmp_path / "link"):
+        with pytest.raises(UnblurError, match=r"photo0\.png: is a picture that is scored, .* give the panels another"):
+            score_pairs(Brighter(), pairs, "psnr/aligned", panels=panels)
+        with pytest.raises(UnblurError, match="is a picture that is scored"):
+            claim_panels(panels, pairs, overwrite=True)
+    assert {path: path.read_bytes() for path in pairs.rglob("*") if path.is_file()} == before
 
 
 def test_csv_and_json_keep_full_precision(pairs, tmp_path):

@@ -1,5 +1,6 @@
 import io
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +85,17 @@ def test_neither_planned_nor_damaged_models_are_opened(room):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UnblurError, match=r"is not the file of box .*install unblur again"):
         load_by_name("box")
+
+
+def test_a_path_is_a_folder_and_no_name(room, tmp_path, monkeypatch):
+    room("box", None)
+    (tmp_path / "box").mkdir()
+    (tmp_path / "box/model.onnx").write_bytes(negative())
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("./box"), "./box"):
+        assert load_chosen(folder, 1).task == "image"
+    with pytest.raises(UnblurError, match="box: not yet in this version"):
+        load_chosen("box", 1)
 
 
 def test_outputs_are_compared_with_those_that_are_stored(room, tmp_path):

@@ -1,21 +1,26 @@
+import errno
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from unblur.errors import BrokenModelError, UnblurError, UsageError
+from unblur.images.header import MAX_BYTES, check_image_header
+from unblur.restoring.answer import NOTHING_TO_GAIN
 from unblur.restoring.folder import (
     Making,
     comparison_path,
-    find_photos,
-    folds_names,
     outstanding,
     plan_jobs,
+    require_place,
     restore_job,
-    shown,
 )
+from unblur.restoring.found import find_photos, shown
 from unblur.runtimes.reduced import ReducedRestorer
+from unblur.safety.hashing import sha256_file
+from unblur.safety.paths import folds_names
 
 
 @pytest.fixture
@@ -44,6 +49,18 @@ def test_names_and_tree_are_kept_and_the_rest_is_counted(photos, tmp_path):
     assert [job.target for job in jobs] == [tmp_path / "out/a/b/two.jpg", tmp_path / "out/one.PNG"]
     assert not any(job.done for job in jobs)
     assert shown(left_out) == ("1 .cr3, 1 .txt, 1 before/after pictures, 2 hidden, 1 links to folders or to nothing")
+
+
+def test_a_loop_of_links_is_left_out_and_as_a_target_no_accident(photos, tmp_path):
+    (photos / "b").symlink_to("c")
+    (photos / "c").symlink_to("b")
+    jobs, left_out = plan_jobs([photos], tmp_path / "out")
+    assert len(jobs) == 2
+    assert left_out["links to folders or to nothing"] == 2
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/one.PNG").symlink_to("one.PNG")
+    assert [job.source for job in plan_jobs([photos], tmp_path / "out")[0]] == [job.source for job in jobs]
+    assert find_photos(photos, leave_out=photos / "b")[0] == [job.source for job in jobs]
 
 
 def test_an_output_folder_inside_the_input_is_not_read(photos):
@@ -138,6 +155,24 @@ def test_what_unblur_did_not_write_is_not_overwritten(photos, tmp_path):
     assert not any(job.done for job in outstanding(jobs, making, overwrite=True))
 
 
+def test_a_photograph_that_may_not_be_read_fails_alone_and_by_its_name(photos, tmp_path, monkeypatch):
+    making = Making("a" * 64, {})
+    jobs, _ = plan_jobs([photos], tmp_path / "out")
+    one = next(job for job in jobs if job.source.name == "one.PNG")
+    assert restore_job(lambda batch: batch, one, making=making).error is None
+
+    def of(path):
+        if path == one.source:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return sha256_file(path)
+
+    monkeypatch.setattr("unblur.restoring.folder.sha256_file", of)
+    assert outstanding(jobs, making) == jobs  # none is done: `one` is there, but nobody knows of what it is made
+    assert restore_job(lambda batch: batch, one, making=making).error == (
+        f"{one.source}: no permission to read it; change its owner or mode"
+    )
+
+
 def test_a_restored_photograph_that_somebody_changed_is_kept(photos, tmp_path):
     making = Making("a" * 64, {})
     job = plan_jobs([photos / "one.PNG"], tmp_path / "x.png")[0][0]
@@ -222,12 +257,40 @@ def test_places_that_do_not_fit(photos, tmp_path):
         plan_jobs([tmp_path / "empty"], tmp_path / "out")
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_work(photos, tmp_path):
+    jobs, _ = plan_jobs([photos], tmp_path / "out")
+    require_place(jobs)
+    assert [path.name for path in tmp_path.iterdir() if path != photos] == ["out"]
+    assert list((tmp_path / "out").iterdir()) == []
+    (tmp_path / "file").touch()
+    blocked, _ = plan_jobs([photos], tmp_path / "file/out")
+    with pytest.raises(UnblurError, match=r"file/out: a file is where a folder is expected; give another folder"):
+        require_place(blocked)
+    require_place([replace(job, done=True) for job in blocked])
+
+
 def test_a_job_restores_compares_and_reports(photos, tmp_path):
     job = plan_jobs([photos / "one.PNG"], tmp_path / "x.png")[0][0]
     outcome = restore_job(lambda batch: 1 - batch, job, compare=True, guard=False)
     assert (outcome.error, outcome.megapixels) == (None, 32 * 48 / 1e6)
     np.testing.assert_array_equal(np.asarray(Image.open(job.target)), 255 - np.asarray(Image.open(job.source)))
     assert Image.open(comparison_path(job.target)).size == (2 * 48 + 8, 32)
+
+
+def test_a_copy_has_no_losses_to_tell_of_and_its_limit_is_the_one_given(photos, tmp_path, monkeypatch):
+    pages = [Image.fromarray(np.full((32, 48, 3), grey, np.uint8)) for grey in (60, 200)]
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    pages[0].save(photos / "pages.tif", save_all=True, append_images=pages[1:], exif=turned)
+    job = plan_jobs([photos / "pages.tif"], tmp_path / "pages.tif")[0][0]
+    monkeypatch.setattr(
+        check_image_header, "__defaults__", (100, MAX_BYTES)
+    )  # as of a photograph above the usual limit
+    outcome = restore_job(lambda batch: batch, job, strength=None, max_pixels=32 * 48)
+    assert (outcome.error, outcome.notes) == (None, (NOTHING_TO_GAIN,))
+    assert job.target.read_bytes() == job.source.read_bytes()
+    whole = restore_job(lambda batch: 1 - batch, replace(job, target=tmp_path / "whole.tif"), max_pixels=32 * 48)
+    assert whole.notes[0] == "has 2 frames, only the first is kept"
 
 
 def test_what_goes_wrong_becomes_a_line_and_leaves_nothing_behind(photos, tmp_path):

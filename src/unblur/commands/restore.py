@@ -11,7 +11,9 @@ from unblur.config.entry import command, tell
 from unblur.errors import UnblurError, UsageError
 
 if TYPE_CHECKING:
-    from unblur.restoring.folder import Outcome
+    from collections import Counter
+
+    from unblur.restoring.folder import Making, Outcome
     from unblur.runtimes.restorer import Restorer
 
 
@@ -23,8 +25,10 @@ def main(argv: list[str]) -> int:
         msg = f"--burst: got {len(options.sources)} folders or files; give the one folder of the shots"
         raise UsageError(msg)
 
-    from unblur.restoring.folder import VIDEOS, outstanding, plan_jobs, shown
+    from unblur.restoring.folder import VIDEOS
+    from unblur.restoring.found import UNLISTED, shown
     from unblur.runtimes.tiles import plan_axis
+    from unblur.safety.inputs import pixels_of
 
     if options.batch < 1:
         msg = f"--batch {options.batch}: expected at least 1 tile"
@@ -42,17 +46,11 @@ def main(argv: list[str]) -> int:
     from unblur.console import console
 
     plan_axis(1, options.tile, options.overlap)  # refuses sizes that do not fit before anything is loaded
-    jobs: Any  # of folders or of a bucket
-    if buckets:
-        from unblur.library.buckets import outstanding_objects, plan_objects
-
-        jobs, left_out = plan_objects(options.source, options.target, options.compare)
-    else:
-        jobs, left_out = plan_jobs(options.sources, options.target, options.into, options.compare)
+    max_pixels = pixels_of(options.max_megapixels)
+    jobs, left_out = _plan(options)
 
     from PIL import Image
 
-    max_pixels = round(options.max_megapixels * 1e6)
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, below that of today's telephones
     restorer = load_named(options)
     if restorer.task != "image":
@@ -60,14 +58,13 @@ def main(argv: list[str]) -> int:
         msg = f"{restorer.name}: restores {restorer.task}s, not single photographs; {hint}, or choose another --model"
         raise UnblurError(msg)
     making = making_of(options, restorer)
-    again = {"compare": options.compare, "overwrite": options.overwrite}
-    jobs = outstanding_objects(jobs, making, options.target, **again) if buckets else outstanding(jobs, making, **again)
+    jobs = _outstanding(options, jobs, making)
     todo = [job for job in jobs if not job.done]
     if left_out:
         console.print(f"left out: {shown(left_out)}", highlight=False, markup=False, soft_wrap=True)
     if not todo:
         console.print(f"nothing to do: {len(jobs)} done already (--overwrite does them again)", highlight=False)
-        return 0
+        return 1 if left_out[UNLISTED] else 0
     work = {
         "tile": options.tile,
         "overlap": options.overlap,
@@ -88,7 +85,34 @@ def main(argv: list[str]) -> int:
             for note in outcome.notes:
                 tell("note", f"{outcome.job.source}: {note}")
     _report(outcomes, len(jobs) - len(todo), restorer.name, time.perf_counter() - start, options)
-    return 1 if any(outcome.error for outcome in outcomes) else 0
+    return 1 if left_out[UNLISTED] or any(outcome.error for outcome in outcomes) else 0
+
+
+def _plan(options: argparse.Namespace) -> "tuple[Any, Counter[str]]":
+    """List what there is to do, in folders or in a bucket, and count by kind what is left out."""
+    if in_buckets(options):
+        from unblur.library.buckets import plan_objects
+
+        return plan_objects(options.source, options.target, options.compare)
+    from unblur.restoring.folder import plan_jobs
+
+    return plan_jobs(
+        options.sources, options.target, options.into, options.compare, unlisted=lambda line: tell("error", line)
+    )
+
+
+def _outstanding(options: argparse.Namespace, jobs: Any, making: "Making") -> Any:  # noqa: ANN401 (see `_plan`)
+    """Mark what is done already, and try the place to write the rest to."""
+    again = {"compare": options.compare, "overwrite": options.overwrite}
+    if in_buckets(options):
+        from unblur.library.buckets import outstanding_objects
+
+        return outstanding_objects(jobs, making, options.target, **again)
+    from unblur.restoring.folder import outstanding, require_place
+
+    marked = outstanding(jobs, making, **again)
+    require_place(marked)
+    return marked
 
 
 @contextmanager
@@ -127,7 +151,8 @@ def _report(outcomes: "list[Outcome]", skipped: int, model: str, seconds: float,
     from rich.markup import escape
 
     from unblur.console import show_table, what_next
-    from unblur.restoring.folder import COMPARISON, comparison_path
+    from unblur.restoring.folder import comparison_path
+    from unblur.restoring.found import COMPARISON
 
     restored = [outcome for outcome in outcomes if outcome.error is None]
     megapixels = sum(outcome.megapixels for outcome in restored)

@@ -16,12 +16,15 @@ DESCRIPTION = """Take the blur out of a photograph, or of every photograph (JPEG
 Names, tree, EXIF, colour profile, transparency and 16 bits are kept; EXIF orientation is baked into the pixels.
 What is done already, of the same photograph with the same model and options, is skipped; nothing that unblur did not
 write is overwritten. Both IN and OUT may be s3://BUCKET/FOLDER. Of a video, frame times, sound, rotation and colour
-tags are kept. With --burst, IN is a folder of shots of one scene. Exit code 1 if any file or frame failed."""
+tags are kept. With --burst, IN is a folder of shots of one scene. Exit code 1 if any file, folder or frame failed."""
 
 RUNTIME = "default: what `unblur benchmark` measured fastest here, else OpenVINO if installed; torch for its own files"
 PRECISION = "of what is not quantized (default: bf16 where the processor has it; give f32 for 16-bit photographs)"
 
-STRENGTH = "share of the restoration, 0 to 1 (default: 1), or auto: what is sharp already and intended bokeh stay"
+STRENGTH = (
+    "share of the restoration, 0 to 1 (default: 1), or auto: what is sharp already and intended bokeh stay, and a file "
+    "with nothing to gain is copied as it is, with its EXIF orientation"
+)
 STEADY = "let a video flicker as an image model makes it; default: where the picture stands still, no more than it did"
 
 ENGINE = "ray: by processes on one machine or many, for archives (needs unblur[ray]); default: by this process alone"

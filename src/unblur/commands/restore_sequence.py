@@ -91,10 +91,11 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     from unblur.restoring.answer import finish
     from unblur.restoring.burst import check_burst_target, find_shots, read_burst, restore_burst
     from unblur.runtimes.guard import Broken
+    from unblur.safety.inputs import pixels_of
     from unblur.safety.written import recorded
 
     check_burst_target(options.source, options.target)
-    burst = read_burst(options.source, options.reference, round(options.max_megapixels * 1e6))
+    burst = read_burst(options.source, options.reference, pixels_of(options.max_megapixels))
     restorer = load_named(options)
     if restorer.task != "burst":
         msg = f"{restorer.name}: restores {restorer.task}s, not bursts; choose a burst model with --model"
@@ -135,9 +136,10 @@ def _outstanding(
     Raises:
         UnblurError: a file is there that unblur did not write, or that was changed since.
     """
+    from unblur.safety.paths import real_path
     from unblur.safety.written import state
 
-    target: Path = options.target.resolve() if options.target.is_symlink() else options.target
+    target: Path = real_path(options.target) if options.target.is_symlink() else options.target
     made = making_of(options, restorer).of(*sources)
     found = "new" if options.overwrite else state(target, made)
     if found == "foreign":

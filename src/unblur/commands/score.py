@@ -25,11 +25,11 @@ def main(argv: list[str]) -> int:
     options = _parse(argv)
 
     from unblur.console import tracker
-    from unblur.evaluation.pair_scores import check_out, is_pair_scores, score_pairs, write_pair_scores
+    from unblur.evaluation.pair_scores import check_out, claim_panels, is_pair_scores, score_pairs, write_pair_scores
     from unblur.metrics.profiles import get_profile
     from unblur.models.loading import load_chosen
     from unblur.runtimes.tiles import plan_axis
-    from unblur.safety.owned import check_replaceable, claim_folder
+    from unblur.safety.owned import check_replaceable
 
     get_profile(options.profile)  # what cannot be is refused before anything is loaded
     if options.tile:
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
         msg = f"--panels {options.panels}: is a file; expected a folder"
         raise UsageError(msg)
     if options.panels:
-        claim_folder(options.panels, "score", overwrite=options.overwrite)
+        claim_panels(options.panels, options.pairs, options.overwrite)
     restorer = load_chosen(
         options.model, options.threads, runtime=options.runtime, precision=options.precision, device=options.device
     )

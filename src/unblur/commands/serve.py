@@ -52,6 +52,7 @@ def app_of(options: argparse.Namespace) -> "FastAPI":
     """Load the model that the options of `unblur serve` name, and return what answers, within their limits."""
     from PIL import Image
 
+    from unblur.safety.inputs import pixels_of
     from unblur.serving.app import make_app
     from unblur.serving.served import load_served
     from unblur.serving.settings import Settings, keys_of_environment, read_keys
@@ -61,7 +62,7 @@ def app_of(options: argparse.Namespace) -> "FastAPI":
     keys = (*(read_keys(options.keys) if options.keys else ()), *keys_of_environment(os.environ.get("UNBLUR_KEYS")))
     settings = Settings(
         max_bytes=round(options.max_megabytes * (1 << 20)),
-        max_pixels=round(options.max_megapixels * 1e6),
+        max_pixels=pixels_of(options.max_megapixels),
         workers=options.workers,
         waiting=options.queue,
         seconds=options.seconds,

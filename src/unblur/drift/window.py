@@ -17,7 +17,7 @@ from unblur.drift.recorder import about_file
 from unblur.drift.statistics import STATISTICS, measure
 from unblur.errors import UnblurError
 from unblur.images.photo import read_photo
-from unblur.restoring.folder import find_photos
+from unblur.restoring.found import find_photos
 from unblur.safety.paths import inside
 
 LEAST = 50

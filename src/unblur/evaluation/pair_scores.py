@@ -28,6 +28,7 @@ from unblur.records.scores import BLURRED
 from unblur.runtimes.restorer import Restorer
 from unblur.runtimes.tiles import made_for, restore_tiled
 from unblur.safety.atomic import replacing
+from unblur.safety.owned import claim_folder
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
@@ -78,7 +79,7 @@ def score_pairs(
 
     Raises:
         UnblurError: no such pairs, a picture that cannot be read or differs from its partner in size or in how it
-            lies, or a model that is for another task or returns what is no picture.
+            lies, a panel that would replace one, or a model that is for another task or returns what is no picture.
     """
     if restorer.task != "image":
         msg = f"{restorer.name}: restores {restorer.task}s; pairs of single pictures need a model for them"
@@ -86,6 +87,8 @@ def score_pairs(
     metric = get_profile(profile)
     entries = PAIRS.read(root)
     names = _names(entries)
+    if panels is not None:
+        _refuse_panels_over(panels, root, entries)
 
     def restore(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         if not tile:
@@ -120,6 +123,22 @@ def score_pairs(
                 panels / f"{name}.png", draw_panel(f"{name}   {profile}", (*captions, "truth"), [before, after, truth])
             )
     return scores
+
+
+def claim_panels(panels: Path, root: Path, overwrite: bool = False) -> None:
+    """Mark a folder as one of panels, before the work begins.
+
+    Args:
+        panels: see `score_pairs`.
+        root: see `score_pairs`.
+        overwrite: take the folder over, whoever made it; the pictures that are scored are never replaced.
+
+    Raises:
+        UnblurError: no such pairs, a panel would replace one of their pictures, or the folder is neither empty nor
+            ours.
+    """
+    _refuse_panels_over(panels, root, PAIRS.read(root))
+    claim_folder(panels, "score", overwrite=overwrite)
 
 
 def summarize(scores: Sequence[PairScore]) -> Summary:
@@ -160,6 +179,19 @@ def write_pair_scores(path: Path, scores: Sequence[PairScore], about: dict[str, 
     content = {**about, "mean": asdict(summarize(scores)), "pairs": [asdict(score) for score in scores]}
     with replacing(path) as unfinished:
         unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _refuse_panels_over(panels: Path, root: Path, entries: Sequence[LayoutEntry]) -> None:
+    """Raise UnblurError if a panel would replace one of the pictures, by whatever way its path leads there."""
+    pictures = [(root / file).stat() for entry in entries for file in (entry.blur, entry.sharp) if file is not None]
+    taken = {(status.st_dev, status.st_ino) for status in pictures}
+    for name in _names(entries):
+        panel = panels / f"{name}.png"
+        if panel.exists() and ((status := panel.stat()).st_dev, status.st_ino) in taken:
+            msg = (
+                f"{panel}: is a picture that is scored, and its panel would replace it; give the panels another folder"
+            )
+            raise UnblurError(msg)
 
 
 def _names(entries: Sequence[LayoutEntry]) -> list[str]:

@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unblur.errors import BrokenModelError, UnblurError, UsageError
-from unblur.restoring.folder import COMPARISON, Job, Making, Outcome, comparison_path, restore_job, shown
+from unblur.restoring.folder import Job, Making, Outcome, comparison_path, restore_job
+from unblur.restoring.found import COMPARISON, shown
 from unblur.restoring.photo import FORMATS
 from unblur.runtimes.restorer import Restorer
 from unblur.safety.written import Made

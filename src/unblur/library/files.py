@@ -16,8 +16,9 @@ from unblur.library.model import (
     require_images,
     share_of,
 )
-from unblur.restoring.folder import VIDEOS, Making, Outcome, outstanding, plan_jobs, restore_job
+from unblur.restoring.folder import VIDEOS, Making, Outcome, outstanding, plan_jobs, require_place, restore_job
 from unblur.runtimes.tiles import plan_axis
+from unblur.safety.inputs import pixels_of
 
 # With what the command writes down of photographs beside these, each knows what the other has done already.
 _OF_SEQUENCES = {"burst": False, "reference": None, "steady": True}
@@ -61,22 +62,26 @@ def restore(
         An outcome a photograph: `job.target`, `seconds`, `notes`, and `error`, the line that says what went wrong.
 
     Raises:
-        UsageError: a strength outside [0, 1], or tile and overlap that do not fit together.
-        UnblurError: there is nothing to restore, a target must not be written, or the only photograph has failed.
+        UsageError: a strength outside [0, 1], tile and overlap that do not fit together, an empty list, or a
+            limit of megapixels that is no finite number above 0.
+        UnblurError: there is nothing to restore, a target must not or cannot be written, or the only photograph has
+            failed.
     """
     plan_axis(1, tile, overlap)
     share = share_of(strength)
+    max_pixels = pixels_of(max_megapixels)
     several = isinstance(source, Sequence) and not isinstance(source, str)
     sources = [Path(each) for each in source] if several else [Path(source)]  # type: ignore[arg-type, union-attr]
     if len(sources) == 1 and sources[0].suffix.lower() in VIDEOS:
         msg = f"{sources[0]}: a video; {BY_COMMAND}"
         raise UnblurError(msg)
-    jobs, _ = plan_jobs(sources, Path(target), into=str(target).endswith(("/", os.sep)))
+    jobs, _ = plan_jobs(sources, Path(target), into=str(target).endswith(("/", os.sep)), compare=compare)
     loaded = model if isinstance(model, Model) else load(model)
     require_images(loaded)
     options = {"tile": tile, "overlap": overlap, "strength": share, "guard": guard, **loaded.choices, **_OF_SEQUENCES}
     making = Making.by(loaded.restorer, options)
-    todo = [job for job in outstanding(jobs, making, compare=compare, overwrite=overwrite) if not job.done]
+    jobs = outstanding(jobs, making, compare=compare, overwrite=overwrite)
+    require_place(jobs)
     outcomes = [
         restore_job(
             loaded.restorer,
@@ -85,12 +90,12 @@ def restore(
             overlap=overlap,
             batch_size=at_least_one(batch_size),
             compare=compare,
-            max_pixels=round(max_megapixels * 1e6),
+            max_pixels=max_pixels,
             making=making,
             strength=share,
             guard=guard,
         )
-        for job in track(todo)
+        for job in track([job for job in jobs if not job.done])
     ]
     if len(jobs) == 1 and outcomes and outcomes[0].error:
         raise UnblurError(outcomes[0].error)

@@ -39,21 +39,24 @@ def evaluate(
         profile: a metric profile: psnr/aligned, psnr/literature, psnr/float, ssim/matlab3d or ssim/per-channel.
         tile: largest side of a tile in pixels; 0 takes each picture whole.
         overlap: least overlap of tiles in pixels.
-        panels: a folder that gets before, after and truth of each pair, as PNG.
+        panels: a folder that gets before, after and truth of each pair, as PNG: a new one, or that of earlier panels.
         track: wraps the list of pairs, for a progress bar.
 
     Raises:
-        UnblurError: no such pairs or profile, a picture that cannot be read, or a model for bursts or videos.
+        UnblurError: no such pairs or profile, a picture that cannot be read, a model for bursts or videos, or a folder
+            for panels that holds other files.
         MissingPackageError: what is measured with is not installed.
     """
     with told():
-        from unblur.evaluation.pair_scores import score_pairs, summarize
+        from unblur.evaluation.pair_scores import claim_panels, score_pairs, summarize
         from unblur.metrics.profiles import get_profile
 
     get_profile(profile)
     if tile:
         plan_axis(1, tile, overlap)
-    loaded = model if isinstance(model, Model) else load(model)
     folder = None if panels is None else Path(panels)
+    if folder is not None:
+        claim_panels(folder, Path(pairs))
+    loaded = model if isinstance(model, Model) else load(model)
     scores = score_pairs(loaded.restorer, Path(pairs), profile, tile=tile, overlap=overlap, panels=folder, track=track)
     return Evaluation(profile, tuple(scores), summarize(scores))

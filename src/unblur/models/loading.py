@@ -27,8 +27,9 @@ def load_chosen(
     """Load a model of the catalogue by its name, or what else `load_restorer` takes.
 
     Args:
-        reference: None takes the registry's champion, or where there is none the model that comes with unblur; a
-            registry that does not answer is an error.
+        reference: a string may be a name; a `Path` is none, as `Path("./box")` is `Path("box")`. None takes the
+            registry's champion, or where there is none the model that comes with unblur; a registry that does not
+            answer is an error.
         threads: see `load_restorer`.
         runtime: see `load_restorer`.
         precision: see `load_restorer`.
@@ -38,7 +39,7 @@ def load_chosen(
         UnblurError: there is no such model, it is not on this machine, or it cannot be read or run here.
     """
     if reference is not None:
-        load = load_by_name if is_known(str(reference)) else load_restorer
+        load = load_by_name if isinstance(reference, str) and is_known(reference) else load_restorer
         return load(str(reference), threads, runtime=runtime, precision=precision, device=device)
     try:
         return load_restorer(CHAMPION, threads, runtime=runtime, precision=precision, device=device)

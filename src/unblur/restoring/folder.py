@@ -2,9 +2,7 @@
 
 import hashlib
 import shutil
-import tempfile
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,20 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.config.failures import explain
 from unblur.errors import BrokenModelError, UnblurError, UsageError
 from unblur.images.channels import eight_bit
 from unblur.images.header import check_image_header
-from unblur.images.photo import read_photo
+from unblur.images.photo import Photo, read_photo
 from unblur.restoring.answer import Answer, Pixels, restore_pixels
 from unblur.restoring.compare import write_comparison
+from unblur.restoring.found import COMPARISON, ending, find_photos, shown
 from unblur.restoring.photo import FORMATS, check_target, not_written, output_format, write_photo
 from unblur.runtimes.reduced import ReducedRestorer
 from unblur.runtimes.restorer import Restorer
-from unblur.safety.atomic import UNFINISHED, replacing
+from unblur.safety.atomic import replacing, require_writable
 from unblur.safety.hashing import sha256_file
-from unblur.safety.written import LIST, Made, read_lines, recorded, state
+from unblur.safety.paths import folded, folds_names, real_path
+from unblur.safety.written import Made, read_lines, recorded, state
 
-COMPARISON = ".compare.png"
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 LONGEST_NAME = 255  # bytes
 
@@ -77,26 +77,26 @@ class Outcome:
 
 
 def plan_jobs(
-    sources: Sequence[Path], target: Path, into: bool = False, compare: bool = False
+    sources: Sequence[Path],
+    target: Path,
+    into: bool = False,
+    compare: bool = False,
+    unlisted: Callable[[str], None] | None = None,
 ) -> tuple[list[Job], Counter[str]]:
     """List what `restore sources target` has to do, and count by kind what is left out.
 
     A single file goes to the file `target`, or into it if it is a folder, `into` says so, or its name has no ending of
     a file. Several files go into the folder `target`. A folder's photographs (JPEG, PNG, WebP, TIFF; hidden files left
     out) keep their names and tree. A link is followed: what it leads to is written. With `compare`, pictures of before
-    and after are written too.
+    and after are written too. For `unlisted` see `find_photos`.
 
     Raises:
-        UsageError: a target is one of the photographs, has an unknown suffix, or is a file where a folder is needed.
-        UnblurError: there is no such file or folder, there are no photographs, or two would get one name.
+        UsageError: there are no sources, or a target is one of them, has an unknown suffix, or is a file where a folder
+            is needed.
+        UnblurError: there is no such file or folder, there are no photographs, or two would get one name; a folder
+            cannot be listed, and `unlisted` is None.
     """
-    for source in sources:
-        if not source.exists():
-            msg = f"{source}: there is no such file or folder"
-            raise UnblurError(msg)
-        if not (source.is_file() or source.is_dir()):
-            msg = f"{source}: is neither a file nor a folder; give one that can be read more than once"
-            raise UnblurError(msg)
+    _require_sources(sources)
     pairs: list[tuple[Path, Path]] = []
     left_out: Counter[str] = Counter()
     if len(sources) == 1 and sources[0].is_file():
@@ -109,20 +109,20 @@ def plan_jobs(
         _require_folder(sources, target, into)
         for source in sources:
             if source.is_dir():
-                found, without = find_photos(source, leave_out=target)
+                found, without = find_photos(source, leave_out=target, unlisted=unlisted)
                 pairs += [(path, target / path.relative_to(source)) for path in found]
                 left_out += without
             elif source.suffix.lower() in FORMATS:
                 pairs.append((source, target / source.name))
             else:
-                left_out[_ending(source)] += 1
+                left_out[ending(source)] += 1
         if not pairs:
             what = "the folder has" if len(sources) == 1 else f"{len(sources)} files have"
             there = f", and there are only {shown(left_out)}" if left_out else ""
             msg = f"{sources[0]}: {what} no photographs; expected {', '.join(FORMATS)}{there}"
             raise UnblurError(msg)
     jobs = [
-        Job(source, written.resolve() if written.is_symlink() else written) for source, written in dict.fromkeys(pairs)
+        Job(source, real_path(written) if written.is_symlink() else written) for source, written in dict.fromkeys(pairs)
     ]
     _refuse_clashes(jobs, compare)
     return jobs, left_out
@@ -141,7 +141,11 @@ def outstanding(jobs: Sequence[Job], making: Making, *, compare: bool = False, o
     for job in jobs:
         targets = [job.target, comparison_path(job.target)] if compare else [job.target]
         there = [path for path in targets if path.exists()]
-        made = making.of(job.source) if there else None
+        try:
+            made = making.of(job.source) if there else None
+        except OSError:  # of which `restore_job` tells, while the others are restored
+            marked.append(job)
+            continue
         states = {path: state(path, made, lines[path.parent].get(path.name, [])) for path in there if made}
         foreign += [path for path, found in states.items() if found == "foreign"]
         marked.append(replace(job, done=len(there) == len(targets) and set(states.values()) == {"done"}))
@@ -155,6 +159,20 @@ def outstanding(jobs: Sequence[Job], making: Making, *, compare: bool = False, o
     return marked
 
 
+def require_place(jobs: Sequence[Job]) -> None:
+    """Write into the uppermost folder that gets photographs, before any is computed, and make it if it is missing.
+
+    Raises:
+        UnblurError: the disk is full, read-only or somebody else's, or a file is in the way.
+    """
+    folders = {job.target.parent for job in jobs if not job.done}
+    for folder in sorted(folders, key=lambda each: len(each.parts))[:1]:
+        try:
+            require_writable(folder)
+        except OSError as error:
+            raise UnblurError(explain(error) or f"{folder}: cannot be written ({error})") from error
+
+
 def _by_name(lines: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Sort a folder's lines by file: a folder of an archive has too many to go through them for each."""
     sorted_: dict[str, list[dict[str, Any]]] = {}
@@ -163,41 +181,17 @@ def _by_name(lines: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]
     return sorted_
 
 
-def find_photos(folder: Path, leave_out: Path | None = None) -> tuple[list[Path], Counter[str]]:
-    """Return the photographs below a folder by their suffix, sorted, and how many other files there are of each kind.
-
-    Hidden files and folders, links to folders or to nothing, before/after pictures and other endings are left out, and
-    what lies in `leave_out`, which is not counted.
-    """
-    without = leave_out.resolve() if leave_out is not None else None
-    if without is not None and folder.resolve().is_relative_to(without):
-        without = None  # an output folder around the input leaves nothing out
-    found, others = [], Counter[str]()
-    for path in folder.rglob("*"):
-        if without is not None and path.resolve().is_relative_to(without):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            continue
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            others["hidden"] += path.name != LIST
-        elif not path.is_file():
-            others["links to folders or to nothing"] += 1
-        elif path.name.endswith(COMPARISON):
-            others["before/after pictures"] += 1
-        elif path.suffix.lower() in FORMATS:
-            found.append(path)
-        else:
-            others[_ending(path)] += 1
-    return sorted(found), +others
-
-
-def shown(left_out: Mapping[str, int]) -> str:
-    """Say in words what was left out: "3 .heic, 1 hidden"."""
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
-
-
-def _ending(path: Path) -> str:
-    return path.suffix.lower() or "without an ending"
+def _require_sources(sources: Sequence[Path]) -> None:
+    if not sources:
+        msg = "no photographs are given; name a photograph or a folder"
+        raise UsageError(msg)
+    for source in sources:
+        if not source.exists():
+            msg = f"{source}: there is no such file or folder"
+            raise UnblurError(msg)
+        if not (source.is_file() or source.is_dir()):
+            msg = f"{source}: is neither a file nor a folder; give one that can be read more than once"
+            raise UnblurError(msg)
 
 
 def _require_folder(sources: Sequence[Path], target: Path, into: bool) -> None:
@@ -216,38 +210,19 @@ def _refuse_clashes(jobs: Sequence[Job], compare: bool) -> None:
     written = [(job.target, job.source) for job in jobs]
     written += [(comparison_path(job.target), job.source) for job in jobs] if compare else []
     owner: dict[Path, tuple[Path, Path]] = {}
-    alike = Counter(_folded(target) for target, _ in written)
+    alike = Counter(folded(target) for target, _ in written)
     for target, source in written:
         if target.exists() and ((status := target.stat()).st_dev, status.st_ino) in originals:
             msg = f"{target}: would overwrite the photograph itself; give another place to write to"
             raise UsageError(msg)
-        place = target.resolve()
-        if alike[_folded(target)] > 1 and folds_names(place.parent):
-            place = _folded(place)
+        place = real_path(target)
+        if alike[folded(target)] > 1 and folds_names(place.parent):
+            place = folded(place)
         other, taken = owner.setdefault(place, (source, target))
         if (other, taken) != (source, target):
             same = "" if taken == target else f", the same file as {taken} there"
             msg = f"{other} and {source} would both be written to {target}{same}; rename one, or restore them apart"
             raise UnblurError(msg)
-
-
-def _folded(path: Path) -> Path:
-    """Return a path as disks compare it that do not tell `a` from `A`, or one way to write an accent from another."""
-    return Path(unicodedata.normalize("NFC", str(path)).casefold())
-
-
-def folds_names(folder: Path) -> bool:
-    """Tell whether a folder, or the one that it will be made in, takes `a` and `A` for one name, as many disks do.
-
-    A folder that cannot be written does not count: nothing will be written there.
-    """
-    there = next(path for path in (folder, *folder.parents) if path.is_dir())
-    try:
-        with tempfile.NamedTemporaryFile(dir=there, prefix=".unblur-a", suffix=UNFINISHED) as probe:
-            made = Path(probe.name)
-            return made.with_name(made.name.swapcase()).exists()
-    except OSError:
-        return False
 
 
 def restore_job(
@@ -290,8 +265,7 @@ def restore_job(
     """
     start = time.perf_counter()
     try:
-        made = making.of(job.source) if making else None
-        photo = read_photo(job.source, max_pixels)
+        made, photo = _read(job.source, making, max_pixels)
         notes = (*photo.notes, *check_target(photo, job.target))
         megapixels = photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6
         before = eight_bit(photo.pixels) if compare else None
@@ -309,7 +283,8 @@ def restore_job(
             observe(photo.pixels, answer)
         photo, notes = replace(photo, pixels=answer.pixels), (*notes, *answer.notes)
         with record(job.target, made) if made else nullcontext():
-            if not answer.changed and check_image_header(job.source).format == output_format(job.target):
+            if not answer.changed and check_image_header(job.source, max_pixels).format == output_format(job.target):
+                notes = answer.notes  # a copy loses nothing
                 with replacing(job.target) as unfinished:
                     shutil.copyfile(job.source, unfinished)
             else:
@@ -330,6 +305,22 @@ def restore_job(
         reason = error.strerror or " ".join(str(error).split())
         return Outcome(job, time.perf_counter() - start, error=f"{job.target}: cannot be written ({reason})")
     return Outcome(job, time.perf_counter() - start, megapixels, notes)
+
+
+def _read(source: Path, making: Making | None, max_pixels: int) -> tuple[Made | None, Photo]:
+    """Return what a photograph's answer is made of, and the photograph.
+
+    Raises:
+        UnblurError: see `read_photo`; or the file cannot be read.
+    """
+    try:
+        return making.of(source) if making else None, read_photo(source, max_pixels)
+    except PermissionError as error:
+        msg = f"{source}: no permission to read it; change its owner or mode"
+        raise UnblurError(msg) from error
+    except OSError as error:
+        msg = f"{source}: cannot be read ({error.strerror or error}); see the disk that it lies on"
+        raise UnblurError(msg) from error
 
 
 def comparison_path(target: Path) -> Path:

@@ -1,8 +1,9 @@
 """What a file that a stranger made has to be before anything parses it: a plain file, of a bearable size."""
 
+import math
 from pathlib import Path
 
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
 
 
 def require_file(path: Path, what: str, max_bytes: int, mend: str) -> None:
@@ -27,6 +28,18 @@ def require_file(path: Path, what: str, max_bytes: int, mend: str) -> None:
     if size > max_bytes:
         msg = f"{path}: {size} bytes, at most {max_bytes} are read; {mend}"
         raise UnblurError(msg)
+
+
+def pixels_of(megapixels: float) -> int:
+    """Return a limit in megapixels as the number of pixels.
+
+    Raises:
+        UsageError: it is no finite number above 0.
+    """
+    if not 0 < megapixels * 1e6 < math.inf:
+        msg = f"a limit of {megapixels:g} megapixels: expected a finite number above 0"
+        raise UsageError(msg)
+    return round(megapixels * 1e6)
 
 
 def require_pixels(path: Path, size: tuple[int, int], max_pixels: int, mend: str, of: str = "") -> None:

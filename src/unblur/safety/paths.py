@@ -1,9 +1,13 @@
 """Paths and names that come from a user, a list or an archive: none may leave its root."""
 
+import os
+import tempfile
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Self
 
 from unblur.errors import UnblurError
+from unblur.safety.atomic import UNFINISHED
 
 
 class SafeName(str):
@@ -43,6 +47,11 @@ class SafePath(str):
         return super().__new__(cls, text)
 
 
+def real_path(path: Path) -> Path:
+    """Return the absolute path with symbolic links resolved; unlike `Path.resolve`, also of links in a circle."""
+    return Path(os.path.realpath(path))
+
+
 def inside(root: Path, relative: str) -> Path:
     """Return the absolute path of `relative` below `root`, with symbolic links resolved; it need not exist.
 
@@ -58,3 +67,22 @@ def inside(root: Path, relative: str) -> Path:
         msg = f"{relative!r}: leads out of {root}; give a path inside it"
         raise UnblurError(msg)
     return path
+
+
+def folded(path: Path) -> Path:
+    """Return a path as disks compare it that do not tell `a` from `A`, or one way to write an accent from another."""
+    return Path(unicodedata.normalize("NFC", str(path)).casefold())
+
+
+def folds_names(folder: Path) -> bool:
+    """Tell whether a folder, or the one that it will be made in, takes `a` and `A` for one name, as many disks do.
+
+    A folder that cannot be written does not count: nothing will be written there.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    try:
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".unblur-a", suffix=UNFINISHED) as probe:
+            made = Path(probe.name)
+            return made.with_name(made.name.swapcase()).exists()
+    except OSError:
+        return False
