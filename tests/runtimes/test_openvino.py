@@ -3,11 +3,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from unblur.errors import BrokenModelError
 from unblur.runtimes.graph_file import read_graph
 from unblur.runtimes.openvino import SIZES, OpenVinoSession
+from unblur.runtimes.restorer import load_restorer
 
 CHILD = """
 import faulthandler, gc, os, signal, sys
@@ -47,10 +50,25 @@ def test_settled_inputs_get_the_same_answers_and_few_graphs_are_kept(box_onnx):
 
 
 @pytest.mark.parametrize("settled", [False, True])
-def test_what_cannot_be_compiled_for_any_size_is_a_broken_model(box_onnx, settled):
-    session = OpenVinoSession(read_graph(box_onnx()), 1, "of no known precision", "box.onnx")
-    with pytest.raises(BrokenModelError, match=r"box\.onnx: OpenVINO reads it, but cannot compile it") as caught:
-        session.run({"blur": np.zeros((1, 3, 16, 16), np.float32)}, settled=settled)
+def test_a_graph_that_can_be_read_but_not_compiled_is_a_broken_model(tmp_path, settled):
+    nodes = [
+        helper.make_node("Shape", ["blur"], ["sizes"]),
+        helper.make_node("Unique", ["sizes"], ["different"]),  # nobody knows how many, so nor the axes of the zeros
+        helper.make_node("ConstantOfShape", ["different"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["zero"], keepdims=0),
+        helper.make_node("Add", ["blur", "zero"], ["restored"]),
+    ]
+    blur, restored = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3, "height", "width"])
+        for name in ("blur", "restored")
+    )
+    graph = helper.make_graph(nodes, "unknown axes", [blur], [restored])
+    path = tmp_path / "axes.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    restorer = load_restorer(path, 1, runtime="openvino", precision="f32")
+    told = r"^axes\.onnx: OpenVINO reads it, but cannot compile it .*; export it again, or choose the runtime"
+    with pytest.raises(BrokenModelError, match=told) as caught:
+        (restorer.settled() if settled else restorer)(np.zeros((1, 3, 8, 9), np.float32))
     assert "\n" not in str(caught.value)
 
 
