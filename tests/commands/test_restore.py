@@ -195,6 +195,32 @@ def test_mistakes_are_one_line_with_their_exit_code(arguments, code, words, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "empty"]
 
 
+def test_a_folder_that_cannot_be_listed_is_told_and_ends_with_exit_code_1(model, tmp_path, make_photo):
+    (tmp_path / "in/locked").mkdir(parents=True)
+    Image.fromarray(make_photo(20, 20)).save(tmp_path / "in/a.png")
+    program = """
+import os
+scandir = os.scandir
+def refusing(path):
+    if str(path).endswith("locked"):  # no mode keeps root out
+        raise PermissionError(13, "Permission denied", str(path))
+    return scandir(path)
+os.scandir = refusing
+from unblur.commands.restore import main
+main()
+"""
+    command = [sys.executable, "-c", program, "in", "out", "--model", str(model)]
+    for told in ("restored", "nothing to do: 1 done already"):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.splitlines() == [
+            "error: in/locked: cannot be listed (Permission denied); change its owner or mode, or move it away"
+        ]
+        assert told in done.stdout
+        assert "left out: 1 folders that cannot be listed" in done.stdout
+        assert (tmp_path / "out/a.png").is_file()
+
+
 def test_damaged_exif_is_kept_without_a_remark_of_pillow(model, tmp_path, make_photo):
     Image.fromarray(make_photo(48, 64)).save(tmp_path / "in.jpg")
     content = (tmp_path / "in.jpg").read_bytes()

@@ -64,8 +64,8 @@ def restore(
     Raises:
         UsageError: a strength outside [0, 1], tile and overlap that do not fit together, an empty list, or a
             limit of megapixels that is no finite number above 0.
-        UnblurError: there is nothing to restore, a target must not or cannot be written, or the only photograph has
-            failed.
+        UnblurError: there is nothing to restore, a folder cannot be listed, a target must not or cannot be written, or
+            the only photograph has failed.
     """
     plan_axis(1, tile, overlap)
     share = share_of(strength)

@@ -1,4 +1,4 @@
-"""Paths and names that come from a user, a list or an archive: none may leave its root."""
+"""Paths and names that come from a user, a list or an archive: none may leave its root; and which ones are the same."""
 
 import os
 import tempfile
