@@ -56,3 +56,16 @@ def test_models_of_videos_are_refused():
     model.task = "video"
     with pytest.raises(UnblurError, match="brighter: restores a video"):
         ReducedRestorer(model, 2)
+
+
+def test_its_tiles_begin_where_the_model_sees_the_grid_of_the_whole():
+    class Halving(Brighter):
+        """What it returns repeats every 16 pixels, as with four halvings."""
+
+        def __call__(self, batch):
+            rows, columns = (np.arange(side) // 8 % 2 for side in batch.shape[-2:])
+            return batch + np.where(rows[:, None] == columns, 0.1, 0).astype(np.float32)
+
+    image = np.full((384, 608, 3), 0.5, np.float32)
+    whole, tiled = (restore_tiled(ReducedRestorer(Halving(), 2), image, tile=tile, overlap=48) for tile in (1024, 112))
+    np.testing.assert_allclose(tiled, whole, atol=0.002)

@@ -76,7 +76,8 @@ def restore_tiled(
         restorer: takes (B, C, h, w) float32 in [0, 1], returns (B, channels, h, w).
         image: (H, W, C) uint8, uint16 or float32, RGB.
         tile: largest side of a tile in pixels, or largest height and width; all tiles of one image have the same size.
-            A restorer with a `reduction` (`unblur.runtimes.reduced`) gets tiles and overlaps so many times as large.
+            A restorer with a `reduction` (`unblur.runtimes.reduced`) gets tiles, overlaps and alignment that are so
+            many times as large.
         overlap: smallest overlap of neighbours in pixels, at most half of `tile`.
         track: wraps the steps, for a progress bar.
         batch_size: tiles of one band that go through together.
@@ -91,7 +92,7 @@ def restore_tiled(
     height, width = image.shape[:2]
     reduction = getattr(restorer, "reduction", 1)
     highest, widest = (side * reduction for side in ((tile, tile) if isinstance(tile, int) else tile))
-    overlap *= reduction
+    overlap, alignment = overlap * reduction, alignment * reduction
     rows = plan_axis(height, highest, overlap, alignment)
     columns = plan_axis(width, widest, overlap, alignment)
     restorer = made_for(restorer, height, width)
