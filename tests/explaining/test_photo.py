@@ -22,8 +22,12 @@ def test_a_model_that_corrects_nothing_is_explained(idle, make_photo, tmp_path):
     asked = Asked(at=(np.int64(40), np.int64(30)), size=16, methods=("grouped_gradients", "intervention"))
     found = explain_frames(idle, make_photo(48, 72)[None], "photo", asked)
     assert found.sentences[1].startswith("The model corrects nothing in the marked region")
-    found.write(tmp_path)
-    assert json.loads((tmp_path / "explanation.json").read_text())["region"] == {"left": 32, "top": 22, "size": 16}
+    found.write(str(tmp_path / "new" / "why"))
+    assert json.loads((tmp_path / "new/why/explanation.json").read_text())["region"] == {
+        "left": 32,
+        "top": 22,
+        "size": 16,
+    }
 
 
 @pytest.mark.parametrize("level", [0, 255])
@@ -40,5 +44,5 @@ def test_a_map_that_is_not_there_is_told_before_anything_is_restored(idle, make_
 
 
 def test_a_picture_that_is_too_small_is_refused(idle, make_photo):
-    with pytest.raises(UnblurError, match="the picture is 72 x 12, too small to explain"):
+    with pytest.raises(UnblurError, match="photo: is 72 x 12 pixels, too small to explain; expected 16 or more"):
         explain_frames(idle, make_photo(12, 72)[None], "photo")

@@ -26,8 +26,11 @@ def test_a_shot_is_called_a_shot():
 
 
 def test_where_nothing_is_corrected_nothing_counted():
-    told = what_counted("intervention", np.zeros((1, 64, 64)), Region(10, 10, 20))
-    assert told == "The model corrects nothing in the marked region, so nothing counted (intervention)."
+    noise = 1e-9 * np.random.default_rng(0).normal(size=(1, 64, 64))
+    for attribution, corrected in ((np.zeros((1, 64, 64)), 0.0), (noise, 1e-7), (np.zeros((1, 64, 64)), 0.1)):
+        told = what_counted("intervention", attribution, Region(10, 10, 20), corrected)
+        assert told.startswith("The model corrects nothing in the marked region")
+    assert "leaned for" in what_counted("intervention", noise, Region(10, 10, 20), 0.1)
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,10 @@ class Explanation:
             notes=self.notes,
         )
 
-    def write(self, folder: Path) -> None:
-        """Write the page, the pictures and the figures into an existing folder."""
+    def write(self, folder: str | Path) -> None:
+        """Write the page, the pictures and the figures into a folder, which is made if it is not there."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / PAGE).write_text(self.html(), encoding="utf-8")
         for picture in self.pictures:
             (folder / f"{picture.name}.png").write_bytes(picture.png)

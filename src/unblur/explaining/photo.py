@@ -21,7 +21,7 @@ from unblur.explaining.fidelity import measure, trial_of
 from unblur.explaining.frames import frame_effects, strongest_frame
 from unblur.explaining.gradients import contribution_area, diffusion_index
 from unblur.explaining.methods import METHODS, check_names, chosen, reference_of
-from unblur.explaining.region import SIZE, WINDOW, Region, most_corrected, region_at, window_around
+from unblur.explaining.region import LEAST, SIZE, WINDOW, Region, most_corrected, region_at, window_around
 from unblur.explaining.subject import Subject, at_once, quick_alone, restorer_of, subject_of
 from unblur.images.channels import as_floats
 from unblur.records.explanation import Fidelity
@@ -84,10 +84,13 @@ def explain_frames(
 
     Raises:
         UsageError: the region does not lie in the picture.
-        UnblurError: a map is asked for that the model does not allow, or the frames do not fit its task.
+        UnblurError: a map is asked for that the model does not allow, the frames do not fit its task, or are too small.
     """
     asked = asked or Asked()
     check_names(asked.methods)
+    if min(frames.shape[1:3]) < LEAST:
+        msg = f"{name}: is {frames.shape[2]} x {frames.shape[1]} pixels, too small to explain; expected {LEAST} or more"
+        raise UnblurError(msg)
     if asked.whole or asked.at is None:
         asked = replace(asked, whole=True)
         return _explained(restorer, as_floats(frames), name, asked, calibration=calibration, track=track, after=after)
@@ -183,7 +186,7 @@ def _explained(
         figures["error_bound_median_steps"] = 255 * float(np.median(bound))
     sentences = (
         words.where_blurred(what, spectrum, blur),
-        words.what_counted(METHODS[best].title, maps[best], subject.region),
+        words.what_counted(METHODS[best].title, maps[best], subject.region, _corrected(before, after, region)),
         words.where_not_to_trust(what, spread, invented[around.rows, around.columns], bound, level),
     )
     return Explanation(
@@ -254,6 +257,11 @@ def _frame_pictures(
         return [], figures
     strongest = strongest_frame(maps[of_frames])
     return gallery.frame_pictures(what, strongest, numbers, subject.reference, subject.region), figures
+
+
+def _corrected(before: Field, after: Field, region: Region) -> float:
+    """Return by how much a pixel of the region was changed at most, in units of white."""
+    return float(np.abs(after - before)[region.rows, region.columns].max())
 
 
 def _best(names: Sequence[str], fidelity: dict[str, Fidelity]) -> str:

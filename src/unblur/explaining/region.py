@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.errors import UnblurError, UsageError
+from unblur.errors import UsageError
 
 SMALLEST, SIZE, WINDOW = 8, 32, 128  # pixels a side: of a region at least and usually, of what it is explained in
 LEAST = 16  # pixels a side of a picture: the smallest parts that are taken away are a sixteenth of a window
@@ -42,13 +42,9 @@ def region_at(x: int, y: int, size: int, height: int, width: int) -> Region:
 
     Raises:
         UsageError: it does not lie in a picture of that height and width, or is larger than a window.
-        UnblurError: the picture is smaller than LEAST.
     """
     x, y, size = map(operator.index, (x, y, size))  # NumPy's integers are not those that JSON knows
     smaller = min(height, width)
-    if smaller < LEAST:
-        msg = f"the picture is {width} x {height}, too small to explain; expected at least {LEAST} pixels a side"
-        raise UnblurError(msg)
     largest = min(smaller, WINDOW)
     if not SMALLEST <= size <= largest:
         msg = f"--size {size}: expected {SMALLEST} to {largest}, as the picture is {width} x {height}"

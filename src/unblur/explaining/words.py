@@ -10,6 +10,7 @@ ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "", "right")
 TENTHS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 AGREED = 0.35  # of the directions: less is no direction of its own
 HARDLY = 1.5  # pixels: less is no blur that anyone sees
+UNSEEN = 0.5 / 255  # of white: less is no change of a picture of 8 bits
 
 
 def where_blurred(what: str, blur: BlurMap, corrected: BlurMap) -> str:
@@ -23,12 +24,15 @@ def where_blurred(what: str, blur: BlurMap, corrected: BlurMap) -> str:
     return f"The {what} is blurred by about {blur.typical:.0f} pixels{along}, most of it {place}; {seen}."
 
 
-def what_counted(title: str, attribution: NDArray[np.float64], region: Region) -> str:
-    """Return the sentence about a map (K, h, w): the region's own share, and how far the rest reaches."""
+def what_counted(title: str, attribution: NDArray[np.float64], region: Region, corrected: float) -> str:
+    """Return the sentence about a map (K, h, w): the region's own share, and how far the rest reaches.
+
+    `corrected` is by how much a pixel of the region was changed at most, in units of white.
+    """
     weight = np.abs(attribution.sum(axis=0))
     total = float(weight.sum())
-    if total == 0:
-        return f"The model corrects nothing in the marked region, so nothing counted ({title})."
+    if corrected < UNSEEN or total == 0:
+        return "The model corrects nothing in the marked region that 8 bits could show, so there is nothing to lean on."
     own = float(weight[region.rows, region.columns].sum()) / total
     away = distance(weight.shape, region)
     order = np.argsort(away.ravel(), kind="stable")
