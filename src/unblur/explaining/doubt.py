@@ -14,6 +14,7 @@ from unblur.explaining.subject import at_once
 
 Field = NDArray[np.float32]
 TILE = 32
+TAPER = np.outer(np.hanning(TILE + 2)[1:-1], np.hanning(TILE + 2)[1:-1])
 ABOVE_NOISE = 4.0  # times the noise's power: below, the input's spectrum holds nothing
 
 
@@ -63,8 +64,7 @@ def invented(before: Field, after: Field) -> Field:
 def _powers(plane: Field, row: int) -> NDArray[np.float64]:
     """Return the power spectra (N, TILE, TILE / 2 + 1) of the tiles of a plane (H, W) that begin at this row."""
     band = sliding_window_view(plane[row : row + TILE], TILE, axis=1)[:, :: TILE // 2]  # (TILE, N, TILE)
-    taper = np.outer(np.hanning(TILE + 2)[1:-1], np.hanning(TILE + 2)[1:-1])
-    return np.asarray(np.abs(np.fft.rfft2(band.transpose(1, 0, 2) * taper)) ** 2, np.float64)
+    return np.asarray(np.abs(np.fft.rfft2(band.transpose(1, 0, 2) * TAPER)) ** 2, np.float64)
 
 
 def _shares(

@@ -42,10 +42,7 @@ def blur_pictures(what: str, blur: BlurMap, spectrum: BlurMap, region: Region) -
     """Return the blur by the model's correction and by the spectrum, and its direction."""
     known = [np.where(each.weight > np.quantile(each.weight, 0.2), each.extent, np.nan) for each in (blur, spectrum)]
     by_correction, by_spectrum = (
-        pictures.draw_map(
-            each, "extent in pixels", region=region, top=float(np.percentile(told, 99)) if len(told) else 1.0
-        )
-        for each, told in zip(known, (each[np.isfinite(each)] for each in known), strict=True)
+        pictures.draw_map(each, "extent in pixels", region=region, top=_top(each)) for each in known
     )
     return [
         Picture("blur_by_spectrum", "blur", f"by the {what}'s spectrum",
@@ -56,6 +53,12 @@ def blur_pictures(what: str, blur: BlurMap, spectrum: BlurMap, region: Region) -
                 "by the spectrum, in the plane of the picture; long strokes are strong blur",
                 pictures.draw_angles(spectrum.direction, spectrum.extent * np.isfinite(known[1]))),
     ]  # fmt: skip
+
+
+def _top(extent: Field) -> float:
+    """Return where the colour bar of a blur's extent ends, of which NaN is not told."""
+    told = extent[np.isfinite(extent)]
+    return float(np.percentile(told, 99)) if len(told) else 1.0
 
 
 def map_pictures(maps: dict[str, Map], fidelity: dict[str, Fidelity], subject: Subject, under: Field) -> list[Picture]:

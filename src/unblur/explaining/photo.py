@@ -261,7 +261,8 @@ def _frame_pictures(
 
 def _corrected(before: Field, after: Field, region: Region) -> float:
     """Return by how much a pixel of the region was changed at most, in units of white."""
-    return float(np.abs(after - before)[region.rows, region.columns].max())
+    place = region.rows, region.columns
+    return float(np.abs(after[place] - before[place]).max())
 
 
 def _best(names: Sequence[str], fidelity: dict[str, Fidelity]) -> str:

@@ -75,7 +75,6 @@ def main(cfg: PipelineConfig) -> None:
             explanation = explain_frames(
                 restorer, pair.frames, name, asked, calibration=calibration, track=tracker(name), after=after
             )
-            (new / name).mkdir()
             explanation.write(new / name)
             table += [PairFidelity(**asdict(row), pair=name, stratum=pair.stratum) for row in explanation.fidelity]
         by_spectrum, by_correction = blur_ranks(test)
