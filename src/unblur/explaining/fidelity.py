@@ -57,7 +57,9 @@ class Trial:
     @property
     def fewer(self) -> NDArray[np.int64]:
         """Places of one of each four blocks that lie in a square, so that no region is left out."""
-        return self.places[self.places // self.reference.across % 2 == 0]
+        places = self.places
+        rows = places // self.reference.across
+        return np.asarray(places[rows % 2 == 0], np.int64)
 
 
 def trial_of(subject: Subject, reference: Reference, seed: int = 0) -> Trial:
