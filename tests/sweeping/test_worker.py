@@ -53,8 +53,15 @@ def started(file, number, *arguments):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.05)
-    (trial,) = [each for each in psutil.Process(process.pid).children() if "spawn_main" in " ".join(each.cmdline())]
+    (trial,) = [each for each in psutil.Process(process.pid).children() if is_trial(each)]
     return process, trial
+
+
+def is_trial(process):
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # has just ended, as `git` does
+        return False
 
 
 LONG = ["data.steps_per_epoch=20", "trainer.max_epochs=15", "trainer.check_val_every_n_epoch=5"]

@@ -60,12 +60,16 @@ def ended(client, job, seconds=300):
     return said
 
 
+def explains(process):
+    """Whether it does; one that has just ended has no command line, whether somebody waited for it or not."""
+    try:
+        return WORKER in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def processes(of=None):
-    return [
-        process
-        for process in psutil.Process(of).children(recursive=True)
-        if WORKER in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE
-    ]
+    return [process for process in psutil.Process(of).children(recursive=True) if explains(process)]
 
 
 @pytest.mark.slow
@@ -141,10 +145,10 @@ def test_an_explanation_ends_with_a_server_that_is_killed(box_onnx, photo, tmp_p
             assert time.monotonic() < end
             time.sleep(0.02)
         os.kill(server.pid, 9)
-    (explains,) = found
-    gone, _ = psutil.wait_procs([explains], timeout=300)
+    (process,) = found
+    gone, _ = psutil.wait_procs([process], timeout=300)
     if not gone:
-        explains.kill()
+        process.kill()
     assert gone
     assert not (tmp_path / "explained.html").exists()  # it did not end because it was done
 
