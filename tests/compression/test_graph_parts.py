@@ -99,6 +99,28 @@ def test_only_weights_of_the_layers_that_were_named_are_in_bytes(graph, layers):
     assert stored == {node.input[1] for node in graph.graph.node if node.name in layers and node.name not in sums}
 
 
+def test_a_product_may_have_its_weight_first():
+    rng = np.random.default_rng(0)
+    weights = {"first.weight": rng.random((6, 4), np.float32), "second.weight": rng.random((5, 7), np.float32)}
+    weights["first.weight"][2] *= 1000  # so that a scale for each column would be wrong
+    nodes = [
+        onnx.helper.make_node("MatMul", ["first.weight", "blur"], ["mixed"], "mix"),
+        onnx.helper.make_node("MatMul", ["mixed", "second.weight"], ["restored"], "project"),
+    ]
+    kind = onnx.TensorProto.FLOAT
+    blurred, restored = (
+        onnx.helper.make_tensor_value_info(name, kind, sizes)
+        for name, sizes in (("blur", [4, 5]), ("restored", [6, 7]))
+    )
+    stored = [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()]
+    graph = onnx.helper.make_graph(nodes, "products", [blurred], [restored], stored)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    assert quantizable(model, ends=True) == {"mix": "first", "project": "second"}
+    blur = rng.random((4, 5), np.float32)
+    found, right = outputs(in_bytes(model, 1), blur), outputs(model, blur)
+    assert (abs(found - right).max(1) < 0.01 * abs(right).max(1)).all()
+
+
 def test_nothing_to_quantize_is_told(graph):
     with pytest.raises(UnblurError, match="0 layers to quantize with 0 inputs"):
         quantize(graph, {}, [])

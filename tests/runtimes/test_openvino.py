@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
+from unblur.compression.graph_parts import halved, in_bytes
 from unblur.errors import BrokenModelError
 from unblur.runtimes.graph_file import read_graph
-from unblur.runtimes.openvino import SIZES, OpenVinoSession
+from unblur.runtimes.openvino import SIZES, OpenVinoSession, has_bf16
 from unblur.runtimes.restorer import load_restorer
 
 CHILD = """
@@ -47,6 +48,41 @@ def test_settled_inputs_get_the_same_answers_and_few_graphs_are_kept(box_onnx):
         np.testing.assert_allclose(found, session.run({"blur": batch})[0], atol=1e-6)
         assert len(session._settled) <= SIZES
     assert list(session._settled) == [((1, 3, 56, 40),), ((1, 3, 40, 56),)]  # the one that came last is last
+
+
+@pytest.fixture
+def product(tmp_path):
+    """`product(stored)`: a graph that multiplies four rows by a constant, stored in one way or another."""
+    weight = np.random.default_rng(0).random((4, 4), np.float32)
+    nodes = [helper.make_node("MatMul", ["weight", "rows"], ["mixed"], "mix")]
+    rows, mixed = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4, "m"]) for name in ("rows", "mixed"))
+    graph = helper.make_graph(nodes, "product", [rows], [mixed], [numpy_helper.from_array(weight, "weight")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path = tmp_path / "product.onnx"
+
+    def make(stored):
+        onnx.save(stored(model), path)
+        return weight, read_graph(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("stored", "bound"),
+    [(lambda model: model, 0.02), (lambda model: halved(model, 1), 0.02), (lambda model: in_bytes(model, 1), 0.04)],
+    ids=["floats", "halves", "bytes"],
+)
+def test_a_product_whose_constant_stands_first_is_computed_in_the_precision_that_was_asked_for(product, stored, bound):
+    weight, file = product(stored)
+    session = OpenVinoSession(file, 1, "bf16")
+    assert dict(session.inputs) == {"rows": (None, 4, None)}
+    rows = np.random.default_rng(1).random((3, 4, 50), np.float32)
+    for settled in (False, True):
+        np.testing.assert_allclose(session.run({"rows": rows}, settled=settled)[0], weight @ rows, atol=bound)
+    for request in (session._request, *session._settled.values()):
+        nodes = request.get_compiled_model().get_runtime_model().get_ops()
+        (ran,) = [node for node in nodes if node.get_rt_info()["layerType"].astype(str) == "MatMul"]
+        assert ran.get_rt_info()["runtimePrecision"].astype(str) == ("bf16" if has_bf16() else "f32")
 
 
 @pytest.mark.parametrize("settled", [False, True])

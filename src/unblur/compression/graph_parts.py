@@ -1,7 +1,7 @@
 """What of an ONNX graph is quantized, and to which part of the network it belongs."""
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 
 import numpy as np
 import onnx
@@ -26,13 +26,26 @@ def quantizable(model: onnx.ModelProto, ends: bool = False) -> dict[str, str]:
     source = {output: node for node in model.graph.node for output in node.output}
     found: dict[str, str] = {}
     for node in model.graph.node:
-        if node.op_type not in LAYERS or node.input[1] not in weights:
+        place = weight_of(node, weights)
+        if place is None:
             continue
-        pooled = node.input[0] in source and source[node.input[0]].op_type in POOLS
-        if not pooled and not _is_of_norm(weights[node.input[1]]):
-            found[node.name] = part_of(node.input[1])
+        taken, weight = node.input[1 - place], node.input[place]
+        pooled = taken in source and source[taken].op_type in POOLS
+        if not pooled and not _is_of_norm(weights[weight]):
+            found[node.name] = part_of(weight)
     found = found if ends else dict(list(found.items())[1:-1])
     return found | _sums(model, found)
+
+
+def weight_of(node: onnx.NodeProto, weights: Container[str]) -> int | None:
+    """Return which input of a layer is its weight, None if it is no layer or has none.
+
+    It is the second, but the first of a product that mixes positions (MAXIM's).
+    """
+    if node.op_type not in LAYERS:
+        return None
+    places = (1, 0) if node.op_type == "MatMul" else (1,)
+    return next((place for place in places if node.input[place] in weights), None)
 
 
 def _is_of_norm(weight: onnx.TensorProto) -> bool:
@@ -167,10 +180,11 @@ def in_bytes(model: onnx.ModelProto, smallest: int, layers: Collection[str] | No
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
+    weights = {each.name for each in graph.initializer}
     axes = {
-        node.input[1]: 1 if node.op_type in ("ConvTranspose", "MatMul") else 0
+        node.input[place]: 1 if place == 1 and node.op_type in ("ConvTranspose", "MatMul") else 0
         for node in graph.node
-        if node.op_type in LAYERS and (layers is None or node.name in layers)
+        if (place := weight_of(node, weights)) is not None and (layers is None or node.name in layers)
     }
     found, unpacked = [], []
     for each in graph.initializer:

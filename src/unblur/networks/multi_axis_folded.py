@@ -1,5 +1,6 @@
 """The blocks of multi_axis.py for inference: the same functions in fewer passes over the features."""
 
+import functools
 from typing import cast
 
 import torch
@@ -26,14 +27,17 @@ class FoldedNorm(nn.Module):
 
 
 class FoldedMixing(nn.Module):
-    """A Mixing, plus `offset`, with the positions last: runtimes have their fastest product for that."""
+    """A Mixing, plus `offset`, of one row of cells after the other.
+
+    So what is moved to bring a cell's positions together stays whole: all pixels of a row that lie in a cell, or all
+    channels of a pixel. Turning single values, to have the positions last, takes longer than the product itself.
+    """
 
     def __init__(self, mixing: Mixing, offset: float = 0.0) -> None:
         super().__init__()
         self.side, self.spread = mixing.side, mixing.spread
-        self.linear = nn.Linear(self.side**2, self.side**2)
-        self.linear.weight.copy_(mixing.weight)
-        self.linear.bias.copy_(mixing.bias + offset)
+        self.weight = nn.Parameter(mixing.weight.clone())
+        self.bias = nn.Parameter((mixing.bias + offset)[:, None])
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same."""
@@ -41,13 +45,37 @@ class FoldedMixing(nn.Module):
         high, wide = height // side, width // side
         x = x.permute(0, 2, 3, 1)
         if self.spread:
-            x = x.reshape(batch, side, high, side, wide, channels).permute(0, 2, 4, 5, 1, 3)
+            x = x.reshape(batch, side, high, side, wide * channels).transpose(1, 2)  # -> (B, h, side, side, w * C)
         else:
-            x = x.reshape(batch, high, side, wide, side, channels).permute(0, 1, 3, 5, 2, 4)
-        x = self.linear(x.reshape(batch, high * wide, channels, side * side))
-        x = x.reshape(batch, high, wide, channels, side, side)
-        x = x.permute((0, 4, 1, 5, 2, 3) if self.spread else (0, 1, 4, 2, 5, 3))
+            x = x.reshape(batch, high * side, wide, side, channels).transpose(2, 3)  # -> (B, h * side, side, w, C)
+        x = self.weight @ x.reshape(batch, high, side * side, wide * channels) + self.bias
+        if self.spread:
+            x = x.reshape(batch, high, side, side, wide * channels).transpose(1, 2)
+        else:
+            x = x.reshape(batch, high * side, side, wide, channels).transpose(2, 3)
         return x.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+class SideBySide(nn.Module):
+    """A 1x1 convolution of several features, given by its weight and bias: a sum over them.
+
+    To bring them side by side in memory takes as long as a convolution.
+
+    Args:
+        weight: (O, C, 1, 1).
+        bias: (O,).
+        count: of the features, each of which has C / count channels.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, count: int) -> None:
+        super().__init__()
+        first, *others = weight.chunk(count, dim=1)
+        self.convs = nn.ModuleList([convolution(first, bias), *(convolution(share, None) for share in others)])
+
+    def forward(self, *features: Tensor) -> Tensor:
+        """Convolve each, (B, C / count, H, W), and add: (B, O, H, W)."""
+        out: Tensor = functools.reduce(torch.add, (conv(x) for conv, x in zip(self.convs, features, strict=True)))
+        return out
 
 
 class FoldedGate(nn.Module):
@@ -82,13 +110,13 @@ class FoldedMultiAxisBlock(nn.Module):
         inner = [part.project for part in (block.grid, block.block)]
         weight = torch.cat((whole, grid @ inner[0].weight[:, :, 0, 0], blocks @ inner[1].weight[:, :, 0, 0]), 1)
         bias = _bias(block.project) + grid @ _bias(inner[0]) + blocks @ _bias(inner[1])
-        self.project = convolution(weight[:, :, None, None], bias)
+        self.project = SideBySide(weight[:, :, None, None], bias, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same."""
         y = self.standardise(x)
         u, v = gelu(self.expand_u(y)), gelu(self.expand_v(y))
-        out: Tensor = x + self.project(torch.cat((u, v, self.grid(u), self.block(v)), 1))
+        out: Tensor = x + self.project(u, v, self.grid(u), self.block(v))
         return out
 
 
@@ -100,13 +128,13 @@ class FoldedSpatialGate(nn.Module):
         self.standardise = Standardise(len(gate.norm.weight), gate.norm.eps)
         self.expand_u, self.expand_v = parts(after_affine(gate.expand, gate.norm.weight, gate.norm.bias), 2)
         self.grid, self.block = FoldedMixing(gate.grid), FoldedMixing(gate.block)
-        self.project = gate.project
+        self.project = SideBySide(gate.project.weight, _bias(gate.project), 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same."""
         x = self.standardise(x)
         u, v = gelu(self.expand_u(x)), gelu(self.expand_v(x))
-        weights: Tensor = self.project(torch.cat((self.grid(u), self.block(v)), 1))
+        weights: Tensor = self.project(self.grid(u), self.block(v))
         return weights
 
 
