@@ -113,6 +113,7 @@ def test_strength_is_a_share_in_linear_light(model, make_photo):
     np.testing.assert_array_equal(model(photo, strength=0), photo)
     wanted = to_srgb8((to_linear(photo) + to_linear(whole)) / 2)
     assert np.abs(model(photo, strength=0.5).astype(int) - wanted).max() <= 1
+    np.testing.assert_array_equal(model(photo, strength=np.float32(0.5)), model(photo, strength=0.5))
     halves = model(photo.astype(np.float32) / 255, strength=0.5)
     assert np.abs(halves * 255 - wanted).max() <= 1.5  # without the rounding between
 

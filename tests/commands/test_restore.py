@@ -55,6 +55,15 @@ def fake_png(width, height):
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
+@pytest.mark.parametrize("empty", ["IN", "OUT"])
+def test_an_empty_path_is_not_the_folder_that_one_is_in(tmp_path, make_photo, empty):
+    Image.fromarray(make_photo(30, 40)).save(tmp_path / "a.png")
+    done = restore("" if empty == "IN" else "a.png", "" if empty == "OUT" else "out", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "an empty path; expected a file or folder" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_a_photograph_in_tiles(model, tmp_path, make_photo):
     photo = make_photo(150, 210)
     Image.fromarray(photo).save(tmp_path / "in.png")
@@ -313,4 +322,10 @@ def test_a_burst_with_its_own_network_never_touches_the_shots(tmp_path, make_pho
     done = restore(*arguments, "--overwrite", tmp_path / "shots" / "0.png")
     assert done.returncode == 2
     assert "lies among the shots" in done.stderr
+    see_through = Image.fromarray(make_photo(48, 64, 0)).convert("RGBA")
+    see_through.putalpha(90)
+    see_through.save(tmp_path / "shots" / "0a.png")
+    done = restore(*arguments, "--reference", "0a.png", tmp_path / "new" / "out.jpg")
+    assert "JPEG cannot hold the transparency of the source" in done.stderr
+    assert "0/" not in done.stdout  # before anything was computed
     assert (tmp_path / "shots" / "0.png").read_bytes() == before

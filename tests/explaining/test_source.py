@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unblur.errors import UsageError
+from unblur.errors import UnblurError, UsageError
 from unblur.explaining.source import read_source
+from unblur.images.video import DamagedVideoError, Frame
 
 IMAGE, BURST, VIDEO = (SimpleNamespace(task=task, name="model") for task in ("image", "burst", "video"))
 
@@ -56,3 +57,43 @@ def test_a_frame_that_a_burst_has_not_a_negative_one_and_one_of_a_photograph_are
         read_source(folder, BURST, -1)
     with pytest.raises(UsageError, match=r"--frame 0: .*3.png is a single photograph; leave --frame out"):
         read_source(folder / "3.png", IMAGE, 0)
+
+
+@pytest.fixture
+def damaged(monkeypatch, tmp_path, frames):
+    """`damaged(*lost)`: a clip of nine frames without these."""
+    path = tmp_path / "damaged.mp4"
+    path.touch()
+
+    def make(*lost):
+        def read(path):
+            yield from (Frame(number, frame) for number, frame in enumerate(frames) if number not in lost)
+            raise DamagedVideoError(str(path))
+
+        monkeypatch.setattr("unblur.images.video.read_frames", read)
+        return path
+
+    return make
+
+
+def test_frames_of_a_damaged_clip_keep_their_numbers(damaged, frames):
+    found = read_source(damaged(1, 5), VIDEO, 6)
+    assert (found.numbers, found.reference) == ((2, 3, 4, 6, 7, 8), 3)
+    np.testing.assert_array_equal(np.rint(255 * found.frames[found.reference]), frames[6])
+    assert read_source(damaged(0, 3, 4), VIDEO).numbers[0] == 1
+    image = read_source(damaged(*range(1, 7)), IMAGE, 8)  # the damage is told after the last frame
+    np.testing.assert_array_equal(np.rint(255 * image.frames[0]), frames[8])
+
+
+def test_a_damaged_frame_is_told_and_never_another_one_explained(damaged):
+    with pytest.raises(UnblurError, match=r"damaged.mp4: frame 5 is damaged; choose another with --frame"):
+        read_source(damaged(5), IMAGE, 5)
+    with pytest.raises(UnblurError, match=r"damaged.mp4: none of its frames can be read"):
+        read_source(damaged(*range(9)), IMAGE)
+
+
+@pytest.mark.parametrize("model", [BURST, VIDEO], ids=lambda model: model.task)
+def test_of_shots_that_cannot_all_be_read_none_is_explained_by_a_wrong_number(folder, model):
+    (folder / "2b.png").write_bytes(b"no picture")
+    with pytest.raises(UnblurError, match=r"2b.png: "):
+        read_source(folder, model, 3)

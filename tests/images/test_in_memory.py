@@ -27,11 +27,13 @@ def test_the_three_answers_to_grey_become_one():
 
 
 @pytest.mark.parametrize(
-    ("mode", "back"), [("1", "L"), ("P", "RGB"), ("CMYK", "RGB"), ("I;16", "I;16"), ("PA", "RGBA")]
+    ("mode", "back"), [("1", "L"), ("P", "RGB"), ("CMYK", "RGB"), ("I;16", "I;16"), ("PA", "RGBA"), ("La", "RGBA")]
 )
 def test_modes_of_pillow(mode, back):
     if mode == "I;16":
         image = Image.fromarray(np.full((7, 9), 5000, np.uint16))
+    elif mode == "La":
+        image = Image.new("LA", (9, 7), (200, 90)).convert("La")
     elif mode == "PA":
         image = Image.new("RGB", (9, 7), (10, 200, 30)).convert("P").convert("PA")
     else:
@@ -39,7 +41,16 @@ def test_modes_of_pillow(mode, back):
     taken = take(image)
     restored = taken.back(taken.pixels)
     assert (restored.mode, restored.size) == (back, (9, 7))
-    np.testing.assert_array_equal(np.asarray(restored), np.asarray(image if mode == back else image.convert(back)))
+    expected = image if mode == back else image.convert("LA" if mode == "La" else back).convert(back)
+    np.testing.assert_array_equal(np.asarray(restored), np.asarray(expected))
+
+
+def test_the_profile_of_four_inks_does_not_come_back_with_three_colours():
+    images = [Image.new(mode, (9, 7)) for mode in ("CMYK", "RGB")]
+    for image in images:
+        image.info = {"icc_profile": b"profile", "dpi": (72, 72)}
+    inks, colours = (taken.back(taken.pixels).info for taken in map(take, images))
+    assert (inks, colours) == ({"dpi": (72, 72)}, {"icc_profile": b"profile", "dpi": (72, 72)})
 
 
 @pytest.mark.parametrize(("order", "mode"), [(">u2", "I;16B"), ("<u2", "I;16")])

@@ -67,3 +67,9 @@ def test_a_shot_is_never_overwritten_and_the_result_never_a_shot(folder, tmp_pat
     ):
         with pytest.raises(UnblurError, match=says):
             check_burst_target(folder, target)
+
+
+def test_a_link_to_a_shot_is_no_place_to_write_to(folder, tmp_path):
+    (tmp_path / "link.png").symlink_to(folder / "b.png")
+    with pytest.raises(UnblurError, match=r"link.png: lies among the shots"):
+        check_burst_target(folder, tmp_path / "link.png")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from unblur.errors import UnblurError
-from unblur.restoring.video import restore_video
+from unblur.restoring.video import _packets, restore_video
+from unblur.restoring.video_streams import Restored
 
 RATE = 25
 
@@ -430,3 +431,14 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(tmp_path):
             restore_video(restorer, taken, tmp_path / target)
         assert "\n" not in str(told.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.mp4", "text.mp4"]
+
+
+def test_a_disk_that_fails_within_a_video_is_told():
+    class Failing:
+        def demux(self, streams):
+            yield from streams
+            raise av.FFmpegError(5, "Input/output error")
+
+    result = Restored()
+    assert list(_packets(Failing(), ["packet"], result)) == ["packet"]
+    assert [fault for fault in result.faults if "cannot be read any further (Input/output error)" in fault]

@@ -85,6 +85,24 @@ def test_a_product_whose_constant_stands_first_is_computed_in_the_precision_that
         assert ran.get_rt_info()["runtimePrecision"].astype(str) == ("bf16" if has_bf16() else "f32")
 
 
+@pytest.mark.parametrize("kind", ["float16", "float64", "int32"])
+def test_products_of_other_numbers_are_left_alone(tmp_path, kind):
+    weight = np.arange(16).reshape(4, 4).astype(kind)
+    to = helper.np_dtype_to_tensor_dtype(weight.dtype)
+    nodes = [
+        helper.make_node("Cast", ["rows"], ["cast"], to=to),
+        helper.make_node("MatMul", ["weight", "cast"], ["product"]),
+        helper.make_node("Cast", ["product"], ["mixed"], to=TensorProto.FLOAT),
+    ]
+    rows, mixed = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4, "m"]) for name in ("rows", "mixed"))
+    graph = helper.make_graph(nodes, "product", [rows], [mixed], [numpy_helper.from_array(weight, "weight")])
+    path = tmp_path / "product.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    session = OpenVinoSession(read_graph(path), 1, "bf16")
+    values = np.ones((2, 4, 5), np.float32)
+    np.testing.assert_array_equal(session.run({"rows": values})[0], (weight @ values.astype(kind)).astype(np.float32))
+
+
 @pytest.mark.parametrize("settled", [False, True])
 def test_a_graph_that_can_be_read_but_not_compiled_is_a_broken_model(tmp_path, settled):
     nodes = [

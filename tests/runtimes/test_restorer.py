@@ -21,7 +21,7 @@ def test_a_reference_that_leads_nowhere_is_told_with_what_was_expected(tmp_path)
             load_restorer(tmp_path / name)
 
 
-@pytest.mark.parametrize("threads", [0, -2])
-def test_fewer_threads_than_one_are_refused_before_anything_is_read(tmp_path, threads):
-    with pytest.raises(UsageError, match=f"--threads {threads}: expected 1 or more"):
+@pytest.mark.parametrize("threads", [0, -2, 1025, 10**10])
+def test_a_number_of_threads_that_no_machine_has_is_refused_before_anything_is_read(tmp_path, threads):
+    with pytest.raises(UsageError, match=f"--threads {threads}: expected 1 to 1024"):
         load_restorer(tmp_path / "none.onnx", threads)

@@ -134,6 +134,9 @@ def in_buckets(options: argparse.Namespace) -> bool:
 
 def _place(text: str) -> Path | str:
     """Return a path of this machine, or an address of a bucket as it was given."""
+    if not text:
+        msg = "an empty path; expected a file or folder, . is the one you are in"
+        raise argparse.ArgumentTypeError(msg)
     scheme, found, _ = text.partition("://")
     if found and scheme.isalnum() and scheme != "s3":
         msg = f"{text!r} is no path of this machine and in no bucket; expected a path, or s3://BUCKET/FOLDER"

@@ -90,6 +90,7 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     from unblur.console import console, show_table, tracker, what_next
     from unblur.restoring.answer import finish
     from unblur.restoring.burst import check_burst_target, find_shots, read_burst, restore_burst
+    from unblur.restoring.photo import check_target
     from unblur.runtimes.guard import Broken
     from unblur.safety.inputs import pixels_of
     from unblur.safety.written import recorded
@@ -104,6 +105,7 @@ def restore_burst_command(options: argparse.Namespace) -> int:
     if made is None:
         console.print(THERE, highlight=False)
         return 0
+    notes = (*burst.photo.notes, *check_target(burst.photo, target))
     for fault in burst.faults:
         tell("error", str(fault))
     start = time.perf_counter()
@@ -113,7 +115,7 @@ def restore_burst_command(options: argparse.Namespace) -> int:
         restorer, shots, options.tile, options.overlap, tracker(escape(options.source.name)), broken=broken
     )
     answer = finish(shots[0], restored, broken, options.strength)
-    for note in answer.notes:
+    for note in (*notes, *answer.notes):
         tell("note", f"{burst.reference}: {note}")
     with recorded(target, made):
         burst.write(answer.pixels, target)

@@ -1,6 +1,7 @@
 """What is explained, read: a photograph, the shots of a burst, the frames of a clip around one; and a calibration."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,8 @@ def read_source(path: Path, restorer: "Restorer", frame: int | None = None) -> S
     from unblur.restoring.burst import read_burst
 
     burst = read_burst(path)
+    if burst.faults:  # with a shot left out, those beside it are no neighbours, and numbers mean others
+        raise UnblurError(burst.faults[0])
     shots = np.stack([as_floats(shot) for shot in burst.shots])
     if restorer.task == "burst":
         chosen = _checked(frame or 0, len(shots), path)
@@ -147,19 +150,27 @@ def read_calibration(path: Path, model_sha256: str) -> Calibration:
 
 
 def _clip(path: Path, frame: int | None) -> Source:
-    from unblur.images.video import read_frames
+    from unblur.images.video import DamagedVideoError, read_frames
 
     wanted = BEFORE if frame is None else frame
-    first, count = max(wanted - BEFORE, 0), 0
-    frames = []
-    for each in read_frames(path):
-        if each.index > wanted + AFTER:
-            break
-        count = each.index + 1
-        if each.index >= first:
-            frames.append(as_floats(each.pixels))
-    chosen = _checked(min(wanted, count - 1) if frame is None else frame, count, path)
-    return Source(np.stack(frames), chosen - first, tuple(range(first, count)))
+    count, frames, numbers = 0, [], []
+    with suppress(DamagedVideoError):  # of frames that are not asked about; those that are missing have no number
+        for each in read_frames(path):
+            count = each.index + 1
+            if each.index > wanted + AFTER:
+                break
+            if each.index >= wanted - BEFORE:
+                frames.append(as_floats(each.pixels))
+                numbers.append(each.index)
+    if not count:
+        msg = f"{path}: none of its frames can be read; fetch the file again"
+        raise UnblurError(msg)
+    middle = min(numbers, key=lambda number: abs(number - wanted), default=count - 1)
+    chosen = _checked(middle if frame is None else frame, count, path)
+    if chosen not in numbers:
+        msg = f"{path}: frame {chosen} is damaged; choose another with --frame"
+        raise UnblurError(msg)
+    return Source(np.stack(frames), numbers.index(chosen), tuple(numbers))
 
 
 def _checked(frame: int, count: int, path: Path) -> int:

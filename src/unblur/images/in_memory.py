@@ -86,7 +86,8 @@ def _of_pillow(image: Image.Image) -> Taken:
     deep = image.mode.startswith("I;16")  # a big-endian TIFF's is I;16B, which Pillow converts to 8 bits
     if image.mode not in PLAIN and not deep:
         see_through = image.mode in ("PA", "RGBa", "La") or "transparency" in image.info
-        plain = image.convert("L" if image.mode == "1" else "RGBA" if see_through else "RGB")
+        whole = image.convert("LA") if image.mode == "La" else image  # to which alone Pillow converts it
+        plain = whole.convert("L" if image.mode == "1" else "RGBA" if see_through else "RGB")
     values = np.asarray(plain).astype(np.uint16) if deep else np.asarray(plain)
     found = split_alpha(values)
     taken = _of_array(found.colour)
@@ -96,6 +97,8 @@ def _of_pillow(image: Image.Image) -> Taken:
         channels = colour if found.alpha is None else np.dstack([colour, found.alpha])
         restored = Image.fromarray(channels.reshape(values.shape))
         restored.info = dict(image.info)
+        if image.mode == "CMYK":
+            restored.info.pop("icc_profile", None)  # describes four inks
         return restored
 
     return Taken(taken.pixels, back)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError, UsageError
 from unblur.images.photo import Photo, read_photo
-from unblur.restoring.photo import FORMATS, check_target, output_format, write_photo
+from unblur.restoring.photo import FORMATS, output_format, write_photo
 from unblur.runtimes.guard import Broken
 from unblur.runtimes.restorer import Restorer
 from unblur.runtimes.tiles import restore_tiled
+from unblur.safety.paths import real_path
 
 Shots = NDArray[np.unsignedinteger[Any]]
 """(K, H, W, 3) uint8 or uint16; the first is the reference."""
@@ -30,9 +31,7 @@ class Burst:
 
     def write(self, pixels: NDArray[Any], target: Path) -> None:
         """Write the restored pixels as the reference was: EXIF, colour profile and depth are its own."""
-        restored = replace(self.photo, pixels=pixels)
-        check_target(restored, target)
-        write_photo(restored, target)
+        write_photo(replace(self.photo, pixels=pixels), target)
 
 
 def read_burst(folder: Path, reference: str | None = None, max_pixels: int = 250_000_000) -> Burst:
@@ -87,13 +86,13 @@ def check_burst_target(folder: Path, target: Path) -> None:
     """Refuse what cannot be written, to be asked before the work is done.
 
     Raises:
-        UsageError: the target is a folder, or lies among the shots, where it would be one or overwrite one.
+        UsageError: the target is a folder, or lies among the shots, itself or what it links to.
         UnblurError: its suffix is of no format that is written.
     """
     if target.is_dir():
         msg = f"{target}: is a folder; name the photograph to write, such as {target / 'restored.png'}"
         raise UsageError(msg)
-    if target.parent.resolve() == folder.resolve():
+    if folder.resolve() in (target.parent.resolve(), real_path(target).parent):
         msg = f"{target}: lies among the shots, and would be taken for one; give another place to write to"
         raise UsageError(msg)
     output_format(target)

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -159,7 +158,7 @@ def _copy(
     announced, ended = announced_seconds(taken, seen), 0.0
 
     def arrays() -> Iterator[Frame]:
-        for packet in _packets(taken, [seen, *sound.streams]):
+        for packet in _packets(taken, [seen, *sound.streams], result):
             if packet.stream.index != seen.index:
                 sound.hold(packet)
                 continue
@@ -194,10 +193,12 @@ def _copy(
         sound.write()
 
 
-def _packets(taken: InputContainer, streams: list[Any]) -> Iterator["av.Packet[Any]"]:
-    """Yield the packets of these streams, up to where the container cannot be read any further."""
-    with suppress(av.FFmpegError):
+def _packets(taken: InputContainer, streams: list[Any], result: Restored) -> Iterator["av.Packet[Any]"]:
+    """Yield the packets of these streams, up to where the container cannot be read any further, which is noted."""
+    try:
         yield from taken.demux(streams)
+    except av.FFmpegError as error:
+        result.cut = f"cannot be read any further ({error.strerror})"
 
 
 def _restored(

@@ -140,10 +140,12 @@ def _hide_constants(model: openvino.Model) -> None:
     OpenVINO computes those products in float32, at half of the speed, whatever precision is asked for.
     """
     products = [each for each in model.get_ordered_ops() if each.get_type_name() == "MatMul"]
-    firsts = [each.input(0) for each in products if _is_constant(each.input_value(0))]
+    kind = openvino.Type.f32
+    firsts = [each.input(0) for each in products if each.get_input_element_type(0) == kind]
+    firsts = [each for each in firsts if _is_constant(each.get_source_output())]
     if not firsts:
         return
-    one = opset13.parameter([], openvino.Type.f32, name=ONE)
+    one = opset13.parameter([], kind, name=ONE)
     one.output(0).get_tensor().set_names({ONE})
     model.add_parameters([one])
     for first in firsts:

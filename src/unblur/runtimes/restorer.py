@@ -13,6 +13,7 @@ from unblur.errors import MissingPackageError, UnblurError, UsageError
 from unblur.runtimes.graph_file import GraphFile, read_graph
 from unblur.runtimes.mlflow_reference import fetched_graph, is_mlflow_reference
 
+MOST_THREADS = 1024  # more than processors have; with 20,000 ONNX Runtime is still busy after minutes
 EXPECTED = (
     "expected an .onnx, .xml or .pt2 file, a folder with model.safetensors, models:/NAME@ALIAS, or "
     "a name that `unblur models` lists"
@@ -59,19 +60,19 @@ def load_restorer(
         reference: an .onnx file; an OpenVINO .xml beside its .bin; a .pt2 file (torch.export) or .aoti.pt2 (compiled);
             a folder with model.safetensors and config.json (PyTorch) or with model.onnx (what MLflow logs); or an
             MLflow reference to such an ONNX folder: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
-        threads: threads of one operation, 1 or more; None leaves it to the runtime.
+        threads: threads of one operation, 1 to MOST_THREADS; None leaves it to the runtime.
         runtime: onnxruntime or openvino for an .onnx file; auto takes what `unblur benchmark` measured fastest on this
             machine, else OpenVINO. PyTorch's models have PyTorch alone.
         precision: f32 or bf16 of what is not quantized; auto goes with the runtime, and is f32 with PyTorch.
         device: cpu, cuda or tensorrt; None takes a GPU where there is one. PyTorch has cpu, and cuda for a folder.
 
     Raises:
-        UsageError: fewer threads than one.
+        UsageError: another number of threads.
         UnblurError: there is nothing at the reference, it is no model that can be read, or what is asked for does not
             go together with it.
     """
-    if threads is not None and threads < 1:
-        msg = f"--threads {threads}: expected 1 or more"
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        msg = f"--threads {threads}: expected 1 to {MOST_THREADS}"
         raise UsageError(msg)
     choices = runtime, precision, device
     if is_mlflow_reference(str(reference)):
