@@ -150,3 +150,15 @@ def test_a_webhook_that_is_not_there_is_a_line_and_the_code_stays(drift):
     assert done.returncode == 4
     assert done.stderr.startswith("error: --webhook: 127.0.0.1 cannot be reached")
     assert "s3cr3t" not in done.stdout + done.stderr
+
+
+def test_a_token_with_a_line_end_is_sent_and_one_that_cannot_be_is_told_before_the_work(drift, monkeypatch):
+    monkeypatch.setenv("UNBLUR_WEBHOOK_TOKEN", "s3cr3t\r")
+    done = drift("dark", "reference.parquet", "--webhook", "http://127.0.0.1:9/")
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: --webhook: 127.0.0.1 cannot be reached")
+    monkeypatch.setenv("UNBLUR_WEBHOOK_TOKEN", "s3cr3t two")
+    done = drift("nowhere", "reference.parquet", "--webhook", "http://127.0.0.1:9/")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: UNBLUR_WEBHOOK_TOKEN: holds a space")
+    assert "s3cr3t" not in done.stdout + done.stderr
