@@ -131,6 +131,8 @@ def test_several_models_are_noted(drift, folder):
         (("same", "nowhere"), 1, "nowhere: there is no such file or folder"),
         (("same",), 1, "artifacts/prepared: there is no such file or folder"),
         (("same", "reference.parquet", "--since", "yesterday"), 2, "--since"),
+        (("same", "reference.parquet", "--since", "0001-01-01T00:00+05:00"), 2, "--since: 0001-01-01T00:00+05:00: "),
+        (("same", "reference.parquet", "--until", "9999-12-31T23:00-05:00"), 2, "outside the calendar"),
         (("same", "reference.parquet", "--alpha", "2"), 2, "--alpha"),
         (("same", "--keep", "kept.csv"), 2, "ends in .parquet"),
         (("same", "reference.parquet", "--keep", "kept.parquet"), 2, "leave out REFERENCE"),
