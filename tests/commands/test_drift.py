@@ -131,6 +131,8 @@ def test_several_models_are_noted(drift, folder):
         (("same", "nowhere"), 1, "nowhere: there is no such file or folder"),
         (("same",), 1, "artifacts/prepared: there is no such file or folder"),
         (("same", "reference.parquet", "--since", "yesterday"), 2, "--since"),
+        (("same", "reference.parquet", "--since", "0001-01-01T00:00+05:00"), 2, "--since: 0001-01-01T00:00+05:00: "),
+        (("same", "reference.parquet", "--until", "9999-12-31T23:00-05:00"), 2, "outside the calendar"),
         (("same", "reference.parquet", "--alpha", "2"), 2, "--alpha"),
         (("same", "--keep", "kept.csv"), 2, "ends in .parquet"),
         (("same", "reference.parquet", "--keep", "kept.parquet"), 2, "leave out REFERENCE"),
@@ -149,4 +151,16 @@ def test_a_webhook_that_is_not_there_is_a_line_and_the_code_stays(drift):
     done = drift("dark", "reference.parquet", "--webhook", "http://127.0.0.1:9/s3cr3t")
     assert done.returncode == 4
     assert done.stderr.startswith("error: --webhook: 127.0.0.1 cannot be reached")
+    assert "s3cr3t" not in done.stdout + done.stderr
+
+
+def test_a_token_with_a_line_end_is_sent_and_one_that_cannot_be_is_told_before_the_work(drift, monkeypatch):
+    monkeypatch.setenv("UNBLUR_WEBHOOK_TOKEN", "s3cr3t\r")
+    done = drift("dark", "reference.parquet", "--webhook", "http://127.0.0.1:9/")
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: --webhook: 127.0.0.1 cannot be reached")
+    monkeypatch.setenv("UNBLUR_WEBHOOK_TOKEN", "s3cr3t two")
+    done = drift("nowhere", "reference.parquet", "--webhook", "http://127.0.0.1:9/")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: UNBLUR_WEBHOOK_TOKEN: holds a space")
     assert "s3cr3t" not in done.stdout + done.stderr

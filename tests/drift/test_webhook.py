@@ -48,6 +48,39 @@ def test_a_small_json_by_post(listener, monkeypatch):
     assert headers["Authorization"] == "Bearer a-long-token"
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", " \t"])
+def test_a_line_end_on_the_token_is_left_out(listener, monkeypatch, end):
+    monkeypatch.setenv(TOKEN, f"a-long-token{end}")
+    check_address(listener.address)
+    post(listener.address, {})
+    assert listener.seen[0][1]["Authorization"] == "Bearer a-long-token"
+
+
+def test_an_empty_token_is_none(listener, monkeypatch):
+    monkeypatch.setenv(TOKEN, "\r\n")
+    post(listener.address, {})
+    assert "Authorization" not in listener.seen[0][1]
+
+
+@pytest.mark.parametrize("token", ["s3cr3t\r\nX: y", "s3cr3t two", "s3cr3t\x7f", "s3cr3t\u00e9", "s3cr3t\udcff"])
+def test_a_token_that_fits_into_no_header_is_refused_before_the_work(listener, monkeypatch, token):
+    monkeypatch.setenv(TOKEN, token)
+    for ask in (check_address, lambda address: post(address, {})):
+        with pytest.raises(UsageError, match=f"{TOKEN}: holds a space") as raised:
+            ask(listener.address)
+        assert "s3cr3t" not in str(raised.value)
+    assert listener.seen == []
+
+
+def test_a_proxy_that_is_no_address_is_a_line(monkeypatch):
+    """Python raises a plain ValueError that repeats it."""
+    monkeypatch.setenv("http_proxy", "http:/s3cr3t")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(UnblurError, match="cannot be reached") as raised:
+        post("http://host.invalid/", {})
+    assert "s3cr3t" not in str(raised.value)
+
+
 @pytest.mark.parametrize(("status", "says"), [(500, "answered 500"), (404, "answered 404"), (302, "answered 302")])
 def test_a_refusal_is_one_line_without_the_path(listener, status, says):
     listener.status = status

@@ -49,6 +49,35 @@ def test_a_password_in_an_address_of_the_environment_is_masked_alone_too(monkeyp
     assert masked(f"hagebutte/61 hagebutte%2F61 Basic {header}") == "*** *** Basic ***"
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "  "])
+def test_a_secret_with_white_space_around_it_is_masked_without_it(end, monkeypatch):
+    monkeypatch.setenv("UNBLUR_WEBHOOK_TOKEN", f"schlehe42{end}")
+    assert masked(f"schlehe42, {f'Bearer schlehe42{end}'.encode()}\n").startswith("***, b'Bearer ***")
+    assert masked("the line\nschlehe42\r\nends") == "the line\n***\r\nends"
+    assert holds_secret("schlehe42")
+
+
+def test_white_space_alone_is_no_secret(monkeypatch):
+    monkeypatch.setenv("UNBLUR_WEBHOOK_TOKEN", " " * 8)
+    assert masked(f"a{' ' * 8}b") == f"a{' ' * 8}b"
+
+
+@pytest.mark.parametrize("secret", ["a\\schlehe", "schlehe\r\ndorn", "schlehe\x1b", "schlehe's", "\u00e9schlehe\"'s"])
+def test_secrets_are_masked_as_python_shows_them(secret, monkeypatch):
+    monkeypatch.setenv("UNBLUR_WEBHOOK_TOKEN", secret)
+    for around in ("Bearer {}", '"{}"', "'{}'"):
+        text = around.format(secret)
+        for shown in (repr(text), ascii(text), repr(text.encode()), repr(text.encode("latin-1"))):
+            assert "schlehe" not in masked(shown)
+            assert "***" in masked(shown)
+
+
+def test_a_secret_of_the_environment_that_is_no_utf_8_is_masked(monkeypatch):
+    monkeypatch.setenv("UNBLUR_WEBHOOK_TOKEN", "schlehe\udcff")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:hagebutte\udcff@host:5000")
+    assert masked("schlehe\udcff, hagebutte\udcff, quoted schlehe%FF") == "***, ***, quoted ***"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -95,7 +95,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _moment(text: str) -> datetime:
     found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        msg = f"{text}: outside the calendar, which has the years 1 to 9999 in UTC"
+        raise argparse.ArgumentTypeError(msg) from None
 
 
 def _tell(window: "Window", reference: "Window", found: "Sequence[Comparison]", options: argparse.Namespace) -> None:

@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 from unblur.errors import UnblurError, UsageError
 
 TOKEN = "UNBLUR_WEBHOOK_TOKEN"  # noqa: S105 (the name of the variable)
-"""In the environment: is sent as `Authorization: Bearer`."""
+"""In the environment: is sent as `Authorization: Bearer`, without white space around it."""
 
 
 def check_address(address: str) -> None:
-    """Refuse what is no address to post to; to be asked before the work begins.
+    """Refuse what is no address to post to, or no token to send there; to be asked before the work begins.
 
     Raises:
-        UsageError: it is not http or https, has no host, or holds a user and password. It is not repeated.
+        UsageError: it is not http or https, has no host, or holds a user and password; or the token does not fit into a
+            header. Neither is repeated.
     """
     try:
         parts = urlsplit(address)
@@ -29,6 +30,7 @@ def check_address(address: str) -> None:
     if not fits or any(letter <= " " or letter == "\x7f" for letter in address):
         msg = f"--webhook: expected http://HOST/PATH or https://HOST/PATH, without a user; a token goes into {TOKEN}"
         raise UsageError(msg)
+    _token()
 
 
 def post(address: str, content: Mapping[str, Any], seconds: float = 10.0) -> None:
@@ -36,9 +38,10 @@ def post(address: str, content: Mapping[str, Any], seconds: float = 10.0) -> Non
 
     Raises:
         UnblurError: it was not taken within the time; the line names the host alone.
+        UsageError: the token does not fit into a header.
     """
     headers = {"Content-Type": "application/json", "User-Agent": "unblur"}
-    if token := os.environ.get(TOKEN):
+    if token := _token():
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(address, json.dumps(content).encode(), headers, method="POST")  # noqa: S310 (checked)
     host = urlsplit(address).hostname
@@ -49,11 +52,20 @@ def post(address: str, content: Mapping[str, Any], seconds: float = 10.0) -> Non
     except urllib.error.HTTPError as error:
         msg = f"--webhook: {host} has answered {error.code}; nobody was told of the drift"
         raise UnblurError(msg) from None
-    except (OSError, HTTPException, UnicodeError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         cause = getattr(error, "reason", error)
         said = "no answer in time" if isinstance(cause, TimeoutError) else type(cause).__name__
         msg = f"--webhook: {host} cannot be reached ({said}); nobody was told of the drift"
         raise UnblurError(msg) from None
+
+
+def _token() -> str:
+    """Return the token, or "" where there is none; the file that it was read from may have left a line end on it."""
+    token = os.environ.get(TOKEN, "").strip()
+    if not all("!" <= letter <= "~" for letter in token):
+        msg = f"{TOKEN}: holds a space, a control character or a letter outside of ASCII; set it to the token alone"
+        raise UsageError(msg)
+    return token
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

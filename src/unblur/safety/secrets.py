@@ -89,8 +89,16 @@ def _known(environment: Mapping[str, str]) -> Iterator[str]:
     secrets: set[str] = set()
     for name, value in environment.items():
         if _NAMES.search(name) and not _NO_SECRETS.search(name):
-            secrets |= {value, quote(value, safe="")}
+            secrets |= _written(value.strip())  # a line end may be left on it, of the file that it was read from
         for user, password in _PASSWORD.findall(value) if "://" in value else ():
             pair = f"{unquote(user)}:{unquote(password)}"  # as in an HTTP header
-            secrets |= {password, unquote(password), base64.b64encode(pair.encode()).decode()}
+            basic = base64.b64encode(pair.encode(errors="surrogateescape")).decode()
+            secrets |= {password, basic} | _written(unquote(password))
     return (secret for secret in sorted(secrets, key=len, reverse=True) if len(secret) >= SHORTEST)
+
+
+def _written(secret: str) -> set[str]:
+    """Return a secret as it is, as in an address, and as `repr` and `ascii` show it within a text or bytes."""
+    raw = secret.encode(errors="surrogateescape")  # a variable may hold bytes that are no UTF-8
+    shown = {repr(secret)[1:-1], ascii(secret)[1:-1], repr(raw)[2:-1]}
+    return {secret, quote(raw, safe=""), *shown, *(each.replace("'", r"\'") for each in shown)}
