@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence, Sized
 from itertools import zip_longest
 from typing import Any, TypeVar
 
+from rich import markup
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -25,6 +26,7 @@ class _MaskedConsole(Console):
 
 
 console = _MaskedConsole()
+escape = markup.escape  # for the stages, which know no rich
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> None:
