@@ -68,6 +68,16 @@ def test_a_stage_is_in_every_table_and_makes_no_other_stale(checkout):
     assert stages["look_closely"]["cmd"] == "unblur look-closely --config artifacts/config/pipeline.yaml"
 
 
+@pytest.mark.parametrize("name", ["serve", "check_data"])
+def test_a_stage_that_is_called_as_a_command_is_refused(checkout, name):
+    tables = {path: path.read_bytes() for path in (checkout / "src/unblur/cli.py", checkout / "dvc.yaml")}
+    key = name.replace("_", "-")
+    with pytest.raises(UsageError, match=rf'^src/unblur/cli\.py: has a line "{key}" already; give .* another name$'):
+        new_stage(name, checkout)
+    assert {path: path.read_bytes() for path in tables} == tables
+    assert not (checkout / "src/unblur/stages/serve.py").exists()
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """`made(*arguments)` runs unblur in a checkout with one of each, into which a person has written ten lines."""
