@@ -1,7 +1,10 @@
 """`import unblur` in a program, against the commands: on an ONNX model that blurs over 3 x 3 pixels."""
 
+import errno
+import os
 import subprocess
 import sys
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +219,24 @@ def test_a_place_that_cannot_be_written_is_an_error_before_anything_is_restored(
     (tmp_path / "file").touch()
     with pytest.raises(UnblurError, match="a file is where a folder is expected"):
         unblur.restore([tmp_path / "0.png", tmp_path / "1.png"], tmp_path / "file/out", model, track=pytest.fail)
+
+
+@pytest.mark.parametrize("shut", ["in", "out"])
+def test_a_folder_that_may_not_be_searched_is_told(model, tmp_path, make_photo, monkeypatch, shut):
+    """As for everybody but root, whom these tests may run as."""
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(make_photo(20, 20)).save(tmp_path / "in/a.png")
+
+    def refused(path, really, **options):
+        if path.parent == tmp_path / shut:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return really(path, **options)
+
+    for name in ("exists", "is_dir"):
+        monkeypatch.setattr(Path, name, partialmethod(refused, getattr(Path, name)))
+    with pytest.raises(UnblurError, match=rf"/{shut}/a\.png: no permission; change its owner or mode, or give another"):
+        unblur.restore(tmp_path / "in/a.png", tmp_path / "out/a.png", model)
 
 
 def write_pairs(root, make_photo):

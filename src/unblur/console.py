@@ -1,9 +1,12 @@
 """What a person sees: tables, progress bars and what to do next."""
 
 from collections.abc import Callable, Iterable, Sequence, Sized
+from itertools import zip_longest
 from typing import Any, TypeVar
 
+from rich import markup
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -23,16 +26,47 @@ class _MaskedConsole(Console):
 
 
 console = _MaskedConsole()
+escape = markup.escape  # for the stages, which know no rich
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> None:
     """Print a table; the first `texts` columns are text, the others are figures."""
+    cells = [[str(cell) for cell in row] for row in rows]
     table = Table(title=title, title_justify="left", header_style="bold", show_header=any(columns))
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index < texts else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(str, row))
+    for index, (column, width) in enumerate(zip(columns, _widths(columns, cells), strict=False)):
+        table.add_column(column, justify="left" if index < texts else "right", overflow="fold", width=width)
+    for row in cells:
+        table.add_row(*row)
     console.print(table)
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return a width for each column, which fit side by side: words get room first, then lines.
+
+    Rich alone narrows the widest columns whatever words are in them, and breaks these in two.
+    """
+    room = console.width - 3 * len(columns) - 1  # without borders, and a space on both sides of each column
+    unwrapped = console.options.update(width=10_000)
+    words, lines = [], []
+    for column in zip_longest(columns, *rows, fillvalue=""):
+        spans = [Measurement.get(console, unwrapped, cell) for cell in column]
+        words.append(max(span.minimum for span in spans))
+        lines.append(max(span.maximum for span in spans))
+    least = 2 if 2 * len(words) <= room else 1  # a Chinese character takes two
+    widths = [max(1, min(least, word)) for word in words]
+    for wanted in (words, lines):
+        widths = _widened(widths, wanted, room)
+    return widths
+
+
+def _widened(widths: Sequence[int], wanted: Sequence[int], room: int) -> list[int]:
+    """Share out what is left of the room, alike among the columns that want more; those that lack least come first."""
+    new = list(widths)
+    lacking = sorted((want - width, at) for at, (width, want) in enumerate(zip(widths, wanted, strict=True)))
+    lacking = [(lack, at) for lack, at in lacking if lack > 0]
+    for done, (lack, at) in enumerate(lacking):
+        new[at] += min(lack, max(0, room - sum(new)) // (len(lacking) - done))
+    return new
 
 
 def tracker(description: str, total: int | None = None) -> Track:

@@ -44,6 +44,17 @@ def test_the_defaults_are_gopros(tmp_path, clip):
     assert rows[0].parameters["gamma"] == 2.2
 
 
+def test_names_in_brackets_are_shown_as_they_are(tmp_path, clip):
+    clip.rename(tmp_path / "Holiday [dQw4w9WgXcQ].mkv")
+    done = average(tmp_path, "Holiday [dQw4w9WgXcQ].mkv", "out[/y]")
+    assert done.returncode == 0, done.stderr
+    table, _, next_ = done.stdout.partition("What next?")
+    assert "pairs in out[/y]" in table
+    assert "[dQw4w9WgXcQ].mkv" in table
+    assert "unblur data explain out[/y]/manifest.csv 0 --root" in next_
+    assert "unblur data import averaged out[/y] " in next_
+
+
 def test_of_a_truncated_video_the_pairs_are_kept_and_one_line_names_file_and_frame(tmp_path, clip):
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 3 // 5])
     done = average(tmp_path, "clip.mkv", "out", "--frames", 5)

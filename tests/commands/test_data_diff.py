@@ -57,9 +57,9 @@ def project(tmp_path, make_photo):
 @pytest.mark.slow
 def test_what_changed_between_two_commits_with_thumbnails(project, make_photo):
     (project / "data/photos/b.png").unlink()
-    write_png(project / "data/photos/d.png", make_photo(seed=7))
+    write_png(project / "data/photos/d [e].png", make_photo(seed=7))
     write_png(project / "data/photos/c.png", make_photo(seed=8))
-    record(project, {"a": "val", "c": "test", "d": "train"})
+    record(project, {"a": "val", "c": "test", "d [e]": "train"})
     done = data_diff(project, "HEAD~1")
     assert done.returncode == 0, done.stderr
     table = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
@@ -67,7 +67,7 @@ def test_what_changed_between_two_commits_with_thumbnails(project, make_photo):
     assert rows["photos/a.png"] == ["moved", "val", "train"]
     assert rows["photos/b.png"][:2] == ["removed", "val"]
     assert rows["photos/c.png"][:2] == ["changed", "test"]
-    assert rows["photos/d.png"][:2] == ["added", "train"]
+    assert rows["photos/d [e].png"][:2] == ["added", "train"]
     assert "What next?" in done.stdout
     sheet = read_rgb(project / "reports/data_diff.png")
     assert sheet.shape[2] == 3

@@ -104,6 +104,14 @@ def test_a_mistake_is_one_line(data, prepare, arguments, says):
     assert done.stderr.count("\n") == 1
 
 
+def test_names_in_brackets_are_shown_as_they_are(data, prepare):
+    rows = prepare("starter")
+    done = data("explain", "out/manifest.csv", 1, "--blur", "starter", "--out", "pair [x].png")
+    assert f"pair [x].png: pair {rows[1].pair}, made again" in done.stdout, done.stderr
+    done = data("sheet", "defocus", "--photo", "data/photos/cup.png", "--side", 48, "--out", "sheets[/y]")
+    assert done.stdout == "sheets[/y]/defocus.png\n", done.stderr
+
+
 def test_sheets_are_written_for_the_recipes_named(data, prepare, tmp_path):
     prepare("starter")
     photo = "data/photos/cup.png"

@@ -142,6 +142,16 @@ def test_a_wrong_folder_a_wrong_layout_and_a_wrong_task_are_one_line(unblur, tmp
     assert not list(unblur.root.rglob("*.csv"))
 
 
+def test_names_in_brackets_are_shown_as_they_are(unblur, make_fake, tmp_path):
+    root = make_fake("gopro")[0].rename(tmp_path / "GoPro [x]")
+    done = unblur("data", "import", "gopro", str(root), "--out", "made[/y].csv")
+    assert done.returncode == 0, done.stderr
+    told = "".join(done.stdout.split())
+    assert "".join(f"gopro: {root}".split()) in told
+    assert "written to made[/y].csv;" in done.stdout
+    assert "unblur check-data data=gopro data.source.manifest=made[/y].csv\n" in done.stdout
+
+
 def test_check_data_reads_the_manifest_and_shows_the_offenders(unblur, make_fake):
     root, _ = make_fake("gopro")
     assert unblur("data", "import", "gopro", str(root), "--out", "made/g.csv").returncode == 0

@@ -44,6 +44,14 @@ def test_pack_tells_what_came_out_and_verify_what_has_gone_wrong_since(folder):
     assert f"wrong: {files[0].name}: SHA-256" in wrong.stdout
 
 
+def test_names_in_brackets_are_shown_as_they_are(folder):
+    done = unblur_data(folder, "pack", "photos", "shards[/y]", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "shards in shards[/y]" in done.stdout
+    assert "unblur train data.shards=shards[/y]\n" in done.stdout
+    assert "shards[/y]: every SHA-256 is right" in unblur_data(folder, "verify", "shards[/y]").stdout
+
+
 def test_shards_of_something_else_are_replaced_only_on_demand(folder):
     assert unblur_data(folder, "pack", "photos", "shards", *SMALL).returncode == 0
     assert unblur_data(folder, "pack", "photos", "shards", *SMALL).returncode == 0

@@ -25,6 +25,17 @@ def test_an_official_checkpoint_becomes_a_model_that_restores_the_same(tmp_path,
     assert "What next?" in capsys.readouterr().out
 
 
+def test_names_in_brackets_are_shown_as_they_are(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["unblur import-weights", str(REFERENCES / "nafnet_tiny.pth"), "out[/y]"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert "Imported into out[/y]" in " ".join(told.split())
+    assert "--model out[/y] " in told
+
+
 def test_nafnet_may_be_imported_with_local_statistics(tmp_path, monkeypatch, capsys):
     name = REFERENCES / "nafnet_tiny.pth"
     arguments = [str(name), str(tmp_path / "out"), "--train-size", "16"]

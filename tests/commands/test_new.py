@@ -68,6 +68,42 @@ def test_a_stage_is_in_every_table_and_makes_no_other_stale(checkout):
     assert stages["look_closely"]["cmd"] == "unblur look-closely --config artifacts/config/pipeline.yaml"
 
 
+@pytest.mark.parametrize("name", ["serve", "check_data"])
+def test_a_stage_that_is_called_as_a_command_is_refused(checkout, name):
+    tables = {path: path.read_bytes() for path in (checkout / "src/unblur/cli.py", checkout / "dvc.yaml")}
+    key = name.replace("_", "-")
+    with pytest.raises(UsageError, match=rf'^src/unblur/cli\.py: has a line "{key}" already; give .* another name$'):
+        new_stage(name, checkout)
+    assert {path: path.read_bytes() for path in tables} == tables
+    assert not (checkout / "src/unblur/stages/serve.py").exists()
+
+
+@pytest.mark.pipeline
+def test_from_elsewhere_the_paths_are_whole_and_from_another_project_it_is_refused(checkout, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(checkout / "src"), "COLUMNS": "200"}
+    environment.pop("UNBLUR_ROOT", None)
+
+    def new(name, folder):
+        command = [sys.executable, "-m", "unblur", "new", "layout", name]
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+    (tmp_path / "other/below").mkdir(parents=True)
+    (tmp_path / "other/dvc.yaml").touch()
+    done = new("mine", tmp_path / "other/below")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {tmp_path / 'other'}: is another project than {checkout}, whose code this `unblur` runs; "
+        "go there, or install the one here with `make venv`\n"
+    )
+    assert not list(checkout.rglob("mine.*"))
+    written = "src/unblur/ingest/layouts/mine.py"
+    done = new("mine", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"wrote {checkout / written}"
+    assert f"  {checkout / written} " in done.stdout
+    assert new("other", checkout / "src").stdout.splitlines()[0] == "wrote src/unblur/ingest/layouts/other.py"
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """`made(*arguments)` runs unblur in a checkout with one of each, into which a person has written ten lines."""

@@ -20,8 +20,10 @@ def test_warnings_pass_and_an_error_fails_after_the_report_is_written(tmp_path, 
     grey = make_photo(seed=1)
     grey[:] = grey[..., :1]
     write_png(data / "photos" / "a.png", make_photo(seed=0))
-    write_png(data / "photos" / "b.png", grey)
-    sha256 = {name: hashlib.sha256((data / "photos" / name).read_bytes()).hexdigest() for name in ("a.png", "b.png")}
+    write_png(data / "photos" / "b [x].png", grey)
+    sha256 = {
+        name: hashlib.sha256((data / "photos" / name).read_bytes()).hexdigest() for name in ("a.png", "b [x].png")
+    }
     entries = [
         {"file": f"photos/{name}", "licence": "CC0", "split": "train", "sha256": sha256[name]} for name in sha256
     ]
@@ -34,7 +36,7 @@ def test_warnings_pass_and_an_error_fails_after_the_report_is_written(tmp_path, 
 
     done = check_data()
     assert done.returncode == 0, done.stderr
-    assert "photos/b.png" in done.stdout
+    assert "photos/b [x].png" in done.stdout
     assert "2 pictures (train 2)" in done.stdout
     assert json.loads((tmp_path / "reports" / "data.json").read_text())["warnings"] == 1
 

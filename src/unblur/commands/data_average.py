@@ -34,6 +34,8 @@ def average(options: argparse.Namespace) -> None:
     """Average, and say what came out; damaged videos are named at the end."""
     from collections import Counter
 
+    from rich.markup import escape
+
     from unblur.blur.frame_averaging import FrameAveraging
     from unblur.console import console, show_table, tracker, what_next
     from unblur.ingest.averaging import average_videos, common_folder
@@ -55,12 +57,12 @@ def average(options: argparse.Namespace) -> None:
         splits = {row.source: row.split for row in rows}
         shots = {name: len({row.parameters["shot"] for row in rows if row.source == name}) for name in counts}
         show_table(
-            f"pairs in {options.out}",
+            f"pairs in {escape(str(options.out))}",
             ["video", "split", "shots", "pairs", "blur in px, least", "median", "most"],
             [
                 [
-                    name,
-                    splits[name],
+                    escape(name),
+                    escape(splits[name]),
                     str(shots[name]),
                     str(count),
                     *(f"{lengths[name][at]:.1f}" for at in (0, count // 2, -1)),
@@ -79,9 +81,10 @@ def average(options: argparse.Namespace) -> None:
         named = ", ".join(map(str, options.source))
         msg = f"{named}: no shot has {options.frames} frames; give fewer with --frames"
         raise UnblurError(msg)
+    manifest, videos = (escape(str(path)) for path in (options.out / "manifest.csv", common_folder(options.source)))
     what_next(
-        f"unblur data explain {options.out / 'manifest.csv'} 0 --root {common_folder(options.source)}",
-        f"unblur data import averaged {options.out}     to train on them",
+        f"unblur data explain {manifest} 0 --root {videos}",
+        f"unblur data import averaged {escape(str(options.out))}     to train on them",
     )
 
 

@@ -26,6 +26,8 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
 
 def show_diff(options: argparse.Namespace) -> None:
     """Compare data.dvc at REV with data.dvc now."""
+    from rich.markup import escape
+
     from unblur.console import console, show_table, what_next
     from unblur.data.images import made_by
     from unblur.ingest.contact_sheet import SOFTWARE
@@ -40,20 +42,21 @@ def show_diff(options: argparse.Namespace) -> None:
     if now is None:
         msg = f"{root / 'data.dvc'}: records no version of the data; run `dvc add data`"
         raise UnblurError(msg)
-    console.print(f"{options.rev}: {earlier}\nnow: {now}", highlight=False)
+    rev = escape(options.rev)
+    console.print(f"{rev}: {earlier}\nnow: {now}", highlight=False)
     if earlier == now:
         console.print("data.dvc records the same version: nothing changed. Edits of data/ count after `dvc add data`.")
         return
     before, after = read_version(earlier, root), read_version(now, root)
     changes = compare(before, after)
     kinds = ["added", "removed", "changed", "renamed", "moved"]
-    show_table("Files by split", ["split", options.rev, "now", *kinds], count_by_split(before, after, changes))
-    rows = [(change.file, change.what, change.split, change.detail) for change in changes[:SHOWN]]
+    show_table("Files by split", ["split", rev, "now", *kinds], count_by_split(before, after, changes))
+    rows = [[escape(text) for text in (each.file, each.what, each.split, each.detail)] for each in changes[:SHOWN]]
     show_table(f"{len(changes)} changes", ["file", "what", "split", "formerly"], rows)
     if len(changes) > SHOWN:
         console.print(f"and {len(changes) - SHOWN} more")
     if count := write_thumbnails(changes, before, after, root, target):
-        console.print(f"{count} of them as thumbnails: {target}", soft_wrap=True)
+        console.print(f"{count} of them as thumbnails: {escape(str(target))}", soft_wrap=True)
     what_next("unblur check-data", "dvc repro     trains again on what changed")
 
 

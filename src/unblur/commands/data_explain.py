@@ -29,6 +29,8 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
 
 def explain_pair(options: argparse.Namespace) -> None:
     """Make one pair again, compare it with the stored SHA-256, and draw how it came about."""
+    from rich.markup import escape
+
     from unblur.console import console
     from unblur.data.images import made_by
     from unblur.data.manifest import FRAME_AVERAGE, read_rows
@@ -51,7 +53,7 @@ def explain_pair(options: argparse.Namespace) -> None:
         show_pair(row, _files_root(options.manifest), options.out)
     else:
         explain(row, root / (options.root or "data"), _recipe(options, row), options.out)
-    console.print(f"{options.out}: pair {row.pair}, {made}", soft_wrap=True)
+    console.print(f"{escape(str(options.out))}: pair {escape(row.pair)}, {made}", soft_wrap=True)
 
 
 def _recipe(options: argparse.Namespace, row: "PairRow") -> "Recipe":

@@ -42,6 +42,8 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
 
 def import_layout(options: argparse.Namespace) -> None:
     """Read the layout, hash the files, write the manifest, show what was found."""
+    from rich.markup import escape
+
     from unblur.config.suggest import nearest
     from unblur.console import console, show_table, tracker
     from unblur.ingest.imported import import_dataset, is_import_of, summary, write_imported
@@ -67,8 +69,8 @@ def import_layout(options: argparse.Namespace) -> None:
     sizes = _sizes(dataset)
     write_imported(target, dataset)
     what = "pairs" if dataset.has_pairs else "files"
-    show_table(f"{name}: {dataset.root}", ["split", "scenes", what, "size"], summary(dataset, sizes))
-    console.print(f"written to {target}; the files stay where they are", soft_wrap=True)
+    show_table(escape(f"{name}: {dataset.root}"), ["split", "scenes", what, "size"], summary(dataset, sizes))
+    console.print(f"written to {escape(str(target))}; the files stay where they are", soft_wrap=True)
     _what_next(dataset, target)
 
 
@@ -89,6 +91,8 @@ def _sizes(dataset: "Imported") -> list[tuple[int, int]]:
 
 
 def _what_next(dataset: "Imported", target: Path) -> None:
+    from rich.markup import escape
+
     from unblur.config.compose import compose
     from unblur.config.presets import network_for
     from unblur.console import what_next
@@ -107,4 +111,4 @@ def _what_next(dataset: "Imported", target: Path) -> None:
     lacking = [split for split in ("val", "test") if not any(row.split == split for row in dataset.rows)]
     if lacking:
         lines.append(f"no pairs for {' and '.join(lacking)}: give --hold-out, or more scenes")
-    what_next(*lines)
+    what_next(*map(escape, lines))

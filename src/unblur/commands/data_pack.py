@@ -28,6 +28,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def pack_shards(options: argparse.Namespace) -> None:
     """Pack, and say what came out."""
+    from rich.markup import escape
+
     from unblur.console import console, show_table, tracker, what_next
     from unblur.ingest.pack import pack
     from unblur.safety.owned import claim_folder
@@ -55,12 +57,15 @@ def pack_shards(options: argparse.Namespace) -> None:
         ["shards", f"{len(index.shards)} ({packed.kept} were there)"],
         ["size", f"{gigabytes:.2f} GB"],
     ]
-    show_table(f"shards in {options.out}", ["", ""], rows)
-    what_next(f"unblur train data.shards={options.out}", "the same folder in a bucket: data.shards=s3://BUCKET/FOLDER")
+    out = escape(str(options.out))
+    show_table(f"shards in {out}", ["", ""], rows)
+    what_next(f"unblur train data.shards={out}", "the same folder in a bucket: data.shards=s3://BUCKET/FOLDER")
 
 
 def verify_shards(options: argparse.Namespace) -> None:
     """Say that all is right, or which files are not."""
+    from rich.markup import escape
+
     from unblur.console import console, tracker
     from unblur.data.shard_index import verify
 
@@ -70,4 +75,4 @@ def verify_shards(options: argparse.Namespace) -> None:
     if wrong:
         msg = f"{options.folder}: {len(wrong)} files are wrong, listed above; run `unblur data pack` again"
         raise UnblurError(msg)
-    console.print(f"{options.folder}: every SHA-256 is right", soft_wrap=True)
+    console.print(f"{escape(str(options.folder))}: every SHA-256 is right", soft_wrap=True)

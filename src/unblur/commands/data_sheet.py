@@ -24,6 +24,8 @@ def add_parser(datasets: Any) -> None:  # noqa: ANN401 (argparse keeps the type 
 
 def write_sheets(options: argparse.Namespace) -> None:
     """Write RECIPE.png for each recipe."""
+    from rich.markup import escape
+
     from unblur.config.compose import compose, config_dir
     from unblur.config.instantiate import instantiate
     from unblur.config.suggest import nearest
@@ -44,7 +46,7 @@ def write_sheets(options: argparse.Namespace) -> None:
     for name in options.recipes or known:
         recipe = instantiate(compose([f"blur={name}", f"data.frames={FRAMES}"]).blur)
         write_recipe_sheet(out / f"{name}.png", recipe, photo, side=options.side)
-        console.print(str(out / f"{name}.png"), soft_wrap=True)
+        console.print(escape(str(out / f"{name}.png")), soft_wrap=True)
 
 
 def _first_photo(data: Path) -> Path:

@@ -23,6 +23,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace what is in OUT, whoever made it")
     options = parser.parse_args(argv)
 
+    from rich.markup import escape
+
     from unblur.console import show_table, what_next
     from unblur.networks.official import read_official
     from unblur.safety.owned import owned_folder
@@ -42,14 +44,13 @@ def main(argv: list[str]) -> int:
         ["family", type(network).__name__],
         ["task", str(network.task)],
         ["parameters", f"{parameters / 1e6:.2f} M"],
-        *([name, str(value)] for name, value in official.arguments.items()),
+        *([name, escape(str(value))] for name, value in official.arguments.items()),
         ["weights", sha256[:16]],
     ]
-    show_table(f"Imported into {options.out}", ["", ""], rows)
+    out = escape(str(options.out))
+    show_table(f"Imported into {out}", ["", ""], rows)
     example = "CLIP.mp4 OUT.mp4" if network.task == "video" else "PHOTO OUT"
-    what_next(
-        f"unblur restore {example} --model {options.out}     use it", "unblur doctor --models     see what it costs"
-    )
+    what_next(f"unblur restore {example} --model {out}     use it", "unblur doctor --models     see what it costs")
     return 0
 
 

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from unblur.config.entry import command
+from unblur.config.root import project_root
+from unblur.errors import UnblurError, UsageError
 
 
 @command
@@ -19,9 +21,13 @@ def main(argv: list[str]) -> int:
     kinds.add_parser("stage", help="a stage of the pipeline").add_argument("name", metavar="NAME")
     options = parser.parse_args(argv)
 
+    from rich.markup import escape
+
     from unblur.console import console, what_next
     from unblur.scaffold.write import CHECKOUT, new_layout, new_network, new_stage
 
+    _require_here(CHECKOUT)
+    where = "" if Path.cwd().is_relative_to(CHECKOUT) else f"{CHECKOUT}/"
     name = options.name
     if options.kind == "layout":
         written = new_layout(name)
@@ -31,31 +37,41 @@ def main(argv: list[str]) -> int:
         written = [] if options.values else new_network(name, options.task)
         written.append(_store_values(f"{name}_tiny"))
     for path in written:
-        console.print(f"wrote {path.relative_to(CHECKOUT)}", soft_wrap=True)
+        console.print(escape(f"wrote {where}{path.relative_to(CHECKOUT)}"), soft_wrap=True)
     steps = {
         "network": (
-            f"src/unblur/networks/{name}.py          put the paper's equations in",
+            f"{where}src/unblur/networks/{name}.py          put the paper's equations in",
             f"unblur new network {name} --values     store the reference values of what it computes now",
             f"unblur train model={name} debug=overfit",
         ),
         "layout": (
-            f"src/unblur/ingest/layouts/{name}.py    say where the pairs lie; the same in tests/ingest/layouts",
+            f"{where}src/unblur/ingest/layouts/{name}.py    say where the pairs lie; the same in tests/ingest/layouts",
             f"unblur data import {name} FOLDER",
         ),
         "stage": (
-            f"src/unblur/stages/{name}.py            say what it makes",
+            f"{where}src/unblur/stages/{name}.py            say what it makes",
             "unblur compose, then `dvc repro`        runs what is new",
         ),
     }
-    what_next(*steps[options.kind])
+    what_next(*map(escape, steps[options.kind]))
     return 0
+
+
+def _require_here(checkout: Path) -> None:
+    """Refuse to write into a checkout from inside another project: its files would turn up where nobody looks."""
+    project = project_root()
+    if project != checkout and (project / "dvc.yaml").is_file() and (checkout / "dvc.yaml").is_file():
+        msg = (
+            f"{project}: is another project than {checkout}, whose code this `unblur` runs; "
+            "go there, or install the one here with `make venv`"
+        )
+        raise UsageError(msg)
 
 
 def _store_values(preset: str) -> Path:
     import yaml
 
     from unblur.config.instantiate import instantiate
-    from unblur.errors import UnblurError
     from unblur.scaffold.reference import write_reference
     from unblur.scaffold.write import CHECKOUT
 

@@ -1,9 +1,11 @@
 """`unblur.restore`: photographs from files to files, as the command restores them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from unblur.config.failures import explain
 from unblur.errors import UnblurError
 from unblur.library.model import (
     BY_COMMAND,
@@ -64,8 +66,8 @@ def restore(
     Raises:
         UsageError: a strength outside [0, 1], tile and overlap that do not fit together, an empty list, or a
             limit of megapixels that is no finite number above 0.
-        UnblurError: there is nothing to restore, a folder cannot be listed, a target must not or cannot be written, or
-            the only photograph has failed.
+        UnblurError: there is nothing to restore, a folder cannot be listed or may not be searched, a target must not or
+            cannot be written, or the only photograph has failed.
     """
     plan_axis(1, tile, overlap)
     share = share_of(strength)
@@ -75,13 +77,15 @@ def restore(
     if len(sources) == 1 and sources[0].suffix.lower() in VIDEOS:
         msg = f"{sources[0]}: a video; {BY_COMMAND}"
         raise UnblurError(msg)
-    jobs, _ = plan_jobs(sources, Path(target), into=str(target).endswith(("/", os.sep)), compare=compare)
+    with _told():
+        jobs, _ = plan_jobs(sources, Path(target), into=str(target).endswith(("/", os.sep)), compare=compare)
     loaded = model if isinstance(model, Model) else load(model)
     require_images(loaded)
     options = {"tile": tile, "overlap": overlap, "strength": share, "guard": guard, **loaded.choices, **_OF_SEQUENCES}
     making = Making.by(loaded.restorer, options)
-    jobs = outstanding(jobs, making, compare=compare, overwrite=overwrite)
-    require_place(jobs)
+    with _told():
+        jobs = outstanding(jobs, making, compare=compare, overwrite=overwrite)
+        require_place(jobs)
     outcomes = [
         restore_job(
             loaded.restorer,
@@ -100,3 +104,12 @@ def restore(
     if len(jobs) == 1 and outcomes and outcomes[0].error:
         raise UnblurError(outcomes[0].error)
     return outcomes
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what the operating system refuses, such as a look into a folder, into the command's line."""
+    try:
+        yield
+    except OSError as error:
+        raise UnblurError(explain(error) or str(error)) from error

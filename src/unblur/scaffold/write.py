@@ -62,7 +62,10 @@ def new_layout(name: str, checkout: Path = CHECKOUT) -> list[Path]:
 
 
 def new_stage(name: str, checkout: Path = CHECKOUT) -> list[Path]:
-    """Write a stage, and its line into each table that knows the stages; errors are those of `new_network`."""
+    """Write a stage, and its line into each table that knows the stages; errors are those of `new_network`.
+
+    A command's name is none for a stage: it would stand in the table of commands twice.
+    """
     words = _words(name, checkout)
     if not (checkout / "dvc.yaml").is_file():
         msg = f"{checkout}: has no dvc.yaml to add a stage to"
@@ -70,10 +73,15 @@ def new_stage(name: str, checkout: Path = CHECKOUT) -> list[Path]:
     changed = {"dvc.yaml": (checkout / "dvc.yaml").read_text(encoding="utf-8") + _template("stage_dvc", words)}
     for file, start, row in _ROWS:
         text = (checkout / file).read_text(encoding="utf-8")
+        line = Template(row).substitute(words)
+        key = line.partition(":")[0]
+        if f"\n{key}:" in text:
+            msg = f"{file}: has a line {key.strip()} already; give the stage another name"
+            raise UsageError(msg)
         if start not in text:
             msg = f"{file}: has no line {start.strip()!r}, after which the stage's line would go; add it by hand"
             raise UnblurError(msg)
-        changed[file] = text.replace(start, start + Template(row).substitute(words), 1)
+        changed[file] = text.replace(start, start + line, 1)
     written = _write(checkout, {f"src/unblur/stages/{name}.py": _template("stage", words)})
     for file, text in changed.items():
         with replacing(checkout / file) as unfinished:

@@ -18,7 +18,7 @@ OFFENDERS = 30  # on the contact sheet
 
 def run(cfg: PipelineConfig) -> None:
     """Check every file of the dataset, write reports/data.json and show what is wrong."""
-    from unblur.console import console, show_table
+    from unblur.console import console, escape, show_table
     from unblur.ingest.check import write_report
     from unblur.safety.owned import REPORTS, claim_folder
 
@@ -29,13 +29,15 @@ def run(cfg: PipelineConfig) -> None:
     speed = report.pictures / max(1e-3, time.monotonic() - started)
     write_report(report, target)
     if report.findings:
-        rows = [(item.file, item.severity, item.problem, item.detail) for item in report.findings]
-        show_table(f"Findings in {root}", ["file", "severity", "problem", "detail"], rows)
+        rows = [
+            [escape(text) for text in (item.file, item.severity, item.problem, item.detail)] for item in report.findings
+        ]
+        show_table(f"Findings in {escape(str(root))}", ["file", "severity", "problem", "detail"], rows)
     show_offenders(report, root, target.with_name("data_offenders.png"))
     splits = ", ".join(f"{name} {count}" for name, count in report.splits.items()) or "no splits"
     console.print(
-        f"{report.pictures} pictures ({splits}), {report.others} other files, {speed:.0f} pictures/s; "
-        f"written to {target}",
+        f"{report.pictures} pictures ({escape(splits)}), {report.others} other files, {speed:.0f} pictures/s; "
+        f"written to {escape(str(target))}",
         soft_wrap=True,
     )
     if errors := report.count("error"):
@@ -58,7 +60,7 @@ def check(cfg: PipelineConfig) -> "tuple[DataReport, Path]":
 
 def show_offenders(report: "DataReport", root: Path, path: Path) -> None:
     """Write the pictures that something is wrong with as a contact sheet; without any, there is none."""
-    from unblur.console import console
+    from unblur.console import console, escape
     from unblur.ingest.contact_sheet import Tile, write_contact_sheet
     from unblur.ingest.layouts.layout import is_picture
 
@@ -71,7 +73,7 @@ def show_offenders(report: "DataReport", root: Path, path: Path) -> None:
         for item in found[:OFFENDERS]
     ]
     write_contact_sheet(path, tiles)
-    console.print(f"{len(tiles)} of {len(found)} offenders as thumbnails: {path}", soft_wrap=True)
+    console.print(f"{len(tiles)} of {len(found)} offenders as thumbnails: {escape(str(path))}", soft_wrap=True)
 
 
 @stage
