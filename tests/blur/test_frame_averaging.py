@@ -144,6 +144,13 @@ def test_a_number_of_frames_without_a_middle_is_refused(count):
         FrameAveraging(count)
 
 
+def test_more_frames_than_fit_into_memory_are_refused():
+    assert FrameAveraging(9999).frames == 9999
+    for count in (10_001, 10**30 + 1):
+        with pytest.raises(UnblurError, match=f"got {count} frames, all in memory at once; expected at most 10000"):
+            FrameAveraging(count)
+
+
 @pytest.mark.parametrize("gamma", [0, -1.0, float("nan"), float("inf"), "linear"])
 def test_a_gamma_that_is_none_is_refused(gamma):
     with pytest.raises(UnblurError, match=r'got gamma .*; expected 1\.0, 2\.2, another number above 0, or "srgb"'):

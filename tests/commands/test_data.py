@@ -131,3 +131,9 @@ def test_an_unknown_dataset_is_a_usage_error(project):
     done = unblur_data(project, "gopro-typo")
     assert done.returncode == 2
     assert "gopro-typo" in done.stderr
+
+
+def test_the_root_of_the_disk_is_a_usage_error(project):
+    done = unblur_data(project, "starter", "--list", "list.json", "--root", "/")
+    assert done.returncode == 2
+    assert done.stderr == "error: --root /: is no folder of a dataset; give one below it, such as data\n"

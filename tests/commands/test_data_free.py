@@ -52,7 +52,7 @@ def project(tmp_path, make_photo):
     return root
 
 
-def free(root):
+def free(root, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src"), "UNBLUR_ROOT": str(root), "COLUMNS": "200"}
     command = [
         sys.executable,
@@ -63,6 +63,7 @@ def free(root):
         str(root.parent / "folder"),
         "--list",
         "list.csv",
+        *arguments,
     ]
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
 
@@ -82,3 +83,9 @@ def test_the_folder_is_recorded_and_data_free_reads_it(project):
     assert [source.split for source in read_sources(project / cfg.paths.data)] == ["train", "val", "test"]
     assert data_version(project, cfg.paths.data).endswith(".dir")
     assert "as free.dvc records it" in free(project).stdout
+
+
+def test_the_root_of_the_disk_is_a_usage_error(project):
+    done = free(project, "--out", "/")
+    assert done.returncode == 2
+    assert done.stderr == "error: --out /: is no folder of a dataset; give one below it, such as data\n"

@@ -152,6 +152,15 @@ def test_names_in_brackets_are_shown_as_they_are(unblur, make_fake, tmp_path):
     assert "unblur check-data data=gopro data.source.manifest=made[/y].csv\n" in done.stdout
 
 
+def test_a_mistyped_folder_is_told_where_an_earlier_manifest_is_too(unblur, make_fake):
+    root, _ = make_fake("gopro")
+    assert unblur("data", "import", "gopro", str(root)).returncode == 0
+    done = unblur("data", "import", "gopro", f"{root}s")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {root}s: there is no such folder; expected ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_check_data_reads_the_manifest_and_shows_the_offenders(unblur, make_fake):
     root, _ = make_fake("gopro")
     assert unblur("data", "import", "gopro", str(root), "--out", "made/g.csv").returncode == 0

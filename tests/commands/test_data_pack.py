@@ -79,3 +79,11 @@ def test_a_wrong_option_is_a_usage_error(folder):
     shown = unblur_data(folder, "--help").stdout
     assert "pack" in shown
     assert "verify" in shown
+
+
+@pytest.mark.parametrize("megabytes", ["nan", "inf", "0"])
+def test_a_size_of_shards_that_is_none_is_told_before_the_folder_is_marked(folder, megabytes):
+    done = unblur_data(folder, "pack", "photos", "shards", "--shard-mb", megabytes)
+    assert done.returncode == 2
+    assert done.stderr == f"error: --shard-mb {megabytes}: expected megabytes above 0, such as 256\n"
+    assert not (folder / "shards").exists()

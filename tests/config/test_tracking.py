@@ -10,12 +10,18 @@ from unblur.config.tracking import tracking_client
 from unblur.errors import UnblurError
 
 
-def test_first_uses_at_once_make_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_uses_at_once_make_one_store_and_remove_what_a_killed_one_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ending in ("part", "part-journal", "part2"):
+        (tmp_path / f".mlflow.db.0123abcd.{ending}").touch()
+    (tmp_path / ".other.db.0123abcd.part").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     code = "from unblur.config.tracking import tracking_client as c; print(len(c().search_experiments()))"
     started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate()[0].strip() for process in started] == ["1", "1"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [".other.db.0123abcd.part", "mlflow.db", "mlflow.db.lock"]
 
 
 def test_a_database_whose_driver_is_missing_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

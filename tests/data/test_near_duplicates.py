@@ -1,5 +1,7 @@
 """The same photograph is recognised after what editors and cameras do to it; other photographs are not."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -44,3 +46,35 @@ def test_thousands_of_hashes_are_compared_in_parts(monkeypatch):
     prints = [Fingerprint(int(code), grey) for code, grey in zip(rng.integers(0, 2**63, 200), greys, strict=True)]
     prints[150] = prints[20]
     assert near_duplicates(["a"] * 100 + ["b"] * 100, prints, 6, 0.95) == [(20, 150, 0)]
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 1 << 22])
+def test_of_each_picture_the_closest_is_found_in_the_order_of_distance(monkeypatch, chunk):
+    monkeypatch.setattr("unblur.data.near_duplicates._CHUNK", chunk)
+    rng = np.random.default_rng(0)
+    greys = list(rng.uniform(0, 255, (2, 32, 32)).astype(np.float32))
+    prints = [Fingerprint(int(code), greys[index % 2]) for index, code in enumerate(rng.integers(0, 1 << 8, 90))]
+    groups = ["a", "b", "c"] * 30
+    expected = {}
+    for left, right in ("ab", "ac", "bc"):
+        pairs = [
+            (first, second, (one.bits ^ two.bits).bit_count())
+            for first, one in enumerate(prints)
+            for second, two in enumerate(prints)
+            if (groups[first], groups[second]) == (left, right) and one.grey is two.grey
+        ]
+        for pair in sorted(pairs, key=lambda pair: pair[2]):
+            if pair[2] <= 3:
+                expected.setdefault(pair[0], pair)
+    assert len({bits for _, _, bits in expected.values()}) > 2
+    assert near_duplicates(groups, prints, 3, 0.95) == list(expected.values())
+
+
+def test_pictures_that_are_all_alike_take_little_memory(make_photo):
+    print_ = fingerprint(make_photo(seed=1))
+    tracemalloc.start()
+    found = near_duplicates(["train"] * 300 + ["val"] * 300, [print_] * 600, 6, 0.95)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [(index, 300, 0) for index in range(300)]
+    assert peak < 3e6  # 90,000 pairs as tuples are 9 MB

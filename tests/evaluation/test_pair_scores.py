@@ -99,6 +99,18 @@ def test_a_panel_never_replaces_a_picture_that_is_scored(pairs, tmp_path, side):
     assert {path: path.read_bytes() for path in pairs.rglob("*") if path.is_file()} == before
 
 
+def test_two_pairs_that_would_have_one_name_are_refused(tmp_path, make_photo):
+    for name in ("a/b_c", "a_b/c", "d/c"):
+        for side in ("blur", "sharp"):
+            write_png(tmp_path / f"pairs/{side}/{name}.png", make_photo(16, 16))
+    message = r"sharp/a/b_c\.png and sharp/a_b/c\.png would both be called 'sharp_a_b_c'; rename one"
+    with pytest.raises(UnblurError, match=message):
+        claim_panels(tmp_path / "panels", tmp_path / "pairs")
+    assert not (tmp_path / "panels").exists()
+    with pytest.raises(UnblurError, match=message):
+        score_pairs(Brighter(), tmp_path / "pairs", "psnr/aligned")
+
+
 def test_csv_and_json_keep_full_precision(pairs, tmp_path):
     scores = score_pairs(Brighter(), pairs, "psnr/aligned")
     write_pair_scores(tmp_path / "out.csv", scores, {})

@@ -9,7 +9,7 @@ from unblur.blur.frame_averaging import FrameAveraging
 from unblur.data.images import read_rgb, write_png
 from unblur.data.manifest import read_manifest
 from unblur.errors import UnblurError
-from unblur.ingest.averaging import average_videos, find_videos, remake_average
+from unblur.ingest.averaging import average_videos, exposed_frames, find_videos, remake_average
 from unblur.ingest.imported import import_dataset
 from unblur.ingest.layouts.known import LAYOUTS
 from unblur.safety.hashing import sha256_file
@@ -122,6 +122,14 @@ def test_what_was_made_before_is_neither_mixed_nor_removed(tmp_path, clip):
         average_videos(clip, tmp_path / "own", FIVE, stride=5)
 
 
+def test_a_call_that_makes_no_pair_leaves_the_folder_free_for_other_options(tmp_path, clip):
+    out = tmp_path / "out"
+    averaged = average_videos(clip, out, FrameAveraging(101), stride=101)
+    assert (averaged.rows, averaged.too_short) == ([], ["clip.mkv"])
+    assert [path.name for path in out.iterdir()] == [".unblur.json"]
+    assert len(average_videos(clip, out, FIVE, stride=5).rows) == 3
+
+
 def test_two_videos_of_one_name_are_refused(tmp_path):
     for name in ("a_b.mp4", "a/b.mp4"):
         path = tmp_path / name
@@ -169,6 +177,17 @@ def test_a_row_of_another_kind_is_refused(tmp_path, clip):
     row = average_videos(clip, tmp_path / "out", FIVE, stride=5).rows[0]
     with pytest.raises(UnblurError, match="of the kind 'shake'"):
         remake_average(replace(row, kind="shake"), Path())
+
+
+def test_a_row_that_does_not_tell_its_exposure_is_one_line(tmp_path, clip):
+    row = average_videos(clip, tmp_path / "out", FIVE, stride=5).rows[0]
+    for name in ("first_frame", "frames", "interpolate", "gamma"):
+        lacking = replace(row, parameters={key: value for key, value in row.parameters.items() if key != name})
+        for read in (remake_average, exposed_frames):
+            with pytest.raises(UnblurError, match=f"clip_000002: its row does not tell {name}; run `unblur data aver"):
+                read(lacking, clip.parent)
+    with pytest.raises(UnblurError, match="does not tell first_frame"):
+        remake_average(replace(row, parameters={**row.parameters, "first_frame": "0"}), clip.parent)
 
 
 def test_imported_as_pairs_a_video_lies_in_one_split(tmp_path, make_video, make_photo):

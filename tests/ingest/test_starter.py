@@ -196,6 +196,7 @@ def test_an_edited_list_is_not_overwritten_but_a_damaged_one_is(tmp_path, datase
     ("change", "message"),
     [
         ({"sha256": "abc"}, "64 hexadecimal digits"),
+        ({"sha256": 123}, "64 hexadecimal digits"),
         ({"file": "SOURCES.json"}, "reserved name"),
         ({"split": "training"}, "split 'training' is unknown; expected one of train, val, test"),
         ({"colour": "red"}, "colour"),

@@ -1,4 +1,6 @@
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,13 @@ def test_a_file_given_by_hand_needs_no_network_but_has_to_be_the_right_one(liste
     assert fetch(listed, given)
     assert listed.path.read_bytes() == given.read_bytes() == shelf.content
     assert shelf.asked == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that nobody can read")
+def test_a_file_given_by_hand_that_cannot_be_read_is_named(room):
+    room("empty", b"", source={"url": "https://example.com/x"}, file="empty.onnx")
+    with pytest.raises(UnblurError, match=r"^/proc/self/mem: cannot be read \(Input/output error\); give a file that"):
+        fetch(find("empty"), Path("/proc/self/mem"))  # of no bytes, and an error when they are read
 
 
 def test_two_that_fetch_at_once_do_so_once(listed, shelf):

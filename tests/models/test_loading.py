@@ -1,10 +1,12 @@
 import io
 import socket
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from onnx import TensorProto, helper
 
 from unblur.config.tracking import tracking_client
@@ -138,4 +140,24 @@ def test_published_weights_are_turned_into_ours_once_and_never_fetched(room, tmp
         load_by_name("maxim")
     readable(find("maxim"), again=True)
     np.testing.assert_allclose(load_by_name("maxim")(batch.numpy()), expected, atol=1e-5)
-    assert sorted(each.name for each in path.parent.iterdir()) == ["checkpoint.npz", "checkpoint.npz.stages-1"]
+    assert sorted(path.parent.glob("[!.]*")) == [path, path.with_name("checkpoint.npz.stages-1")]
+    assert not list(path.parent.glob(".converting-*"))
+
+
+def test_what_another_process_is_turning_into_ours_is_waited_for_and_taken(room):
+    entry = {"source": {"url": "https://example.com/x"}, "file": "checkpoint.npz", "reads": "maxim"}
+    path = room("maxim", b"no weights: whoever tries to turn these fails", parameters={1: 6134371}, **entry)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no weights: whoever tries to turn these fails")
+    folder = path.with_name("checkpoint.npz.stages-1")
+    found = []
+    thread = threading.Thread(target=lambda: found.append(readable(find("maxim"))))
+    with FileLock(path.with_name(".checkpoint.npz.stages-1.lock")):
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"ours")
+    thread.join(30)
+    assert found == [folder]
+    assert (folder / "model.safetensors").read_bytes() == b"ours"

@@ -25,6 +25,9 @@ Photo = NDArray[np.uint8]
 Flow = NDArray[np.float32]
 Gamma = float | Literal["srgb"]
 
+MOST_FRAMES = 10_000
+"""Of an exposure: all of them are in memory at once."""
+
 _FLOW_SIDE = 320
 """Longest side at which `travel` follows the motion: enough for a length, and fast."""
 
@@ -34,7 +37,7 @@ class FrameAveraging:
     """An exposure over `frames` frames (odd), averaged as `gamma` says.
 
     Attributes:
-        frames: how many; 1 is the identity.
+        frames: how many, up to `MOST_FRAMES`; 1 is the identity.
         gamma: 1.0 (sRGB values as they are), 2.2, another power, or "srgb" for linear light.
         interpolate: steps from one frame to the next; 1 adds none, n adds n - 1 frames in between.
     """
@@ -46,6 +49,9 @@ class FrameAveraging:
     def __post_init__(self) -> None:
         if self.frames < 1 or self.frames % 2 == 0:
             msg = f"frame averaging: got {self.frames} frames; expected an odd number, whose middle one is the truth"
+            raise UnblurError(msg)
+        if self.frames > MOST_FRAMES:
+            msg = f"frame averaging: got {self.frames} frames, all in memory at once; expected at most {MOST_FRAMES}"
             raise UnblurError(msg)
         if self.gamma != "srgb" and not (isinstance(self.gamma, int | float) and 0 < self.gamma < math.inf):
             msg = f'frame averaging: got gamma {self.gamma!r}; expected 1.0, 2.2, another number above 0, or "srgb"'

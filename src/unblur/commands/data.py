@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from unblur.commands import data_average, data_diff, data_explain, data_free, data_import, data_pack, data_sheet
-from unblur.commands.data_record import record
+from unblur.commands.data_record import dvc_file_of, record
 from unblur.config.entry import command
 from unblur.config.root import project_root
 from unblur.errors import UnblurError
@@ -40,7 +40,7 @@ def build_starter_dataset(options: argparse.Namespace) -> None:
 
     root = project_root()
     data = root / options.root
-    dvc_file = data.with_name(data.name + ".dvc")
+    dvc_file = dvc_file_of(data, "--root")
     recorded = versioning.recorded_md5(dvc_file)
     if recorded and versioning.is_cached(recorded, root) and versioning.folder_md5(data) == recorded:
         console.print(f"{options.root}: as {dvc_file.name} records it, nothing to do", soft_wrap=True)

@@ -26,13 +26,14 @@ def build_free_dataset(options: argparse.Namespace) -> None:
     """Bring what is missing, record the folder with DVC, say under which licences the photographs are."""
     from collections import Counter
 
-    from unblur.commands.data_record import record
+    from unblur.commands.data_record import dvc_file_of, record
     from unblur.console import console, show_table, tracker, what_next
     from unblur.ingest.free import build_free, read_free_list
     from unblur.ingest.versioning import recorded_md5
 
     root = project_root()
     data = root / options.out
+    dvc_file = dvc_file_of(data, "--out")
     photos = read_free_list(options.list)
     failures = build_free(
         photos,
@@ -47,7 +48,6 @@ def build_free_dataset(options: argparse.Namespace) -> None:
             console.print(f"failed: {failure}", markup=False, highlight=False, soft_wrap=True)
         msg = f"{options.out} is not complete: {len(failures)} failures, listed above. Run the command again to go on."
         raise UnblurError(msg)
-    dvc_file = data.with_name(data.name + ".dvc")
     note = record(data, dvc_file, recorded_md5(dvc_file), root)
     splits = ("train", "val", "test")
     counts = Counter((photo.licence, photo.split) for photo in photos)

@@ -61,6 +61,7 @@ def import_layout(options: argparse.Namespace) -> None:
     if target.suffix != ".csv":
         msg = f"--out {target}: expected a name that ends in .csv"
         raise UsageError(msg)
+    LAYOUTS[options.layout].require_folder(options.path.expanduser())
     for file in (target, target.with_suffix(".json")):
         check_replaceable(file, lambda _: is_import_of(target, options.layout, options.path), options.overwrite)
     dataset = import_dataset(

@@ -1,9 +1,10 @@
 """`unblur data pack` and `unblur data verify`: a dataset as shards of tiles, for fast reading and for streaming."""
 
 import argparse
+import math
 from pathlib import Path
 
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
 
 
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,6 +35,10 @@ def pack_shards(options: argparse.Namespace) -> None:
     from unblur.ingest.pack import pack
     from unblur.safety.owned import claim_folder
 
+    shard_bytes = options.shard_mb * 1e6
+    if not 1 <= shard_bytes < math.inf:
+        msg = f"--shard-mb {options.shard_mb:g}: expected megabytes above 0, such as 256"
+        raise UsageError(msg)
     names = ("split", "tile", "overlap", "min_side", "shard_mb")
     made_of = {"source": options.source.resolve(), **{name: getattr(options, name) for name in names}}
     claim_folder(options.out, "data pack", made_of, options.overwrite)
@@ -44,7 +49,7 @@ def pack_shards(options: argparse.Namespace) -> None:
         tile=options.tile,
         overlap=options.overlap,
         min_side=options.min_side,
-        shard_bytes=int(options.shard_mb * 1e6),
+        shard_bytes=int(shard_bytes),
         track=(tracker("hashing photographs"), tracker("writing shards")),
     )
     if packed.too_small:

@@ -5,7 +5,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-from unblur.errors import UnblurError
+from unblur.errors import UnblurError, UsageError
+
+
+def dvc_file_of(data: Path, option: str) -> Path:
+    """Return the file beside a dataset's folder that records it.
+
+    Args:
+        data: the folder.
+        option: that named it, such as "--root".
+
+    Raises:
+        UsageError: it is the root of a disk, beside which there is nothing.
+    """
+    if not data.name:
+        msg = f"{option} {data}: is no folder of a dataset; give one below it, such as data"
+        raise UsageError(msg)
+    return data.with_name(data.name + ".dvc")
 
 
 def record(data: Path, dvc_file: Path, recorded: str | None, root: Path) -> str:

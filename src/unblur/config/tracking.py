@@ -1,6 +1,7 @@
 """Where MLflow keeps runs, artifacts and the registry."""
 
 import functools
+import glob
 import logging
 import os
 import re
@@ -220,6 +221,8 @@ def _check_sqlite(file: Path) -> None:
 def _create_sqlite(file: Path) -> None:
     import mlflow
 
+    for leftover in file.parent.glob(f"{glob.escape('.' + file.name)}.*.part*"):  # of a first use that was killed
+        leftover.unlink(missing_ok=True)
     unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     try:
         mlflow.MlflowClient(f"{SQLITE}{unfinished}").search_experiments()

@@ -3,7 +3,7 @@
 Two flat pictures can have like hashes by chance, so the small grey versions have to agree too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -50,23 +50,32 @@ def near_duplicates(
     found: dict[int, tuple[int, int, int]] = {}
     for index, left in enumerate(names):
         for right in names[index + 1 :]:
+            new: dict[int, tuple[int, int, int]] = {}
             for first, second, bits in _close(codes, places[left], places[right], max_bits):
-                if first not in found and _correlation(prints[first].grey, prints[second].grey) >= min_correlation:
-                    found[first] = (first, second, bits)
+                if first in found or first in new:
+                    continue
+                if _correlation(prints[first].grey, prints[second].grey) >= min_correlation:
+                    new[first] = (first, second, bits)
+            found |= {pair[0]: pair for pair in sorted(new.values(), key=lambda pair: pair[2])}
     return list(found.values())
 
 
 def _close(
     codes: NDArray[np.uint64], left: NDArray[np.int64], right: NDArray[np.int64], max_bits: int
-) -> list[tuple[int, int, int]]:
-    pairs = []
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the pairs that differ in `max_bits` or less: all of one picture in `left` together, the closest first.
+
+    They may be as many as all pairs, and are never in memory together.
+    """
     rows = max(1, _CHUNK // max(1, len(right)))
     for start in range(0, len(left), rows):
         part = left[start : start + rows]
         apart = np.bitwise_count(codes[part, None] ^ codes[None, right])
-        for row, column in np.argwhere(apart <= max_bits):
-            pairs.append((int(part[row]), int(right[column]), int(apart[row, column])))
-    return sorted(pairs, key=lambda pair: pair[2])
+        for row in np.flatnonzero((apart <= max_bits).any(axis=1)):
+            for column in np.argsort(apart[row], kind="stable"):
+                if apart[row, column] > max_bits:
+                    break
+                yield int(part[row]), int(right[column]), int(apart[row, column])
 
 
 def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

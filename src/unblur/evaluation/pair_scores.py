@@ -78,8 +78,9 @@ def score_pairs(
         track: wraps the list of pairs, for a progress bar.
 
     Raises:
-        UnblurError: no such pairs, a picture that cannot be read or differs from its partner in size or in how it
-            lies, a panel that would replace one, or a model that is for another task or returns what is no picture.
+        UnblurError: no such pairs, two of one name, a picture that cannot be read or differs from its partner in size
+            or in how it lies, a panel that would replace one, or a model that is for another task or returns what is
+            no picture.
     """
     if restorer.task != "image":
         msg = f"{restorer.name}: restores {restorer.task}s; pairs of single pictures need a model for them"
@@ -134,8 +135,8 @@ def claim_panels(panels: Path, root: Path, overwrite: bool = False) -> None:
         overwrite: take the folder over, whoever made it; the pictures that are scored are never replaced.
 
     Raises:
-        UnblurError: no such pairs, a panel would replace one of their pictures, or the folder is neither empty nor
-            ours.
+        UnblurError: no such pairs, two of one name, a panel would replace one of their pictures, or the folder is
+            neither empty nor ours.
     """
     _refuse_panels_over(panels, root, PAIRS.read(root))
     claim_folder(panels, "score", overwrite=overwrite)
@@ -195,8 +196,18 @@ def _refuse_panels_over(panels: Path, root: Path, entries: Sequence[LayoutEntry]
 
 
 def _names(entries: Sequence[LayoutEntry]) -> list[str]:
-    """Return a name for each pair: the file's, or with its folders where two would be called the same."""
+    """Return a name for each pair: the file's, or with its folders where two would be called the same.
+
+    Raises:
+        UnblurError: two pairs would get one name.
+    """
     stems = [entry.sharp.stem for entry in entries]
     if len(set(stems)) == len(stems):
         return stems
-    return ["_".join(entry.sharp.with_suffix("").parts) for entry in entries]
+    names = ["_".join(entry.sharp.with_suffix("").parts) for entry in entries]
+    owner: dict[str, Path] = {}
+    for name, entry in zip(names, entries, strict=True):
+        if (other := owner.setdefault(name, entry.sharp)) != entry.sharp:
+            msg = f"{other} and {entry.sharp} would both be called {name!r}; rename one of them"
+            raise UnblurError(msg)
+    return names

@@ -86,7 +86,8 @@ def average_videos(
             if len(averaged.rows) == before:
                 averaged.too_short.append(name)
         finally:
-            write_manifest(out, averaged.rows)
+            if averaged.rows:  # a folder without pairs stays free for a call with other options
+                write_manifest(out, averaged.rows)
     return averaged
 
 
@@ -144,21 +145,18 @@ def remake_average(row: PairRow, root: Path) -> tuple[Photo, Photo]:
     Raises:
         UnblurError: as `exposed_frames`.
     """
-    frames = exposed_frames(row, root)
-    return FrameAveraging(row.parameters["frames"], row.parameters["gamma"], row.parameters["interpolate"])(frames)
+    averaging, _ = _exposure(row)
+    return averaging(exposed_frames(row, root))
 
 
 def exposed_frames(row: PairRow, root: Path) -> list[Photo]:
     """Return the frames (H, W, 3) uint8 of a pair's exposure, read from the video below `root` again.
 
     Raises:
-        UnblurError: the row is of another kind, or the video lacks its frames.
+        UnblurError: the row is of another kind or lacks a number, or the video lacks its frames.
     """
-    if row.kind != FRAME_AVERAGE:
-        msg = f"{row.pair}: a pair of the kind {row.kind!r}, not an average of frames"
-        raise UnblurError(msg)
-    first = row.parameters["first_frame"]
-    last = first + row.parameters["frames"]
+    averaging, first = _exposure(row)
+    last = first + averaging.frames
     path = inside(root, row.source)
     try:
         read = itertools.takewhile(lambda frame: frame.index < last, read_frames(path))
@@ -166,6 +164,20 @@ def exposed_frames(row: PairRow, root: Path) -> list[Photo]:
     except DamagedVideoError as error:
         msg = f"{row.pair}: its frames {first} to {last - 1} are damaged in {path}; fetch the video again"
         raise UnblurError(msg) from error
+
+
+def _exposure(row: PairRow) -> tuple[FrameAveraging, int]:
+    """Return how the frames of a pair were averaged, and the number of the first one."""
+    if row.kind != FRAME_AVERAGE:
+        msg = f"{row.pair}: a pair of the kind {row.kind!r}, not an average of frames"
+        raise UnblurError(msg)
+    numbers = row.parameters
+    lacking = [name for name in ("first_frame", "frames", "interpolate") if not isinstance(numbers.get(name), int)]
+    if lacking or "gamma" not in numbers:
+        msg = f"{row.pair}: its row does not tell {', '.join(lacking or ['gamma'])}; run `unblur data average` again"
+        raise UnblurError(msg)
+    averaging = FrameAveraging(numbers["frames"], numbers["gamma"], numbers["interpolate"])
+    return averaging, numbers["first_frame"]
 
 
 def _write_pair(

@@ -56,7 +56,7 @@ def read_list(path: Path | None = None) -> list[StarterFile]:
         raise UnblurError(msg) from error
     seen: set[str] = set()
     for item in files:
-        if item.file in seen or item.file == SOURCES or not re.fullmatch(r"[0-9a-f]{64}", item.sha256):
+        if item.file in seen or item.file == SOURCES or not re.fullmatch(r"[0-9a-f]{64}", str(item.sha256)):
             msg = f"{name}: {item.file}: listed twice, a reserved name, or its sha256 is not 64 hexadecimal digits"
             raise UnblurError(msg)
         if item.split not in (None, *SPLITS):

@@ -1,6 +1,5 @@
 """A model in a program: `unblur.load` gives one, and calling it restores a photograph."""
 
-import numbers
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeVar, overload
@@ -176,7 +175,7 @@ def share_of(strength: Strength) -> float | None:
     """Return a share, or None for auto; UsageError for anything else."""
     if strength == "auto":
         return None
-    if not isinstance(strength, numbers.Real) or not 0 <= strength <= 1:
+    if not isinstance(strength, int | float | np.number) or not 0 <= strength <= 1:
         msg = f'strength {strength!r}: expected a number from 0 to 1, or "auto"'
         raise UsageError(msg)
     return float(strength)

@@ -22,7 +22,7 @@ def fetch(model: Model, given: Path | None = None, progress: Progress = lambda d
         progress: is told the bytes that are there, where the transport tells.
 
     Raises:
-        UnblurError: it comes with unblur, cannot be fetched, or is not the file that the catalogue names.
+        UnblurError: it comes with unblur, cannot be fetched or read, or is not the file that the catalogue names.
     """
     if model.in_wheel:
         if given is None and not model.planned:
@@ -81,10 +81,15 @@ def require_file(model: Model, sha256: str) -> None:
 
 
 def _check_given(given: Path, size: int, sha256: str, name: str) -> None:
-    if not given.is_file():
-        msg = f"{given}: there is no such file"
-        raise UnblurError(msg)
-    if given.stat().st_size != size or sha256_file(given) != sha256:
+    try:
+        if not given.is_file():
+            msg = f"{given}: there is no such file"
+            raise UnblurError(msg)
+        right = given.stat().st_size == size and sha256_file(given) == sha256
+    except OSError as error:
+        msg = f"{given}: cannot be read ({error.strerror or error}); give a file that you may read"
+        raise UnblurError(msg) from error
+    if not right:
         msg = f"{given}: is not the file of {name}; expected {size} bytes of SHA-256 {sha256}"
         raise UnblurError(msg)
 

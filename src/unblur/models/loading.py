@@ -5,6 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock
+
 from unblur.config.extras import install, is_installed
 from unblur.errors import MissingPackageError, NoModelVersionError, UnblurError
 from unblur.models.catalogue import BOX, CHAMPION, Model, find, is_known
@@ -77,8 +79,14 @@ def readable(model: Model, *, again: bool = False) -> Path:
         return model.path
     check_runtime(model)
     folder = model.path.with_name(f"{model.path.name}.stages-{model.stages}")
-    if again or not (folder / WEIGHTS).is_file():
-        _convert(model, folder)
+    if again or not (folder / WEIGHTS).is_file():  # a cache that is only read needs no lock
+        try:
+            with FileLock(folder.with_name(f".{folder.name}.lock")):
+                if again or not (folder / WEIGHTS).is_file():  # another process may have been first
+                    _convert(model, folder)
+        except OSError as error:
+            msg = f"{folder}: cannot be written ({error.strerror or error})"
+            raise UnblurError(msg) from error
     return folder
 
 
@@ -100,13 +108,9 @@ def _convert(model: Model, folder: Path) -> None:
 
     official = read_official(model.path, stages=model.stages or 3)
     require_file(model, official.sha256)  # of the bytes that were read
-    try:
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as unfinished:
-            made = Path(unfinished) / "model"
-            save_model(official.build(), official.config(), made)
-            write_listing([made / WEIGHTS], made)
-            shutil.rmtree(folder, ignore_errors=True)
-            made.replace(folder)
-    except OSError as error:
-        msg = f"{folder}: cannot be written ({error.strerror or error})"
-        raise UnblurError(msg) from error
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as unfinished:
+        made = Path(unfinished) / "model"
+        save_model(official.build(), official.config(), made)
+        write_listing([made / WEIGHTS], made)
+        shutil.rmtree(folder, ignore_errors=True)
+        made.replace(folder)

@@ -107,6 +107,14 @@ def test_koehler_takes_the_truth_in_the_middle_by_number_not_by_name(make_fake):
     assert {entry.sharp.stem.rpartition("_")[2] for entry in KOEHLER.read(root)} == {"9"}
 
 
+def test_koehler_leaves_out_truths_whose_names_are_others(make_fake):
+    root, _ = make_fake("koehler")
+    before = KOEHLER.read(root)
+    for stray in ("GroundTruth1_1_11 (2).png", "GroundTruth_copy_of.png"):
+        (root / "Image1/Kernel1" / stray).touch()
+    assert KOEHLER.read(root) == before
+
+
 def test_reds_and_dvd_are_also_read_from_the_folder_inside(make_fake):
     root, counts = make_fake("reds")
     for split in ("train", "val"):

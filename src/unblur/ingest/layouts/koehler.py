@@ -16,8 +16,8 @@ def entries(root: Path) -> Iterator[LayoutEntry]:
     """Yield Blurry{IMAGE}_{KERNEL}.png with the truth in the middle of GroundTruth{IMAGE}_{KERNEL}_{N}.png."""
     truths: dict[str, list[Path]] = defaultdict(list)
     for path in root.rglob("GroundTruth*_*_*.png"):
-        image, kernel, _ = re.findall(r"\d+", path.stem)
-        truths[f"{image}_{kernel}"].append(path)
+        if named := re.fullmatch(r"GroundTruth(\d+_\d+)_\d+", path.stem):
+            truths[named[1]].append(path)
     for path in pictures(root / "BlurryImages"):
         key = path.stem.removeprefix("Blurry")
         image, _, kernel = key.partition("_")

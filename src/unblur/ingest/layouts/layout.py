@@ -56,15 +56,19 @@ class Layout:
     task: Task
     entries: Callable[[Path], Iterable[LayoutEntry]]
 
+    def require_folder(self, root: Path) -> None:
+        """Do nothing if there is a folder `root`, UnblurError otherwise."""
+        if not root.is_dir():
+            msg = f"{root}: there is no such folder; expected {self.expects} below it"
+            raise UnblurError(msg)
+
     def read(self, root: Path) -> list[LayoutEntry]:
         """Return the entries of the dataset at `root`; no file is opened but lists of pairs.
 
         Raises:
             UnblurError: `root` is no such dataset, a file is missing, or a scene lies in two splits.
         """
-        if not root.is_dir():
-            msg = f"{root}: there is no such folder; expected {self.expects} below it"
-            raise UnblurError(msg)
+        self.require_folder(root)
         found = list(self.entries(root))
         if not found:
             inside = ", ".join(sorted(path.name for path in root.iterdir())[:5]) or "nothing"
