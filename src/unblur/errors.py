@@ -36,7 +36,11 @@ class GateRefusedError(UnblurError):
     exit_code = 3
 
 
-class BrokenModelError(UnblurError):
+class ServerFaultError(UnblurError):
+    """The machine or the model has failed, not what was given to it: the same may do another time."""
+
+
+class BrokenModelError(ServerFaultError):
     """The model itself cannot be run, whatever the photograph."""
 
 

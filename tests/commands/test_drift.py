@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from unblur.commands.drift import main
 from unblur.drift.columns import read_rows, write_rows
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -164,3 +166,11 @@ def test_a_token_with_a_line_end_is_sent_and_one_that_cannot_be_is_told_before_t
     assert done.returncode == 2
     assert done.stderr.startswith("error: UNBLUR_WEBHOOK_TOKEN: holds a space")
     assert "s3cr3t" not in done.stdout + done.stderr
+
+
+def test_photographs_above_the_limit_of_pillow_are_read(tmp_path, make_photo, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # in place of 89 megapixels
+    for number in range(50):
+        Image.fromarray(make_photo(32, 32, seed=number)).save(tmp_path / f"{number}.png")
+    assert main.__wrapped__([str(tmp_path), "--keep", str(tmp_path / "kept.parquet")]) == 0
+    assert read_rows(tmp_path / "kept.parquet").num_rows == 50

@@ -3,9 +3,11 @@
 import logging
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -76,6 +78,28 @@ def test_a_row_of_a_photograph(record, make_photo, tmp_path):
     assert 0 <= row.pop("milliseconds") < 10_000
     expected = {**measure(photo, photo // 2), "model": "f" * 64, "strength": 0.5, "guarded": "some"}
     assert row == {**expected, "format": "JPEG", "quality": 83}
+
+
+def test_a_photograph_as_large_as_the_server_takes_has_a_row(record, make_photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    photo, recorder = make_photo(), record()
+    Image.fromarray(photo).save(tmp_path / "large.png")
+    content = bytearray((tmp_path / "large.png").read_bytes())
+    content[16:24] = struct.pack(">II", 20_000, 15_000)  # of which nobody decodes the pixels once more
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "large.png").write_bytes(content)
+    recorder.observer(tmp_path / "large.png", "f" * 64, 300_000_000)(photo, Answer(photo))
+    recorder.flush()
+    (row,) = read_rows(files(recorder)[0]).to_pylist()
+    assert row["format"] == "PNG"
+
+
+def test_files_may_be_kept_for_ever(record, make_rows, caplog):
+    recorder = record(days=1e8)
+    for _ in range(2):
+        recorder.add(make_rows(1, 0)[0])
+        recorder.flush()
+    assert (len(files(recorder)), caplog.messages) == (2, [])
 
 
 def test_old_files_and_the_oldest_beyond_the_limit_go(record, make_rows, tmp_path):

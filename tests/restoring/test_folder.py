@@ -304,6 +304,8 @@ def test_what_goes_wrong_becomes_a_line_and_leaves_nothing_behind(photos, tmp_pa
     assert "the model returned values that are not finite" in restore_job(nan, job).error
     assert restore_job(nan, job, guard=False).error.startswith(f"{job.source}: the tile at row 0, column 0: ")
     assert "not enough memory" in restore_job(exhausted, job).error
+    assert restore_job(exhausted, job).of_machine
+    assert not restore_job(nan, job).of_machine
     assert "at most 0.0" in restore_job(lambda batch: batch, job, max_pixels=100).error
     assert not job.target.exists()
     (tmp_path / "file").write_text("x")

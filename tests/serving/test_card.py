@@ -66,14 +66,14 @@ def test_a_version_has_the_card_of_its_run(tmp_path, monkeypatch, caplog):
     client.create_registered_model("unblur")
     experiment = client.create_experiment("e", artifact_location=(tmp_path / "artifacts").as_uri())
     head = "---\nlicense: other\nlicense_name: CC BY 4.0\ndatasets: [GoPro]\n---\n\n"
-    for text in (f"{head}# unblur: model card\n", "---\n[\n---\n# x\n", None):
+    for text in (f"{head}# unblur: model card\n", "---\n[\n---\n# x\n", None, "---\ndate: 2026-02-30\n---\n# y\n"):
         run = client.create_run(experiment).info.run_id
         if text:
             client.log_text(run, text, "MODEL_CARD.md")
         client.create_model_version("unblur", (tmp_path / "model").as_uri(), run)
-    first, damaged, none = (told(Loaded(Model(Named("x")), f"models:/unblur/{number}")) for number in (1, 2, 3))
+    first, damaged, none, dated = (told(Loaded(Model(Named("x")), f"models:/unblur/{n}")) for n in (1, 2, 3, 4))
     assert (first["licence"], first["trained_on"]) == ("CC BY 4.0", "GoPro")
     assert (first["version"], first["card"]) == ("1", "# unblur: model card\n")
-    assert damaged["card"] == "# x\n"
+    assert (damaged["card"], dated["card"]) == ("# x\n", "# y\n")
     assert none["fault"].startswith("version 3 of unblur has no card")
     assert "its card cannot be had" in caplog.text

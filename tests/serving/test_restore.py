@@ -1,11 +1,13 @@
 """`unblur serve`: the addresses through FastAPI's client, and one real process, on a model that blurs over 3 x 3."""
 
+import errno
 import hashlib
 import io
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -17,7 +19,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 import unblur
-from unblur.errors import UsageError
+from unblur.errors import BrokenModelError, UsageError
+from unblur.serving import upload
 from unblur.serving.app import make_app
 from unblur.serving.policies import STYLE
 from unblur.serving.served import Loaded, Served
@@ -211,6 +214,36 @@ def test_a_fault_of_the_server_is_one_line(make_photo):
     assert answer.status_code == 500
     assert answer.json() == {"error": "the server has failed; its log says why"}
     assert answer.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BrokenModelError("/a/path: cannot be compiled"), MemoryError(), OSError(errno.ENOSPC, "No space left on device")],
+)
+def test_what_machine_or_model_cannot_do_is_no_mistake_of_the_client(make_photo, caplog, error):
+    def broken(batch):
+        raise error
+
+    broken.name, broken.sha256, broken.task = "broken", "0" * 64, "image"
+    client = TestClient(make_app(served(broken), Settings()))
+    image = {"name": "image", "shape": [1, 2, 2, 3], "datatype": "UINT8", "data": [9] * 12}
+    for answer in (
+        client.post("/v1/restore", content=encoded(make_photo())),
+        client.post("/v2/models/unblur/infer", json={"inputs": [image]}),
+    ):
+        assert answer.status_code == 503
+        assert answer.json() == {
+            "error": "the server could not do this, its log says why; send it later, or a smaller one"
+        }
+    lines = [record for record in caplog.records if record.message == "the server could not do a request"]
+    assert [line.levelname for line in lines] == ["ERROR", "ERROR"]
+    assert all(line.exc_info and line.about["request"] for line in lines)
+
+
+def test_an_upload_that_cannot_be_written_is_no_mistake_of_the_client(client, make_photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(upload, "SHARED_MEMORY", tmp_path / "gone")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    assert client.post("/v1/restore", content=encoded(make_photo())).status_code == 503
 
 
 def test_a_stopping_server_finishes_what_is_under_way(serve, make_photo):

@@ -28,13 +28,17 @@ def main(argv: list[str]) -> int:
     """Compare, show, write and tell; return 4 where drift was found, 1 where none was but files could not be read."""
     options = _parse(argv)
 
+    from PIL import Image
+
     from unblur.console import tracker
     from unblur.drift.columns import write_rows
     from unblur.drift.compare import compare
+    from unblur.drift.recorder import MAX_PIXELS
     from unblur.drift.webhook import check_address, post
     from unblur.drift.window import read_window
     from unblur.safety.owned import check_replaceable
 
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own limit, below that of today's telephones
     if options.webhook:
         check_address(options.webhook)
     for file, ours in ((options.out, _is_page), (options.keep, _is_statistics)):

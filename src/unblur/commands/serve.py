@@ -1,9 +1,11 @@
 """`unblur serve`: answer photographs over HTTP."""
 
 import argparse
+import math
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from unblur.serving.settings import Settings
 
 
+MOST = 1e8  # of a number: three years of seconds, or 100 TB; what is larger, clocks and the system do not take
+
+
 @command
 def main(argv: list[str]) -> int:
     """Load the model, then serve until a signal asks to stop: requests under way are finished, the exit code is 0."""
@@ -29,11 +34,11 @@ def main(argv: list[str]) -> int:
 
     app = app_of(options)
     listening = _listen(options.host, options.port)
-    where, rpc = f"http://{options.host}:{options.port}", ""
+    where, rpc = f"http://{_shown(options.host, listening.getsockname()[1])}", ""
     if options.grpc_port is not None:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it cannot do for a client it would write to stderr
         _listen(options.host, options.grpc_port).close()  # gRPC's own message would say no reason
-        rpc = f"[{options.host}]:{options.grpc_port}" if ":" in options.host else f"{options.host}:{options.grpc_port}"
+        rpc = _shown(options.host, options.grpc_port)
         where += f", gRPC at {rpc}"
     print(f"{app.state.served.now.model.name} at {where}", file=sys.stderr, flush=True)
     try:
@@ -93,13 +98,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--model", help="as for `unblur restore` (default: the champion, else the model in the box)")
     parser.add_argument(
         "--follow",
-        type=float,
+        type=_from_0,
         metavar="SECONDS",
         default=5.0,
         help="look that often where an alias such as models:/unblur@champion leads; 0: never (default: %(default)g)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
-    parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    parser.add_argument("--port", type=int, default=8000, help="0: one that is free (default: %(default)s)")
     parser.add_argument("--grpc-port", type=int, help="answer gRPC there too (default: do not)")
     parser.add_argument(
         "--workers", type=int, default=usual.workers, help="photographs restored at once (default: %(default)s)"
@@ -109,13 +114,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, help="threads of the runtime (default: its own choice)")
     parser.add_argument(
-        "--max-megabytes", type=float, default=usual.max_bytes / (1 << 20), help="of an upload (default: %(default)g)"
+        "--max-megabytes",
+        type=_above_0,
+        default=usual.max_bytes / (1 << 20),
+        help="of an upload (default: %(default)g)",
     )
     parser.add_argument(
-        "--max-megapixels", type=float, default=usual.max_pixels / 1e6, help="of a photograph (default: %(default)g)"
+        "--max-megapixels", type=_above_0, default=usual.max_pixels / 1e6, help="of a photograph (default: %(default)g)"
     )
     parser.add_argument(
-        "--seconds", type=float, default=usual.seconds, help="that a photograph may take (default: %(default)g)"
+        "--seconds", type=_above_0, default=usual.seconds, help="that a photograph may take (default: %(default)g)"
     )
     parser.add_argument(
         "--grace", type=int, default=30, help="seconds that requests get to end at SIGTERM (default: %(default)s)"
@@ -129,18 +137,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="append statistics of photographs and answers, for `unblur drift`; nothing of what is in them",
     )
     parser.add_argument(
-        "--statistics-days", type=float, default=90, help="after which they are deleted (default: %(default)s)"
+        "--statistics-days", type=_above_0, default=90, help="after which they are deleted (default: %(default)s)"
     )
     parser.add_argument("--keys", type=Path, metavar="FILE", help="SHA-256 of API keys, one a line; also UNBLUR_KEYS")
     options = parser.parse_args(argv)
-    if options.workers < 1 or options.queue < 0:
-        parser.error("--workers is at least 1, --queue at least 0")
+    if options.workers < 1 or options.queue < 0 or options.jobs < 0:
+        parser.error("--workers is at least 1, --queue and --jobs at least 0")
+    if not 0 <= options.grace <= MOST:
+        parser.error(f"--grace {options.grace}: expected 0 to {MOST:g}")
     if not 0 <= options.port <= 65535:
         parser.error(f"--port {options.port}: expected 0 to 65535")
     if options.grpc_port is not None and not 1 <= options.grpc_port <= 65535:
         parser.error(f"--grpc-port {options.grpc_port}: expected 1 to 65535")
-    if not options.statistics_days > 0:
-        parser.error(f"--statistics-days {options.statistics_days:g}: expected a number above 0")
     return options
 
 
@@ -154,22 +162,22 @@ def _add_jobs(parser: argparse.ArgumentParser, usual: "Settings") -> None:
     parser.add_argument("--jobs", type=int, default=usual.jobs, help="that are kept at once (default: %(default)s)")
     parser.add_argument(
         "--job-megabytes",
-        type=float,
+        type=_above_0,
         default=usual.job_bytes / (1 << 20),
         help="of a job's upload (default: %(default)g)",
     )
     parser.add_argument(
         "--jobs-megabytes",
-        type=float,
+        type=_above_0,
         default=usual.jobs_bytes / (1 << 20),
         help="of the files of all jobs together (default: %(default)g)",
     )
     parser.add_argument(
-        "--job-seconds", type=float, default=usual.job_seconds, help="that a job may take (default: %(default)g)"
+        "--job-seconds", type=_above_0, default=usual.job_seconds, help="that a job may take (default: %(default)g)"
     )
     parser.add_argument(
         "--keep-results",
-        type=float,
+        type=_from_0,
         metavar="SECONDS",
         default=usual.keep_results,
         help="until a job's result is deleted (default: %(default)g)",
@@ -177,7 +185,7 @@ def _add_jobs(parser: argparse.ArgumentParser, usual: "Settings") -> None:
     parser.add_argument("--no-explain", action="store_true", help="do not explain answers (POST /v1/explain)")
     parser.add_argument(
         "--explain-seconds",
-        type=float,
+        type=_above_0,
         default=usual.explain_seconds,
         help="that an explanation may take (default: %(default)g)",
     )
@@ -190,6 +198,25 @@ def _add_challenger(parser: argparse.ArgumentParser) -> None:
         "--canary", metavar="MODEL", help="answers a share of the clients, and is switched off if it fails"
     )
     parser.add_argument("--share", type=_share, default=0.1, help="that it gets, 0 to 1 (default: %(default)g)")
+
+
+def _above_0(text: str) -> float:
+    return _number(text, "above 0", lambda number: number > 0)
+
+
+def _from_0(text: str) -> float:
+    return _number(text, "from 0", lambda number: number >= 0)
+
+
+def _number(text: str, least: str, fits: Callable[[float], bool]) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (fits(number) and number <= MOST):
+        msg = f"{text}: expected a number {least} to {MOST:g}"
+        raise argparse.ArgumentTypeError(msg)
+    return number
 
 
 def _share(text: str) -> float:
@@ -220,8 +247,15 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]  # Python adds the address, which stands there already
-        msg = f"{host}:{port}: cannot listen there ({reason}); choose another --host or --port"
+        msg = f"{_shown(host, port)}: cannot listen there ({reason}); choose another --host or --port"
         raise UnblurError(msg) from error
+    except UnicodeError as error:  # of IDNA, in which names are asked for
+        msg = f"{host}: cannot be the name of a host; choose another --host"
+        raise UnblurError(msg) from error
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ LOG = logging.getLogger("unblur.serving")
 MOMENT = "%Y%m%dT%H%M%S"  # UTC
 NAME = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{8}" + re.escape(SUFFIX))
 COMMAND = "serve --statistics"
+MAX_PIXELS = 250_000_000  # what `read_photo` reads where nobody says another limit
+LONGEST_DAYS = 36_500  # that files are kept: a longer time begins before there are dates
 KEPT_BATCHES = 10  # that wait where the disk is full; older rows go
 
 
@@ -57,12 +59,13 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="statistics", daemon=True)
         self._thread.start()
 
-    def observer(self, source: Path, sha256: str) -> Callable[[Any, Answer], None]:
+    def observer(self, source: Path, sha256: str, max_pixels: int = MAX_PIXELS) -> Callable[[Any, Answer], None]:
         """Return what `restore_job` calls with the pixels of a photograph and the answer to it.
 
         Args:
             source: the photograph's file, of which format and quality are told.
             sha256: of the model.
+            max_pixels: that were allowed when it was read.
         """
         start = time.perf_counter()
 
@@ -74,7 +77,7 @@ class Recorder:
                         "time": datetime.now(UTC),
                         "model": sha256,
                         **measure(before, answer.pixels),
-                        **about_file(source),
+                        **about_file(source, max_pixels),
                         "guarded": "some" if answer.guarded else "none",
                         "strength": answer.share,
                         "milliseconds": milliseconds,
@@ -124,7 +127,7 @@ class Recorder:
 
     def _delete(self) -> None:
         """Delete files of ours that are too old, and the oldest of those that are too much."""
-        oldest = (datetime.now(UTC) - timedelta(days=self.days)).strftime(MOMENT)
+        oldest = (datetime.now(UTC) - timedelta(days=min(self.days, LONGEST_DAYS))).strftime(MOMENT)
         left = self.megabytes * 1e6
         for path in sorted((path for path in self.folder.iterdir() if NAME.fullmatch(path.name)), reverse=True):
             left -= path.stat().st_size
@@ -138,7 +141,7 @@ class Recorder:
             LOG.error("%s: %s", what, error, exc_info=not isinstance(error, OSError))
 
 
-def about_file(source: Path) -> Row:
-    """Return format and quality of a photograph's file."""
-    kind = check_image_header(source).format
+def about_file(source: Path, max_pixels: int = MAX_PIXELS) -> Row:
+    """Return format and quality of the file of a photograph with at most `max_pixels`."""
+    kind = check_image_header(source, max_pixels).format
     return {"format": "JPEG" if kind == "MPO" else kind, "quality": jpeg_quality(source)}

@@ -1,5 +1,6 @@
 """Restores a photograph or a whole folder of them: what there is to do, what is done already, what went wrong."""
 
+import errno
 import hashlib
 import shutil
 import time
@@ -31,6 +32,11 @@ from unblur.safety.written import Made, read_lines, recorded, state
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
 LONGEST_NAME = 255  # bytes
+# What the system says of the machine. Parsers of damaged files raise OSError too, but without these numbers.
+_OF_MACHINE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE, errno.ENFILE),
+    *(errno.ENOENT, errno.EACCES, errno.EPERM),
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,8 @@ class Making:
 class Outcome:
     """How a job ended: seconds and megapixels, what could not be kept, or the line that says what went wrong.
 
-    `job` is a `Job`, or one of a bucket (`unblur.library.buckets`).
+    `job` is a `Job`, or one of a bucket (`unblur.library.buckets`); `of_machine` says that memory or disk failed, and
+    not the photograph.
     """
 
     job: Any
@@ -74,6 +81,7 @@ class Outcome:
     megapixels: float = 0.0
     notes: tuple[str, ...] = ()
     error: str | None = None
+    of_machine: bool = False
 
 
 def plan_jobs(
@@ -298,13 +306,19 @@ def restore_job(
     except UnblurError as error:
         line = str(error)
         named = line if line.startswith((str(job.source), str(job.target))) else f"{job.source}: {line}"
-        return Outcome(job, time.perf_counter() - start, error=named)
+        return Outcome(job, time.perf_counter() - start, error=named, of_machine=of_machine(error))
     except MemoryError:
-        return Outcome(job, time.perf_counter() - start, error=f"{job.source}: not enough memory; try a smaller --tile")
+        line = f"{job.source}: not enough memory; try a smaller --tile"
+        return Outcome(job, time.perf_counter() - start, error=line, of_machine=True)
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        return Outcome(job, time.perf_counter() - start, error=f"{job.target}: cannot be written ({reason})")
+        line = f"{job.target}: cannot be written ({error.strerror or ' '.join(str(error).split())})"
+        return Outcome(job, time.perf_counter() - start, error=line, of_machine=of_machine(error))
     return Outcome(job, time.perf_counter() - start, megapixels, notes)
+
+
+def of_machine(error: BaseException) -> bool:
+    """Say whether an error, or what it was raised from, is the system's word of a disk or of files that are open."""
+    return any(isinstance(each, OSError) and each.errno in _OF_MACHINE for each in (error, error.__cause__))
 
 
 def _read(source: Path, making: Making | None, max_pixels: int) -> tuple[Made | None, Photo]:

@@ -5,6 +5,7 @@ Errors are one line of JSON.
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from unblur.serving.challenger.canary import Canary, answer
 from unblur.serving.challenger.messages import Asked
 from unblur.serving.challenger.shadow import Shadow
 from unblur.serving.desk import Desk
-from unblur.serving.door import PAGE, Door, key_of, one_line
+from unblur.serving.door import FAULT, FAULTS, PAGE, Door, key_of, one_line
 from unblur.serving.jobs.routes import FILE, add_jobs
 from unblur.serving.jobs.store import Jobs
 from unblur.serving.options import Ending, seconds_of, strength_of
@@ -40,6 +41,7 @@ from unblur.serving.upload import TYPES, Restored, restore_upload
 from unblur.serving.watching import Watch
 from unblur.serving.webhook import add_webhook
 
+LOG = logging.getLogger("unblur.serving")
 FILES = Path(__file__).with_name("page")
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 RESTORED: dict[int | str, dict[str, Any]] = {
@@ -169,3 +171,11 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(UnblurError)
     async def wrong(request: Request, error: UnblurError) -> Response:
         return one_line(422, str(error))
+
+    async def failed(request: Request, error: Exception) -> Response:
+        about = {"request": request.scope["unblur.id"]}
+        LOG.error("the server could not do a request", exc_info=error, extra={"about": about})
+        return one_line(503, FAULT)
+
+    for fault in FAULTS:
+        app.add_exception_handler(fault, failed)

@@ -86,7 +86,7 @@ def _registered(name: str, version: str) -> dict[str, Any]:
     head, _, body = text.removeprefix("---\n").partition("\n---\n") if text.startswith("---\n") else ("", "", text)
     try:
         about = yaml.safe_load(head) or {}
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, OverflowError):  # the last two of dates that there are not
         about = {}
     about = about if isinstance(about, dict) else {}
     licence, data = about.get("license_name") or about.get("license"), about.get("datasets") or []

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from unblur.errors import ServerFaultError
 from unblur.errors import one_line as shown
 from unblur.serving.body import GONE
 from unblur.serving.policies import NOTHING, OF_PAGE, SECURITY
@@ -26,6 +27,8 @@ ASKED_OFTEN = (*OPEN, "/metrics")  # no line of the log each time
 JOB = re.compile("^(/v1/jobs/)[^/]+")  # who knows the id of a job may fetch its result: it stays out of the log
 PAGE = "/page/"  # where the files of the page lie; the page itself, at /, asks for the key
 UNTRACED = Traces()
+FAULTS = (ServerFaultError, MemoryError, OSError)  # 503: of the machine or the model; the same request may do later
+FAULT = "the server could not do this, its log says why; send it later, or a smaller one"
 
 
 class Door:

@@ -12,7 +12,7 @@ MEANINGS = {
     413: "more bytes than are taken",
     422: "not what can be done: the line says why",
     429: "all places are taken; Retry-After says when to come back",
-    503: "not done in time, or the server is ending",
+    503: "not done in time, the server is ending, or memory, disk or model have failed",
 }
 LINE: dict[str, Any] = {
     "type": "object",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unblur.errors import UnblurError
+from unblur.errors import ServerFaultError, UnblurError
 from unblur.images.header import check_image_header
-from unblur.restoring.folder import Job, restore_job
+from unblur.restoring.folder import Job, of_machine, restore_job
 from unblur.runtimes.restorer import Restorer
 from unblur.serving.settings import Settings
 from unblur.serving.stopping import Stopping, until
@@ -56,6 +56,8 @@ def restore_upload(
 
     Raises:
         UnblurError: it is no photograph, too large, or damaged; no path is named.
+        ServerFaultError: the model cannot be run, or the machine has no room.
+        OSError: the private folder cannot be made or written.
         StoppedWorkError: `stop` was set.
     """
     if where is None and SHARED_MEMORY.is_dir():
@@ -69,8 +71,11 @@ def restore_upload(
             megapixels, notes = restore_photograph(
                 restorer, source, target, strength=strength, settings=settings, track=until(stop)
             )
+        except ServerFaultError:
+            raise
         except UnblurError as error:
-            raise UnblurError(str(error).replace(f"{name}/", "")) from error
+            fault = ServerFaultError if of_machine(error) else UnblurError
+            raise fault(str(error).replace(f"{name}/", "")) from error
         return Restored(target.read_bytes(), target.suffix[1:], megapixels, notes)
 
 
@@ -87,7 +92,10 @@ def restore_photograph(
 
     Raises:
         UnblurError: see `restore_job`.
+        ServerFaultError: the model cannot be run, or the machine has no room.
     """
+    statistics = settings.statistics
+    observe = statistics.observer(source, restorer.sha256, settings.max_pixels) if statistics else None
     with settings.traces.phases("decode") as phases:
 
         def traced(steps: Sequence[Any]) -> Iterator[Any]:
@@ -103,8 +111,8 @@ def restore_photograph(
             track=traced,
             max_pixels=settings.max_pixels,
             strength=strength,
-            observe=settings.statistics.observer(source, restorer.sha256) if settings.statistics else None,
+            observe=observe,
         )
     if outcome.error:
-        raise UnblurError(outcome.error)
+        raise (ServerFaultError if outcome.of_machine else UnblurError)(outcome.error)
     return round(outcome.megapixels, 3), outcome.notes

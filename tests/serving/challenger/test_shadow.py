@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import Pipe
 
 import cv2
 import httpx
@@ -16,10 +17,12 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 import unblur
+from unblur.errors import UnblurError
 from unblur.records.shadow import Pair, Tally
 from unblur.serving.app import make_app
-from unblur.serving.challenger import process
+from unblur.serving.challenger import process, worker
 from unblur.serving.challenger import shadow as module
+from unblur.serving.challenger.messages import Start
 from unblur.serving.challenger.shadow import Shadow
 from unblur.serving.challenger.share import chosen
 from unblur.serving.served import Loaded, Served
@@ -183,6 +186,19 @@ def test_its_process_runs_when_no_other_wants_to_and_ends_with_its_folder():
     assert scheduler == os.SCHED_IDLE
     assert started.process.returncode == -signal.SIGKILL
     assert not folder.exists()
+
+
+def test_its_process_reads_photographs_as_large_as_the_server_does(tmp_path, make_photo):
+    ours, theirs = Pipe()
+    ours.send(Start("", 0, Settings(max_pixels=123_000_000), tmp_path))
+    ours.close()
+    with pytest.raises(OSError, match="pipe"):
+        worker.main(theirs)
+    assert Image.MAX_IMAGE_PIXELS == 123_000_000
+    photo = encoded(make_photo())
+    assert worker.distance(photo, photo, tmp_path, 1_000_000) == (100, 0)
+    with pytest.raises(UnblurError, match="megapixels"):
+        worker.distance(photo, photo, tmp_path, 1000)
 
 
 def test_percentiles_of_counts():

@@ -10,6 +10,7 @@ import time
 
 import psutil
 import pytest
+import torch
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -17,7 +18,7 @@ import unblur
 from unblur.errors import UsageError
 from unblur.library import Model
 from unblur.serving.app import make_app
-from unblur.serving.jobs import explaining, job
+from unblur.serving.jobs import explainer, explaining, job
 from unblur.serving.jobs.explaining import WORKER, Place, place_of
 from unblur.serving.policies import STYLE
 from unblur.serving.served import Loaded, Served, load_served
@@ -195,6 +196,15 @@ def test_what_is_no_place_no_photograph_or_not_offered_is_refused(started, photo
     assert Loaded(Model(Named()), "models:/unblur/7", "models:/unblur@champion").again == "models:/unblur/7"
     unknown = TestClient(make_app(Served(Loaded(unblur.load(box_onnx(), threads=1))), Settings()))
     assert "cannot be loaded once more" in unknown.get("/v1/model").json()["explains_not"]
+
+
+def test_a_photograph_that_the_server_takes_is_not_too_large_for_pillow(photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)  # in place of 89 megapixels; the photograph has 48,000
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # which holds for the whole process
+    (tmp_path / "upload").write_bytes(photo)
+    asked = {"source": str(tmp_path / "upload"), "said": str(tmp_path / "said"), "max_pixels": 50_000}
+    explainer.main({**asked, "at": [9999, 9999], "size": 32, "time": None})
+    assert json.loads((tmp_path / "said").read_text())["error"].startswith("at 9999,9999")
 
 
 def test_what_is_not_installed_is_told_with_the_command_that_installs_it(started, photo, monkeypatch):

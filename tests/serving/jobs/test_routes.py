@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -340,6 +341,27 @@ def test_a_job_that_takes_too_long_fails(serve, clip):
     end = events_of(address, job)[-1][1]
     assert end["status"] == "failed"
     assert end["error"].startswith("not done within 0.5 s")
+
+
+def test_a_folder_that_something_has_cleaned_up_is_made_anew(
+    serve, model, make_photo, temporary, tmp_path, monkeypatch
+):
+    _, address = serve(make_app(Served(Loaded(model)), Settings()))
+    photo = encoded(make_photo())
+    job = httpx.post(f"{address}/v1/jobs", content=photo).json()
+    said = events_of(address, job)[-1][1]
+    (folder,) = temporary.glob("unblur-jobs-*")
+    shutil.rmtree(folder)
+    gone = httpx.get(address + said["result"])
+    assert (gone.status_code, gone.json()["error"][:18]) == (404, "the result is gone")
+    again = httpx.post(f"{address}/v1/jobs", content=photo)
+    assert again.status_code == 202
+    assert httpx.get(address + events_of(address, again.json())[-1][1]["result"]).status_code == 200
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    shutil.rmtree(temporary)
+    refused = httpx.post(f"{address}/v1/jobs", content=photo)
+    assert refused.status_code == 503
+    assert refused.json()["error"].startswith("the upload cannot be stored (No such file or directory)")
 
 
 def test_photographs_do_not_wait_for_jobs(serve, clip, make_photo):

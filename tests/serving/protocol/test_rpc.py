@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
+from unblur.errors import BrokenModelError
 from unblur.serving.app import make_app
 from unblur.serving.served import Loaded, Served
 from unblur.serving.settings import Settings
@@ -229,6 +230,23 @@ def test_a_fault_of_the_server_is_one_line(client_of, app_of):
         client_of(app_of(broken)).infer("unblur", put_in(ONE))
     assert caught.value.status() == str(Code.INTERNAL)
     assert caught.value.message() == "the server has failed; its log says why"
+
+
+@pytest.mark.parametrize("error", [BrokenModelError("/a/path: cannot be compiled"), MemoryError()])
+def test_what_machine_or_model_cannot_do_is_no_mistake_of_the_client(client_of, app_of, caplog, error):
+    def broken(batch):
+        raise error
+
+    broken.name, broken.sha256, broken.task = "broken", "0" * 64, "image"
+    with pytest.raises(InferenceServerException) as caught:
+        client_of(app_of(broken)).infer("unblur", put_in(ONE))
+    assert caught.value.status() == str(Code.UNAVAILABLE)
+    assert caught.value.message().startswith("the server could not do this, its log says why")
+    assert any(record.exc_info for record in caplog.records if record.message == "a call has failed")
+
+
+def test_an_upload_may_be_larger_than_a_message_of_grpc_can_be(client_of, app_of, model):
+    assert client_of(app_of(model.restorer, max_bytes=100 << 40)).is_server_live()
 
 
 def test_a_stopping_server_finishes_what_is_under_way(serve, app_of, slow):

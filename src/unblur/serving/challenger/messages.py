@@ -66,16 +66,15 @@ class Compared:
 
 @dataclass(frozen=True)
 class Publish:
-    """Write these counts into the registry; `run_id` of the server's run of the pair, "" for a new one."""
+    """Write these counts into the registry; `server` is the id of the shadow that has counted."""
 
     pair: Pair
     tally: Tally
-    run_id: str
+    server: str
 
 
 @dataclass(frozen=True)
 class Published:
-    """The run's id; or `fault` says why the registry does not have the counts, in a line."""
+    """The registry has the counts; or `fault` says why it does not, in a line."""
 
-    run_id: str = ""
     fault: str = ""

@@ -5,6 +5,7 @@ backlog holds is dropped and counted; where the process dies or hangs, it is sta
 """
 
 import logging
+import secrets
 import threading
 import time
 from collections import deque
@@ -53,11 +54,11 @@ class Shadow:
     ) -> None:
         self.reference, self.share, self.settings, self.follow = reference, share, settings, follow
         self.patience = settings.seconds if patience is None else patience
+        self.id = secrets.token_hex(8)  # by which the registry finds again what it has of this server
         self.tallies: dict[Pair, Tally] = {}
         self.fault = ""
         self.process: ChallengerProcess | None = None
         self._now = Ready()
-        self._runs: dict[Pair, str] = {}
         self._fresh: dict[Pair, int] = {}  # requests that the registry does not have yet
         self._published = time.monotonic()
         self._last: Pair | None = None
@@ -215,11 +216,10 @@ class Shadow:
         for pair in [pair for pair in self._fresh if not _of_registry(pair)]:
             del self._fresh[pair]
         for pair in list(self._fresh):
-            told = process.ask(Publish(pair, self.tallies[pair], self._runs.get(pair, "")))
+            told = process.ask(Publish(pair, self.tallies[pair], self.id))
             if told.fault:
                 LOG.warning("the registry does not take the counts of the challenger yet: %s", told.fault)
                 continue
-            self._runs[pair] = told.run_id
             del self._fresh[pair]
 
     def _publish_alone(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from unblur.errors import UnblurError, one_line
 from unblur.images.photo import read_photo
@@ -24,10 +25,13 @@ from unblur.serving.served import Loaded, Served, load_served
 from unblur.serving.upload import restore_upload
 from unblur.serving.watching import log_to_stdout
 
+LONGEST_WAIT = 1e6  # seconds; what the system waits is told in milliseconds of 31 bits
+
 
 def main(link: Connection) -> None:
     """Answer the server until it hangs up."""
     start: Start = link.recv()
+    Image.MAX_IMAGE_PIXELS = start.settings.max_pixels  # Pillow's own limit, as in the server
     served: Served | None = None
     if start.reference:
         try:
@@ -38,7 +42,7 @@ def main(link: Connection) -> None:
     link.send(_ready(served))
     looked = time.monotonic()
     while True:
-        asked = link.recv() if link.poll(start.follow or None) else None
+        asked = link.recv() if link.poll(min(start.follow, LONGEST_WAIT) or None) else None
         if isinstance(asked, Publish):
             link.send(publish(asked))
         elif asked is not None and served is not None:
@@ -65,24 +69,24 @@ def compare(now: Loaded, asked: Asked, content: bytes, answer: bytes, start: Sta
             where=start.folder,
         )
         milliseconds = (time.perf_counter() - begun) * 1000
-        psnr, shift = distance(restored.content, answer, start.folder)
+        psnr, shift = distance(restored.content, answer, start.folder, start.settings.max_pixels)
     except Exception as error:
         return Compared(pair, error=_told(error).replace(f"{start.folder}/", ""))
     return Compared(pair, False, milliseconds, psnr, shift, restored.guarded)
 
 
-def distance(one: bytes, other: bytes, folder: Path) -> tuple[float, float]:
+def distance(one: bytes, other: bytes, folder: Path, max_pixels: int) -> tuple[float, float]:
     """Return PSNR in dB, at most 100, and colour shift in steps of 255 between two files of photographs.
 
     Raises:
-        UnblurError: they are of different size.
+        UnblurError: they are of different size, or have more than `max_pixels`.
     """
     with tempfile.TemporaryDirectory(dir=folder) as name:
         pixels = []
         for place, content in enumerate((one, other)):
             path = Path(name, str(place))
             path.write_bytes(content)
-            found = read_photo(path).pixels
+            found = read_photo(path, max_pixels).pixels
             pixels.append(found.astype(np.float32) / np.iinfo(found.dtype).max)
     if pixels[0].shape != pixels[1].shape:
         msg = f"answers of different size: {pixels[0].shape} and {pixels[1].shape}"
@@ -96,9 +100,10 @@ def publish(asked: Publish) -> Published:
     try:
         from unblur.registry.shadowed import publish_tally
 
-        return Published(publish_tally(asked.pair, asked.tally, asked.run_id))
+        publish_tally(asked.pair, asked.tally, asked.server)
     except Exception as error:
-        return Published(fault=_told(error))
+        return Published(_told(error))
+    return Published()
 
 
 def _ready(served: Served | None) -> Ready:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 from numpy.typing import NDArray
+from PIL import Image
 
 from unblur.errors import UnblurError, UsageError, one_line
 from unblur.explaining.region import region_at
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 def main(asked: dict[str, Any]) -> None:
     """Write the page, and say at the end what is to be said of it."""
     said = Path(asked["said"])
+    Image.MAX_IMAGE_PIXELS = asked["max_pixels"]  # Pillow's own limit, as in the server
     try:
         explanation = explain(asked, lambda share: say(said, {"share": share}))
     except UnblurError as error:

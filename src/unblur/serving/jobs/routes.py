@@ -94,6 +94,8 @@ def add_jobs(app: FastAPI, jobs: Jobs) -> None:
         job = jobs.get(identity)
         if job.status != "done":
             raise HTTPException(409, f"the job is {job.status}{job.error and f': {job.error}'}; there is no result")
+        if not job.target.is_file():
+            raise HTTPException(404, "the result is gone: something has cleaned up the server's temporary files")
         kind = (TYPES | VIDEO_TYPES | PAGE_TYPES)[str(job.ending)]
         if job.place:
             request.scope["unblur.policy"] = OF_EXPLANATION

@@ -12,8 +12,9 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from unblur.errors import UnblurError
+from unblur.errors import ServerFaultError, UnblurError
 from unblur.errors import one_line as shown
+from unblur.restoring.folder import of_machine
 from unblur.serving.jobs.explaining import Place
 from unblur.serving.jobs.job import ENDED, Job, recognize, require_room, restore
 from unblur.serving.served import Served
@@ -48,7 +49,7 @@ class Jobs:
 
         Raises:
             HTTPException: 404 where the server takes none at all, 429 where there are too many, or no room; 503 where
-                it is ending.
+                it is ending, or no folder can be made.
         """
         if not self.settings.jobs:
             raise HTTPException(404, NO_JOBS)
@@ -60,9 +61,7 @@ class Jobs:
         if place and len(under_way) >= self.settings.explanations:
             raise HTTPException(429, "other explanations wait already", {"retry-after": str(EXPLAINED_SECONDS)})
         self.refuse_more(announced)
-        if self._root is None:
-            self._root = tempfile.TemporaryDirectory(prefix="unblur-jobs-")
-        job = Job(Path(tempfile.mkdtemp(dir=self._root.name)), strength, ending, place, request)
+        job = Job(self._folder(), strength, ending, place, request)
         self.all[job.id] = job
         return job
 
@@ -80,12 +79,14 @@ class Jobs:
 
         Raises:
             UnblurError: see `recognize`; no path is named.
+            ServerFaultError: the machine cannot read it.
             HTTPException: 503 where the server is ending.
         """
         try:
             recognize(job, self.settings)
         except UnblurError as error:
-            raise UnblurError(str(error).replace(f"{job.folder}/", "")) from error
+            fault = ServerFaultError if of_machine(error) else UnblurError
+            raise fault(str(error).replace(f"{job.folder}/", "")) from error
         if self._ending:
             raise HTTPException(503, ENDING)
         waits = self.settings.traces.begin("queue")
@@ -130,6 +131,19 @@ class Jobs:
         if self._root is not None:
             self._root.cleanup()
 
+    def _folder(self) -> Path:
+        """Make the folder of a job, and that of all jobs where there is none: something may have cleaned it up."""
+        try:
+            if self._root is not None and not Path(self._root.name).is_dir():
+                self._root.cleanup()
+                self._root = None
+            if self._root is None:
+                self._root = tempfile.TemporaryDirectory(prefix="unblur-jobs-")
+            return Path(tempfile.mkdtemp(dir=self._root.name))
+        except OSError as error:
+            LOG.error("the folder of a job cannot be made: %s", error)
+            raise HTTPException(503, f"the upload cannot be stored ({error.strerror}); try again later") from error
+
     def _full(self) -> HTTPException:
         ended = [job.ended for job in self.all.values() if job.status in ENDED]
         after = min(ended, default=time.time()) + self.settings.keep_results - time.time()
@@ -161,6 +175,8 @@ class Jobs:
         except StoppedWorkError:
             pass  # it was cancelled, which its status says already
         except UnblurError as error:
+            if isinstance(error, ServerFaultError):
+                LOG.exception("a job has failed")
             job.end("failed", shown(str(error).replace(f"{job.folder}/", "")))
         except Exception:
             LOG.exception("a job has failed")

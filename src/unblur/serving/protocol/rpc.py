@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from unblur.errors import UnblurError, one_line
 from unblur.serving.body import GONE
 from unblur.serving.desk import Desk
+from unblur.serving.door import FAULT, FAULTS
 from unblur.serving.protocol.inference import SERVER, Answered, Asked, described, infer, named
 from unblur.serving.protocol.messages import SERVICE, message, methods
 from unblur.serving.protocol.tensor import INPUT, OUTPUT, Tensor
@@ -24,6 +25,7 @@ from unblur.serving.watching import Watch, request_id
 LOG = logging.getLogger("unblur.serving")
 OPEN = ("ServerLive", "ServerReady")
 MARGIN = 1 << 16  # bytes of a message beside its tensors
+LARGEST = (1 << 31) - 1  # bytes of a message that gRPC can have
 IN_LINE = 16  # calls that are taken beside those that have a place at the desk, such as for metadata
 CONTENTS = {"FP32": "fp32_contents", "UINT8": "uint_contents"}
 
@@ -45,7 +47,7 @@ def make_rpc(served: Served, desk: Desk, watch: Watch) -> Any:  # noqa: ANN401 (
     """Return a gRPC server that has no address yet; to be called in the event loop that it runs in."""
     settings = desk.settings
     options = {
-        "grpc.max_receive_message_length": settings.max_bytes + MARGIN,
+        "grpc.max_receive_message_length": min(settings.max_bytes + MARGIN, LARGEST),
         "grpc.max_send_message_length": -1,
         "grpc.so_reuseport": 0,  # a port that another server has is refused
         "grpc.compression_enabled_algorithms_bitset": 1,  # none: a small message could become any size
@@ -134,9 +136,10 @@ class _Handler:
                     status = 200
                 except Exception as error:
                     status, line = _as_line(error)
-                    if status == 500:
+                    fault = isinstance(error, FAULTS)
+                    if fault or status == 500:
                         LOG.exception("a call has failed", extra={"about": {"request": identity}})
-                    await context.abort(CODES[status], line)
+                    await context.abort(Code.UNAVAILABLE if fault else CODES[status], line)
                 else:
                     return answer
                 finally:
@@ -166,6 +169,8 @@ def _as_line(error: Exception) -> tuple[int, str]:
     """Return what an error is over HTTP, and its line."""
     if isinstance(error, HTTPException):
         return error.status_code, one_line(str(error.detail))
+    if isinstance(error, FAULTS):
+        return 503, FAULT
     if isinstance(error, UnblurError):
         return 422, one_line(str(error))
     return 500, "the server has failed; its log says why"
