@@ -71,3 +71,9 @@ def test_where_there_is_no_room_every_column_keeps_some(shown):
     assert max(map(cell_len, lines)) <= 20
     told = "".join("".join(line.split("│")[1:-1]) for line in lines if line.startswith("│"))
     assert [told.count(each) for each in ("a", "b", "写", "真")] == [30, 30, 5, 5]
+
+
+def test_a_figure_stays_whole_where_a_header_has_to_be_broken(shown):
+    columns = ["method", "psnr/literature", "ssim/per-channel", "milliseconds"]
+    lines = shown(40, columns, [["model", "30.38", "0.8430", "687.08"]])
+    assert any({"model", "30.38", "0.8430", "687.08"} <= set(line.split()) for line in lines)

@@ -41,20 +41,21 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """Return a width for each column, which fit side by side: words get room first, then lines.
+    """Return a width for each column, which fit side by side: words get room first, those of headers last, then lines.
 
     Rich alone narrows the widest columns whatever words are in them, and breaks these in two.
     """
     room = console.width - 3 * len(columns) - 1  # without borders, and a space on both sides of each column
     unwrapped = console.options.update(width=10_000)
-    words, lines = [], []
+    inside, words, lines = [], [], []
     for column in zip_longest(columns, *rows, fillvalue=""):
         spans = [Measurement.get(console, unwrapped, cell) for cell in column]
+        inside.append(max((span.minimum for span in spans[1:]), default=0))
         words.append(max(span.minimum for span in spans))
         lines.append(max(span.maximum for span in spans))
     least = 2 if 2 * len(words) <= room else 1  # a Chinese character takes two
     widths = [max(1, min(least, word)) for word in words]
-    for wanted in (words, lines):
+    for wanted in (inside, words, lines):
         widths = _widened(widths, wanted, room)
     return widths
 
