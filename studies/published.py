@@ -86,7 +86,7 @@ def measured(
         except UnblurError as error:
             Console().print(f"{folder.name}, {name}: left out ({error})", markup=False)
     runtimes = {name: runtimes[name] for name in peaks}
-    runs: dict[str, Run] = {name: each.open(file, threads) for name, (each, file) in runtimes.items()}
+    runs: dict[str, Run] = {name: each.load(file, threads) for name, (each, file) in runtimes.items()}
     found = measure_latency(runs, sizes, options.rounds, warmup=1)  # OpenVINO compiles a graph for each size
     ms = {(each.name, each.height, each.width): each.median_ms for each in found}
     gains = {name: gain(run, pairs) for name, run in runs.items()}
